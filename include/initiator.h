@@ -1,0 +1,61 @@
+/*
+ * The iSCSI initiator: a logical unit at the far end of a session (iscsi_lu).
+ *
+ * One session per iscsi_lu, on one loop. Never blocks: names are resolved on a
+ * helper thread. Serves the daemon and the nbdkit plugin alike.
+ */
+#ifndef INITIATOR_H
+#define INITIATOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "keys.h"
+#include "lu.h"
+
+struct loop;
+struct offload;
+
+/* iscsi://[user@]host[:port]/target-iqn/lun, as libiscsi and qemu write it. */
+struct iscsi_url {
+	char	 user[256];		/* CHAP name, "" = none */
+	char	 host[256];		/* name or address, without brackets */
+	char	 port[8];		/* "3260" when the URL has none */
+	char	 target[ISCSI_NAME_MAX + 1];
+	uint16_t lun;			/* 0..16383 */
+	bool	 has_lun;
+};
+
+/* False, with "why" a one-line reason that names what was wrong. A password in the URL is refused. */
+bool iscsi_url_parse(const char *url, struct iscsi_url *out, char *why, size_t why_size);
+
+struct initiator_conf {
+	char	 initiator_name[ISCSI_NAME_MAX + 1];
+	uint8_t	 isid[6];		/* of this session; see initiator_random_isid() */
+	struct login_params params;	/* offers and limits */
+	double	 login_timeout;		/* seconds for connect + login */
+	double	 noop_interval, noop_timeout; /* seconds; interval 0 = no keepalive */
+	double	 outage_timeout;	/* seconds that tasks wait for a lost session to come back before
+					 * they end as LU_LOST; 0 = not at all, < 0 = for ever */
+	unsigned max_tasks;		/* in flight at once, whatever the window allows; 1..4096 */
+};
+
+/* Sensible defaults: name from the host name, digests none, 256 KiB segments, … */
+void initiator_conf_init(struct initiator_conf *conf);
+
+/* A random-format ISID (RFC 7143 §11.12.5, T = 10b) that is kept for the life of the session's owner. */
+void initiator_random_isid(uint8_t isid[6]);
+
+/*
+ * Connect, log in, and check that the LUN answers. opened() gets the lu, or why
+ * in one line: "connect to h:3260: Connection refused", "login refused: 0203
+ * target not found", … url and conf are copied; offload must outlive the lu.
+ */
+void iscsi_lu_open(struct loop *loop, struct offload *offload, const struct iscsi_url *url,
+		   const struct initiator_conf *conf, lu_opened *opened, void *opaque);
+
+/* The words for a login status (RFC 7143 §11.13.5), "0203 target not found"; static text. */
+const char *login_status_text(uint8_t status_class, uint8_t status_detail);
+
+#endif
