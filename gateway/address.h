@@ -1,0 +1,42 @@
+/*
+ * Where to listen: parsing of ADDR, binding, and saying where it ended up.
+ */
+#ifndef ADDRESS_H
+#define ADDRESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/socket.h>
+
+enum address_use { ADDRESS_NBD, ADDRESS_ISCSI };
+
+#define ADDRESS_TEXT_LEN	128
+
+struct address {
+	enum address_use use;
+	bool unix_socket;
+	char host[256];		/* "" = every address; the path of a unix socket */
+	char port[6];		/* decimal */
+};
+
+/*
+ * "host:port", "[v6]:port", ":port", "host" (the use's default port), "unix:/path" or
+ * "unix:@abstract" (NBD only). False with a one-line reason.
+ */
+bool address_parse(const char *text, enum address_use use, struct address *address, char *why,
+		   size_t size);
+
+#define ADDRESS_MAX_SOCKETS	8
+
+/*
+ * Bind and listen on everything that the address names (every address family of a
+ * host name; port 0 gets the same free port for all). Blocking name lookup: at
+ * start only. Returns the count of sockets in fds, non-blocking, or -1 with a
+ * one-line reason. A unix socket that nobody serves any more is replaced.
+ */
+int address_listen(const struct address *address, int fds[ADDRESS_MAX_SOCKETS], char *why, size_t size);
+
+/* "127.0.0.1:3260", "[::1]:3260", "unix:/path" of a socket's own end. */
+void address_local(int fd, char text[ADDRESS_TEXT_LEN]);
+
+#endif

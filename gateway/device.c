@@ -1,0 +1,134 @@
+/*
+ * DEVICE URIs, and the part of a device that all workers share; see device.h.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "device.h"
+#include "range_lock.h"
+
+bool device_size_parse(const char *text, uint64_t *bytes)
+{
+	static const char units[] = "bkmgtpe";
+	char *end;
+	const char *unit;
+	unsigned shift = 0;
+
+	errno = 0;
+	*bytes = strtoull(text, &end, 10);
+	if (errno || *text < '0' || *text > '9')
+		return false;
+	if (*end) {
+		unit = strchr(units, *end | 0x20);
+		if (!unit || end[1])
+			return false;
+		shift = 10 * (unsigned)(unit - units);
+	}
+	/* A size is an off_t in the end: below 2^63. */
+	if (*bytes == 0 || *bytes > (uint64_t)INT64_MAX >> shift)
+		return false;
+	*bytes <<= shift;
+	return true;
+}
+
+static bool open_mem(struct device *device, const char *text, char *why, size_t size)
+{
+	uint64_t bytes;
+
+	if (!device_size_parse(text, &bytes)) {
+		snprintf(why, size, "\"%s\" is not a size (for example 64M, 10G, 1T)", text);
+		return false;
+	}
+	device->kind = DEVICE_MEM;
+	device->mem = mem_new(bytes);
+	if (!device->mem)
+		snprintf(why, size, "%s", strerror(errno));
+	return device->mem != NULL;
+}
+
+static bool open_file(struct device *device, const char *path, char *why, size_t size)
+{
+	device->kind = DEVICE_FILE;
+	if (!*path) {
+		snprintf(why, size, "the path is empty");
+		return false;
+	}
+	device->file = file_new(path, device->read_only, why, size);
+	return device->file != NULL;
+}
+
+static bool parse_iscsi(struct device *device, const char *uri, char *why, size_t size)
+{
+	device->kind = DEVICE_ISCSI;
+	if (!iscsi_url_parse(uri, &device->url, why, size))
+		return false;
+	if (!device->url.has_lun) {
+		snprintf(why, size, "the LUN is missing: iscsi://host[:port]/target-iqn/lun");
+		return false;
+	}
+	return true;
+}
+
+static bool has_prefix(const char *text, const char *prefix)
+{
+	return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+static bool parse(struct device *device, const char *uri, char *why, size_t size)
+{
+	static const char *const nbd[] = { "nbd://", "nbds://", "nbd+unix://", "nbds+unix://" };
+
+	if (has_prefix(uri, "mem:"))
+		return open_mem(device, uri + strlen("mem:"), why, size);
+	if (has_prefix(uri, "file:"))
+		return open_file(device, uri + strlen("file:"), why, size);
+	if (has_prefix(uri, "iscsi://"))
+		return parse_iscsi(device, uri, why, size);
+	device->kind = DEVICE_NBD;
+	for (size_t i = 0; i < sizeof(nbd) / sizeof(nbd[0]); i++)
+		if (has_prefix(uri, nbd[i]))
+			return true;
+	snprintf(why, size, "not a DEVICE: expected iscsi://, nbd://, nbds://, nbd+unix://, "
+		 "nbds+unix://, file:PATH or mem:SIZE");
+	return false;
+}
+
+struct device *device_new(const char *uri, bool read_only, char *why, size_t size)
+{
+	struct device *device = calloc(1, sizeof(*device));
+
+	if (!device) {
+		snprintf(why, size, "%s", strerror(errno));
+		return NULL;
+	}
+	device->uri = uri;
+	device->read_only = read_only;
+	if (parse(device, uri, why, size)) {
+		device->shared.ranges = range_lock_new();
+		if (device->shared.ranges)
+			return device;
+		snprintf(why, size, "%s", strerror(ENOMEM));
+	}
+	device_free(device);
+	return NULL;
+}
+
+void device_free(struct device *device)
+{
+	if (!device)
+		return;
+	if (device->mem)
+		mem_free(device->mem);
+	if (device->file)
+		file_free(device->file);
+	if (device->lu_shared)
+		lu_shared_free(device->lu_shared);
+	if (device->shared.ranges)
+		range_lock_free(device->shared.ranges);
+	free(device);
+}

@@ -1,0 +1,42 @@
+/*
+ * What is behind an export, as the whole process sees it: the parsed URI and what
+ * the workers' instances share. Made by the main thread, constant while workers run.
+ */
+#ifndef DEVICE_H
+#define DEVICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "blk.h"
+#include "disk_lu.h"
+#include "file_blk.h"
+#include "initiator.h"
+#include "mem_blk.h"
+
+enum device_kind { DEVICE_MEM, DEVICE_FILE, DEVICE_NBD, DEVICE_ISCSI };
+
+struct device {
+	enum device_kind kind;
+	const char *uri;		/* as given; constant for the life of the process */
+	bool read_only;
+	struct mem *mem;		/* DEVICE_MEM */
+	struct file *file;		/* DEVICE_FILE */
+	struct iscsi_url url;		/* DEVICE_ISCSI */
+	struct blk_shared shared;
+	struct lu_shared *lu_shared;	/* where it is served as a logical unit of ours */
+};
+
+/*
+ * Parse "uri" and open what can be opened without a worker (a file, memory;
+ * blocking). NULL with a one-line reason that does not repeat the URI.
+ */
+struct device *device_new(const char *uri, bool read_only, char *why, size_t size);
+
+/* After every instance has been closed. */
+void device_free(struct device *device);
+
+/* "10M", "1T", "512": bytes > 0 (powers of 1024). False when it is no size. */
+bool device_size_parse(const char *text, uint64_t *bytes);
+
+#endif

@@ -1,0 +1,227 @@
+/*
+ * What the disk_* files share: the interpreter's state, the operations under way,
+ * and the few ways in which a command is answered.
+ *
+ *	disk_lu.c	 opening, closing, judging and dispatching a command
+ *	disk_task_set.c	 which tasks may start, and the one way in which they end
+ *	disk_manage.c	 aborting them: ABORT TASK to LOGICAL UNIT RESET
+ *	disk_op.c	 a command that needs the device: its block requests, one by one
+ *	disk_answer.c	 parameter data and refusals
+ *	disk_inquiry.c, disk_mode.c, disk_unit.c, disk_rw.c, disk_discard.c,
+ *	disk_compare.c, rsoc.c	the commands
+ */
+#ifndef DISK_PRIVATE_H
+#define DISK_PRIVATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "blk.h"
+#include "disk_lu.h"
+#include "errmap.h"
+#include "list.h"
+#include "loop.h"
+#include "lu.h"
+#include "lu_shared.h"
+#include "range_lock.h"
+
+/* Bytes that one command may move (VPD B0h), and may unmap or fill (VPD B0h too): long
+ * enough for whole-disk jobs in few commands, short enough for hosts' timeouts. */
+#define DISK_MAX_TRANSFER	(16u << 20)
+#define DISK_MAX_DISCARD	(UINT64_C(1) << 30)
+#define DISK_MAX_UNMAP_RANGES	256
+#define DISK_MAX_COMPARE	255	/* blocks of COMPARE AND WRITE: all that its CDB can say */
+
+/* Bytes that are verified, filled or ORed at a time, through a buffer of the pool. */
+#define DISK_CHUNK		(256u << 10)
+
+struct disk_op;
+
+struct disk_lu {
+	struct scsi_lu lu;
+	struct blkdev *dev;
+	struct lu_instance instance;
+
+	/* The device as it was when its generation was last looked at. */
+	unsigned generation;
+	uint64_t size;
+	bool	 read_only;
+
+	/* disk_task_set.c's */
+	struct list held;		/* scsi_task.node: must not start yet */
+	struct list active;		/* disk_op.node */
+	struct list finished;		/* scsi_task.node: lu_complete() is due in "turn" */
+	struct disk_op *barrier;	/* an ORDERED task among the active, if there is one */
+	uint64_t newest;		/* number of the last op that was begun */
+	struct loop_call turn;
+
+	/* disk_manage.c's */
+	struct list visits;		/* task management at work here */
+	struct list managed;		/* scsi_tmf.node: done() is due in "turn" */
+	unsigned tmfs;			/* begun here and not done */
+
+	void   (*closed)(void *);	/* set while closing */
+	void	*closed_opaque;
+};
+
+/* A command that needs the device, from its first request to the end of its last. */
+struct disk_op {
+	struct blk_req req;
+	struct disk_lu *disk;
+	struct scsi_task *task;
+	struct list node;		/* disk->active */
+	uint64_t number;		/* ascending in the order of beginning */
+	void   (*next)(struct disk_op *); /* when the request, or the wait for the range, is over */
+	bool	 requesting;		/* the request is the device's now */
+	bool	 aborted;		/* end as soon as nothing is under way */
+	bool	 ranged;		/* the range is held, or waited for */
+	struct range range;
+	uint8_t	*buffer;		/* from the loop's pool */
+	size_t	 buffer_len;
+	/* Progress of a command that takes many requests, in bytes of the device: */
+	uint64_t first, at, end;
+	uint32_t index;			/* of the UNMAP descriptor */
+};
+
+static inline struct disk_lu *disk_of(struct scsi_lu *lu)
+{
+	return container_of(lu, struct disk_lu, lu);
+}
+
+static inline struct lu_shared *disk_shared(const struct disk_lu *disk)
+{
+	return disk->instance.shared;
+}
+
+static inline bool disk_mode(const struct disk_lu *disk, enum mode_flag flag)
+{
+	return atomic_load_explicit(&disk_shared(disk)->mode, memory_order_relaxed) & flag;
+}
+
+/* disk_lu.c ---------------------------------------------------------------- */
+
+/* Run a command that may start now. It ends in disk_finish(), perhaps before this returns. */
+void disk_start(struct disk_lu *disk, struct scsi_task *task);
+
+/* If the instance is closing and nothing holds it any more: free it, tell closed(). */
+void disk_close_if_idle(struct disk_lu *disk);
+
+uint64_t disk_blocks(const struct disk_lu *disk);		/* capacity in logical blocks */
+bool disk_write_protected(const struct disk_lu *disk);
+
+/* Does an UNMAP run as zeroes, so that unmapped blocks read as such (LBPRZ)? */
+bool disk_unmap_zeroes(const struct disk_lu *disk);
+
+/* disk_task_set.c ---------------------------------------------------------- */
+
+void disk_submit(struct scsi_lu *lu, struct scsi_task *task);
+void disk_turn(struct loop_call *call);
+
+/* The only end of a task: its status, sense, moved and wanted are set. Its op, if it has
+ * one, is gone afterwards; lu_complete() follows from the loop. */
+void disk_finish(struct disk_lu *disk, struct scsi_task *task);
+
+/* disk_manage.c ------------------------------------------------------------ */
+
+void disk_abort(struct scsi_lu *lu, struct scsi_task *task);
+void disk_manage(struct scsi_lu *lu, struct scsi_tmf *tmf);
+
+/* In the loop's turn, after tasks have been completed: end the visits that waited for them,
+ * and the functions that have ended. */
+void disk_manage_turn(struct disk_lu *disk);
+
+/* disk_op.c ---------------------------------------------------------------- */
+
+/* Begin an operation. NULL: no memory, the task has been finished. */
+struct disk_op *disk_op_new(struct disk_lu *disk, struct scsi_task *task);
+
+/* Give it a buffer. False: no memory, the task has been finished and the op is gone. */
+bool disk_op_buffer(struct disk_op *op, size_t len);
+
+/*
+ * Hold [first, end) of the device, rounded out to its blocks, until the end of the
+ * operation; next() runs when it is held, perhaps before this returns.
+ */
+void disk_op_lock(struct disk_op *op, uint64_t first, uint64_t end, bool exclusive,
+		  void (*next)(struct disk_op *));
+
+/*
+ * Hold what a plain write touches, for those who compare and write or OR it. Where
+ * blocks are larger than a byte, blk.c sees to it for every writer.
+ */
+void disk_op_lock_for_writing(struct disk_op *op, uint64_t first, uint64_t end,
+			      void (*next)(struct disk_op *));
+
+/* One request to the device. next() runs when it has succeeded; an operation whose request
+ * has failed, or that was aborted, ends here. "data" is NULL where the operation has none. */
+void disk_op_request(struct disk_op *op, enum blk_op what, uint32_t flags, uint64_t offset,
+		     uint64_t length, uint8_t *data, void (*next)(struct disk_op *));
+
+/* A next() for the last request: the task is good. */
+void disk_op_done(struct disk_op *op);
+
+/* BLK_FUA where the command, or the Caching mode page, asks that a write be persistent. */
+uint32_t disk_fua(const struct disk_lu *disk, const struct scsi_task *task);
+
+/* Does the whole device keep data in a volatile cache now? */
+bool disk_write_back(const struct disk_lu *disk);
+
+/* disk_answer.c ------------------------------------------------------------ */
+
+/* CHECK CONDITION with this sense, in the format that D_SENSE chose; does not finish. */
+void disk_sense(struct disk_lu *disk, struct scsi_task *task, const struct sense *sense);
+
+/* Each of these finishes the task. The reply is cut to alloc_len and to the room there is. */
+void disk_good(struct disk_lu *disk, struct scsi_task *task);
+void disk_reply(struct disk_lu *disk, struct scsi_task *task, const uint8_t *data, size_t len,
+		uint32_t alloc_len);
+void disk_refuse(struct disk_lu *disk, struct scsi_task *task, uint32_t reason);
+void disk_refuse_cdb(struct disk_lu *disk, struct scsi_task *task, uint16_t byte, uint8_t bit);
+void disk_refuse_member(struct disk_lu *disk, struct scsi_task *task, size_t member);
+/* bit < 0: the byte as a whole */
+void disk_refuse_parameter(struct disk_lu *disk, struct scsi_task *task, size_t byte, int bit);
+
+/* INVALID FIELD IN CDB at the field that a member of struct cdb came from. */
+#define disk_refuse_field(disk, task, member) \
+	disk_refuse_member(disk, task, offsetof(struct cdb, member))
+
+/* Bytes of data-out that came, and room for data-in. */
+uint32_t disk_arrived(const struct scsi_task *task);
+uint32_t disk_room(const struct scsi_task *task);
+
+/* The command's blocks lie within the unit; if not, the task is finished. */
+bool disk_in_range(struct disk_lu *disk, struct scsi_task *task);
+/* ... and are no more than one command may move (VPD B0h, MAXIMUM TRANSFER LENGTH). */
+bool disk_may_transfer(struct disk_lu *disk, struct scsi_task *task);
+/* All the data-out that the CDB calls for came; if not, the task is finished. */
+bool disk_has_arrived(struct disk_lu *disk, struct scsi_task *task);
+
+/* The commands: disk_inquiry.c, ... ------------------------------------------ */
+
+typedef void disk_handler(struct disk_lu *disk, struct scsi_task *task);
+
+disk_handler disk_inquiry;
+
+disk_handler disk_mode_sense, disk_mode_select;
+
+disk_handler disk_test_unit_ready, disk_request_sense, disk_read_capacity_10,
+	     disk_read_capacity_16, disk_start_stop_unit, disk_prevent_allow, disk_send_diagnostic,
+	     disk_read_defect_data;
+
+disk_handler disk_read, disk_write, disk_write_and_verify, disk_synchronize_cache, disk_pre_fetch;
+
+disk_handler disk_unmap, disk_write_same, disk_get_lba_status;
+
+disk_handler disk_verify, disk_compare_and_write, disk_orwrite;
+
+disk_handler rsoc_report_opcodes, rsoc_report_tmfs;
+
+/* disk_inquiry.c: the VPD pages that say who and where it is (disk_identity.c) */
+size_t disk_device_id(const struct disk_lu *disk, const struct nexus *nexus, uint8_t *payload);
+size_t disk_scsi_ports(const struct disk_lu *disk, const struct nexus *nexus, uint8_t *payload);
+
+/* disk_compare.c: read [op->at, op->end) and, as BYTCHK says, compare it; ends the operation. */
+void disk_verify_medium(struct disk_op *op);
+
+#endif

@@ -1,0 +1,35 @@
+/*
+ * One worker's executors of one export: opening the chain that its device needs,
+ * and closing it again. On the worker's loop.
+ */
+#ifndef INSTANCE_H
+#define INSTANCE_H
+
+#include <stdbool.h>
+
+#include "export.h"
+#include "loop.h"
+
+struct offload;
+
+/* Everything that opening asks for; constant, and outlives the instances. */
+struct instance_conf {
+	struct offload *offload;
+	bool serve_blk, serve_lu;		/* which front ends there are */
+};
+
+/* why is NULL on success; else a one-line reason, valid during the call. */
+typedef void instance_opened(void *opaque, const char *why);
+
+/*
+ * Fill export->instance[worker]. "first" is worker 0's instance where that is open
+ * already (worker > 0): a device that allows one connection only is reached
+ * through it. opened() comes on the loop, never inside the call.
+ */
+void instance_open(struct loop *loop, const struct instance_conf *conf, struct export *export,
+		   unsigned worker, instance_opened *opened, void *opaque);
+
+/* Close what is open; nothing may be in flight. Worker 0 is the last to close. */
+void instance_close(struct export *export, unsigned worker, void (*closed)(void *), void *opaque);
+
+#endif

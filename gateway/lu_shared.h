@@ -1,0 +1,89 @@
+/*
+ * What the instances of one logical unit share: its identity, its mode parameters,
+ * and the unit attentions that wait for each nexus. Private to the disk_* files.
+ *
+ * An instance's nexuses are listed, found and forgotten by its own worker alone,
+ * so that the data path finds its nexus without a lock. The mutex is for those who
+ * go through the instances or nexuses of other workers, and for the comings and
+ * goings that they must not meet half done.
+ */
+#ifndef LU_SHARED_H
+#define LU_SHARED_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "disk_lu.h"
+#include "list.h"
+#include "lu.h"
+
+/* Unit attentions in the order in which a nexus is told of them (SAM-5 §5.14: 29/xx first). */
+enum attention {
+	ATTENTION_POWER_ON_OR_RESET,
+	ATTENTION_BUS_RESET,
+	ATTENTION_DEVICE_RESET,
+	ATTENTION_MODE_PARAMETERS_CHANGED,
+	ATTENTION_CAPACITY_CHANGED,
+	ATTENTION_COMMANDS_CLEARED,
+	ATTENTION_INQUIRY_CHANGED,
+	ATTENTION_COUNT
+};
+
+/* The mode parameters that MODE SELECT can change; all of them are on or off. */
+enum mode_flag {
+	MODE_WCE = 1 << 0,	/* Caching page: a write may end before it is persistent */
+	MODE_D_SENSE = 1 << 1,	/* Control page: sense data in descriptor format */
+	MODE_SWP = 1 << 2,	/* Control page: write protected by software */
+};
+#define MODE_DEFAULTS	MODE_WCE
+
+/* One nexus of one instance. */
+struct nexus_state {
+	struct list node;
+	const struct nexus *nexus;
+	atomic_uint attentions;		/* bits of enum attention, from any thread */
+};
+
+#define NEXUS_BUCKETS	64
+
+/* One worker's end, embedded in its disk_lu. */
+struct lu_instance {
+	struct lu_shared *shared;
+	struct list node;			/* among the shared's */
+	struct list nexuses[NEXUS_BUCKETS];	/* struct nexus_state, hashed by address */
+	atomic_uint visitors;			/* messages of other instances, under way or at work here */
+};
+
+struct lu_shared {
+	struct disk_lu_conf conf;	/* with vendor, product and serial filled in */
+	uint64_t naa;			/* NAA designator: eight bytes as one number */
+	atomic_uint mode;		/* enum mode_flag, current values */
+	pthread_mutex_t mutex;
+	struct list instances;		/* struct lu_instance */
+};
+
+/* An instance begins and ends. Its owner waits for visitors == 0 after it has left. */
+void lu_shared_join(struct lu_shared *shared, struct lu_instance *instance);
+void lu_shared_leave(struct lu_instance *instance);
+
+/* Call each() for every instance, under the mutex: each() must not come back here. */
+void lu_shared_each(struct lu_shared *shared, void (*each)(struct lu_instance *, void *opaque),
+		    void *opaque);
+
+/* On the instance's thread. False without memory; find is NULL for who is not attached. */
+bool lu_instance_attach(struct lu_instance *instance, const struct nexus *nexus);
+void lu_instance_detach(struct lu_instance *instance, const struct nexus *nexus);
+struct nexus_state *lu_instance_find(struct lu_instance *instance, const struct nexus *nexus);
+
+/* Raise a unit attention: for every nexus of this instance (on its thread), ... */
+void lu_instance_raise(struct lu_instance *instance, enum attention attention);
+/* ... for every nexus of the logical unit but one (NULL: no exception); any thread. */
+void lu_shared_raise(struct lu_shared *shared, const struct nexus *except, enum attention attention);
+void nexus_raise(struct nexus_state *state, enum attention attention);
+
+/* Take the unit attention that comes first: its sense reason, or SENSE_NONE. */
+uint32_t nexus_take_attention(struct nexus_state *state);
+
+#endif

@@ -1,0 +1,31 @@
+/* nbd-iscsi-gateway: the command line, and off it goes. */
+#include "config.h"
+
+#include <stdio.h>
+
+#include "conf.h"
+#include "gateway.h"
+#include "log.h"
+
+#define EXIT_USAGE	2
+
+int main(int argc, char **argv)
+{
+	struct conf conf;
+	char why[1024];
+	int status = 0;
+
+	switch (conf_parse(&conf, argc, argv, why, sizeof(why))) {
+	case CONF_RUN:
+		status = gateway_run(&conf);
+		break;
+	case CONF_DONE:
+		break;
+	case CONF_WRONG:
+		log_error("%s", why);
+		status = EXIT_USAGE;
+		break;
+	}
+	conf_free(&conf);
+	return status;
+}

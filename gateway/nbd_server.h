@@ -1,0 +1,50 @@
+/*
+ * The NBD server: one connection of a client, from the first byte to the last.
+ */
+#ifndef NBD_SERVER_H
+#define NBD_SERVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "export.h"
+#include "list.h"
+#include "log.h"
+#include "loop.h"
+#include "stream.h"
+
+struct nbd_limits {
+	double	 handshake_timeout;	/* seconds until GO; 0 = none */
+	uint32_t max_payload;		/* advertised, bytes */
+	unsigned max_requests;		/* in flight per connection */
+	size_t	 max_bytes;		/* of data in flight per connection */
+};
+
+void nbd_limits_init(struct nbd_limits *limits);
+
+/* What the NBD connections of one worker share; the worker's. */
+struct nbd_service {
+	struct loop *loop;
+	unsigned worker;			/* index into export.instance */
+	const struct export_table *exports;
+	const struct nbd_limits *limits;
+	struct list connections;		/* list_init()ed by the worker */
+	bool	 shutting_down;
+	void   (*idle)(struct nbd_service *);	/* called while shutting down: the last connection has gone */
+	struct log_limit complaints;		/* about clients that were dropped; zero at first */
+};
+
+/* Serve a client on "stream", which becomes the connection's. Frees itself. On the service's loop. */
+void nbd_server_start(struct nbd_service *service, struct stream *stream);
+
+/*
+ * Every client is told: options answer ERR_SHUTDOWN, new requests ESHUTDOWN, those
+ * in flight finish, then the connection closes. service->idle() tells when all have
+ * (not when there was none).
+ */
+void nbd_server_shutdown(struct nbd_service *service);
+
+/* Drop what is left, now. */
+void nbd_server_abort(struct nbd_service *service);
+
+#endif

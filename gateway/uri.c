@@ -1,0 +1,64 @@
+/* Our own URIs; see uri.h. The NBD URI specification, and libiscsi's syntax for the other. */
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "uri.h"
+
+/* "0.0.0.0:3260" is where we listen, not where one can connect. */
+static void reachable(const char *listener, char *text, size_t size)
+{
+	if (strncmp(listener, "0.0.0.0:", 8) == 0)
+		snprintf(text, size, "127.0.0.1:%s", listener + 8);
+	else if (strncmp(listener, "[::]:", 5) == 0)
+		snprintf(text, size, "[::1]:%s", listener + 5);
+	else
+		snprintf(text, size, "%s", listener);
+}
+
+/* Percent-encode what would end a query value (RFC 3986 §2.1). */
+static void append_escaped(char *text, size_t size, const char *path)
+{
+	size_t used = strlen(text);
+
+	for (; *path && used + 4 < size; path++) {
+		if (strchr(" %&#?+", *path))
+			used += (size_t)snprintf(text + used, size - used, "%%%02X", (unsigned char)*path);
+		else
+			text[used++] = *path;
+	}
+	text[used] = '\0';
+}
+
+static char *copy(const char *text)
+{
+	char *uri = strdup(text);
+
+	if (!uri)
+		abort();
+	return uri;
+}
+
+char *uri_nbd(const char *listener)
+{
+	char text[512] = "nbd+unix:///?socket=", where[256];
+
+	if (strncmp(listener, "unix:", 5) == 0) {
+		append_escaped(text, sizeof(text), listener + 5);
+		return copy(text);
+	}
+	reachable(listener, where, sizeof(where));
+	snprintf(text, sizeof(text), "nbd://%s", where);
+	return copy(text);
+}
+
+char *uri_iscsi(const char *listener, const char *target, unsigned lun)
+{
+	char text[512], where[256];
+
+	reachable(listener, where, sizeof(where));
+	snprintf(text, sizeof(text), "iscsi://%s/%s/%u", where, target, lun);
+	return copy(text);
+}

@@ -1,0 +1,202 @@
+/* A worker thread and its mailbox; see worker.h. */
+#include "config.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "stream.h"
+#include "worker.h"
+
+/* A socket on its way from the listener. */
+struct arrival {
+	struct loop_msg msg;
+	struct worker *worker;
+	int fd;
+	bool iscsi;
+};
+
+static void *run(void *opaque)
+{
+	struct worker *worker = opaque;
+
+	loop_run(worker->loop);
+	return NULL;
+}
+
+/* Signals are the main thread's: a worker must never be the one that is interrupted. */
+static int start_thread(struct worker *worker)
+{
+	sigset_t all, before;
+	int rc;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	rc = pthread_create(&worker->thread, NULL, run, worker);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return rc;
+}
+
+static void report(struct loop_msg *msg)
+{
+	struct worker_order *order = container_of(msg, struct worker_order, msg);
+
+	order->reported(order);
+}
+
+static void finish(struct worker_order *order)
+{
+	order->msg.run = report;
+	loop_post(order->worker->conf->main_loop, &order->msg);
+}
+
+static void report_if_drained(struct worker *worker)
+{
+	struct worker_order *order = worker->drain;
+
+	if (!order || !list_empty(&worker->nbd.connections) ||
+	    !list_empty(&worker->target.connections))
+		return;
+	worker->drain = NULL;
+	finish(order);
+}
+
+static void nbd_idle(struct nbd_service *service)
+{
+	report_if_drained(container_of(service, struct worker, nbd));
+}
+
+static void target_idle(struct target_service *service)
+{
+	report_if_drained(container_of(service, struct worker, target));
+}
+
+bool worker_start(struct worker *worker, unsigned number, const struct worker_conf *conf)
+{
+	memset(worker, 0, sizeof(*worker));
+	worker->number = number;
+	worker->conf = conf;
+	worker->loop = loop_new();
+	if (!worker->loop)
+		return false;
+	worker->nbd = (struct nbd_service){
+		.loop = worker->loop, .worker = number, .exports = conf->exports,
+		.limits = &conf->nbd_limits, .idle = nbd_idle,
+	};
+	worker->target = (struct target_service){
+		.loop = worker->loop, .worker = number, .exports = conf->exports,
+		.conf = &conf->target, .shared = conf->target_shared,
+		.idle = target_idle,
+	};
+	list_init(&worker->nbd.connections);
+	list_init(&worker->target.connections);
+	list_init(&worker->target.sessions);
+	errno = start_thread(worker);
+	worker->running = errno == 0;
+	if (!worker->running)
+		loop_free(worker->loop);
+	return worker->running;
+}
+
+static void instance_is_open(void *opaque, const char *why)
+{
+	struct worker_order *order = opaque;
+
+	order->ok = !why;
+	snprintf(order->why, sizeof(order->why), "%s", why ? why : "");
+	finish(order);
+}
+
+static void instance_is_closed(void *opaque)
+{
+	finish(opaque);
+}
+
+static void drain(struct worker_order *order)
+{
+	struct worker *worker = order->worker;
+
+	worker->drain = order;
+	nbd_server_shutdown(&worker->nbd);
+	target_shutdown(&worker->target);
+	report_if_drained(worker);
+}
+
+static void obey(struct loop_msg *msg)
+{
+	struct worker_order *order = container_of(msg, struct worker_order, msg);
+	struct worker *worker = order->worker;
+
+	switch (order->task) {
+	case WORKER_OPEN:
+		instance_open(worker->loop, &worker->conf->instances, order->export, worker->number,
+			      instance_is_open, order);
+		break;
+	case WORKER_DRAIN:
+		drain(order);
+		break;
+	case WORKER_ABORT:
+		nbd_server_abort(&worker->nbd);
+		target_abort(&worker->target);
+		finish(order);
+		break;
+	case WORKER_CLOSE:
+		instance_close(order->export, worker->number, instance_is_closed, order);
+		break;
+	}
+}
+
+void worker_order(struct worker_order *order)
+{
+	order->msg.run = obey;
+	loop_post(order->worker->loop, &order->msg);
+}
+
+static void serve(struct loop_msg *msg)
+{
+	struct arrival *arrival = container_of(msg, struct arrival, msg);
+	struct worker *worker = arrival->worker;
+	struct stream *stream = stream_socket(arrival->fd);
+
+	/* Portals are complete once the first connection can come. */
+	worker->target.portals = worker->conf->portals;
+	worker->target.portal_count = worker->conf->portal_count;
+	if (!stream) {
+		log_warning("a connection is dropped: %s", strerror(errno));
+		close(arrival->fd);
+	} else if (arrival->iscsi) {
+		target_start(&worker->target, stream);
+	} else {
+		nbd_server_start(&worker->nbd, stream);
+	}
+	free(arrival);
+}
+
+void worker_serve(struct worker *worker, int fd, bool iscsi)
+{
+	struct arrival *arrival = malloc(sizeof(*arrival));
+
+	if (!arrival) {
+		close(fd);
+		return;
+	}
+	*arrival = (struct arrival){
+		.msg.run = serve, .worker = worker, .fd = fd, .iscsi = iscsi,
+	};
+	loop_post(worker->loop, &arrival->msg);
+}
+
+void worker_stop(struct worker *worker)
+{
+	if (!worker->running)
+		return;
+	loop_stop(worker->loop);
+	pthread_join(worker->thread, NULL);
+	loop_free(worker->loop);
+	worker->running = false;
+}

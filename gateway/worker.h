@@ -1,0 +1,77 @@
+/*
+ * A worker: one thread, one loop, its buffers, its connections and its executors.
+ * Connections never migrate; everything about one of them happens here.
+ *
+ * The main thread drives a worker with messages and hears from it by messages:
+ * the functions below are for the main thread.
+ */
+#ifndef WORKER_H
+#define WORKER_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "export.h"
+#include "instance.h"
+#include "loop.h"
+#include "nbd_server.h"
+#include "target.h"
+
+struct worker;
+
+/* What all workers share; constant while they run. Owned by the gateway. */
+struct worker_conf {
+	struct loop *main_loop;			/* reports go there */
+	struct export_table *exports;
+	struct instance_conf instances;
+	struct nbd_limits nbd_limits;
+	struct target_conf target;
+	struct target_shared *target_shared;
+	const char *const *portals;		/* iSCSI listeners, for SendTargets */
+	unsigned portal_count;
+};
+
+enum worker_task { WORKER_OPEN, WORKER_DRAIN, WORKER_ABORT, WORKER_CLOSE };
+
+/* One order to a worker, and its report. The main thread's, reused when it has come back. */
+struct worker_order {
+	struct loop_msg msg;
+	struct worker *worker;
+	enum worker_task task;
+	struct export *export;			/* WORKER_OPEN, WORKER_CLOSE: of this one */
+	void (*reported)(struct worker_order *);/* on the main loop */
+	void *opaque;
+	bool ok;				/* WORKER_OPEN */
+	char why[256];				/* ... and why not */
+};
+
+struct worker {
+	unsigned number;
+	struct loop *loop;
+	pthread_t thread;
+	bool running;
+	const struct worker_conf *conf;
+	struct nbd_service nbd;
+	struct target_service target;
+	struct worker_order *drain;		/* the WORKER_DRAIN that waits for its report */
+};
+
+/* Start the thread. False with errno. */
+bool worker_start(struct worker *worker, unsigned number, const struct worker_conf *conf);
+
+/*
+ *	WORKER_OPEN	fill export->instance[number]
+ *	WORKER_DRAIN	tell the peers, let finish what is in flight; reports when no connection is left
+ *	WORKER_ABORT	drop the connections that are left; the drain then reports
+ *	WORKER_CLOSE	close export->instance[number]
+ * Every order is reported, once. It is lent until then.
+ */
+void worker_order(struct worker_order *order);
+
+/* Hand over a connected socket; the worker closes it in the end. */
+void worker_serve(struct worker *worker, int fd, bool iscsi);
+
+/* Stop the loop and join the thread. All its connections and instances are gone by now. */
+void worker_stop(struct worker *worker);
+
+#endif
