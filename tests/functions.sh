@@ -1,0 +1,222 @@
+# For every shell test here: . "$srcdir/functions.sh"
+#
+#	requires PROGRAM...	skip (77) when one is missing; with NO_SKIPS, fail
+#	cleanup_fn CMD ARG...	run at exit, last first
+#	start_gateway ARG...	the daemon in the background, ready when this returns;
+#				sets gateway_pid, nbd_uri, iscsi_uri; its log is $tmp/gateway.N.log
+#	start_tgtd SIZE [LUN COUNT], start_istgt SIZE, start_nbdkit ARG..., start_qemu_nbd ARG...
+#				peers, ready when these return; each sets a URI
+#	free_port		a TCP port of 127.0.0.1 that nobody listens on
+#
+# Every process is ended at exit by its pid; all of a test's files are in $tmp.
+
+set -eu
+export LC_ALL=C
+PATH=$PATH:/usr/sbin:/sbin
+
+: "${abs_top_builddir:=$(cd "$(dirname "$0")/../.." && pwd)}"
+: "${srcdir:=$(cd "$(dirname "$0")/.." && pwd)}"
+gateway=$abs_top_builddir/gateway/nbd-iscsi-gateway
+plugin=$abs_top_builddir/nbdkit-plugin/.libs/nbdkit-iscsi-plugin.so
+nbd_model=$abs_top_builddir/tests/tools/nbd_model
+
+tmp=$(mktemp -d "${TMPDIR:-/tmp}/nbd-iscsi-test.XXXXXX")
+cleanups=
+gateways=0
+
+cleanup_fn() {
+	cleanups="$*
+$cleanups"
+}
+
+run_cleanups() {
+	status=$?
+	trap - EXIT
+	set +e
+	[ $status -eq 0 ] || [ $status -eq 77 ] || show_logs
+	printf '%s' "$cleanups" | while IFS= read -r command; do eval "$command"; done
+	rm -rf "$tmp"
+	exit $status
+}
+trap run_cleanups EXIT
+trap 'exit 1' INT TERM HUP
+
+show_logs() {
+	for log in "$tmp"/*.log; do
+		[ -s "$log" ] || continue
+		echo "--- $(basename "$log")" >&2
+		tail -n 40 "$log" >&2
+	done
+}
+
+fail() {
+	echo "FAIL: $*" >&2
+	exit 1
+}
+
+requires() {
+	for program; do
+		command -v "$program" >/dev/null && continue
+		echo "this test needs $program" >&2
+		[ -z "${NO_SKIPS:-}" ] || exit 1
+		exit 77
+	done
+}
+
+# Wait until a command succeeds, as long as process $1 lives; 30 s at most.
+wait_for() {
+	local pid=$1 tries=1500
+	shift
+	until "$@" 2>/dev/null; do
+		kill -0 "$pid" 2>/dev/null || fail "process $pid ended before: $*"
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] || fail "not within 30 s: $*"
+		sleep 0.02
+	done
+}
+
+# End a process that we started, and wait until it is gone.
+end_process() {
+	kill "$1" 2>/dev/null && timeout 20 tail --pid="$1" -f /dev/null || kill -9 "$1" 2>/dev/null || :
+}
+
+free_port() {
+	python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
+accepts() {	# HOST PORT: does anybody listen there?
+	python3 -c 'import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2]))).close()' "$1" "$2"
+}
+
+served_uri() {	# LOG SCHEME: the first URI of that scheme that the gateway said it serves
+	sed -n "s|.*serving \\($2[^ ]*\\)\$|\\1|p" "$1" | head -n 1
+}
+
+start_gateway() {
+	gateways=$((gateways + 1))
+	local log=$tmp/gateway.$gateways.log pidfile=$tmp/gateway.$gateways.pid
+	"$gateway" -P "$pidfile" "$@" 2>"$log" &
+	gateway_pid=$!
+	cleanup_fn end_process $gateway_pid
+	wait_for $gateway_pid test -s "$pidfile"
+	nbd_uri=$(served_uri "$log" nbd)
+	iscsi_uri=$(served_uri "$log" iscsi)
+}
+
+tgt_number=0
+
+# tgtd's LUN 0 is its controller: the disks are LUNs 1 and up. Sets tgt_uri (LUN 1), tgt_portal.
+start_tgtd() {
+	requires tgtd tgtadm
+	local size=$1 count=${2:-1} iqn=iqn.2026-11.test:tgt port lun
+	port=$(free_port)
+	tgt_number=$((10000 + port % 20000))
+	tgt_file=$tmp/tgt
+	tgt_portal=127.0.0.1:$port
+	export TGT_IPC_SOCKET=$tmp/tgt.ipc
+	tgtd -f -C $tgt_number --iscsi portal=$tgt_portal >"$tmp/tgtd.log" 2>&1 &
+	tgt_pid=$!
+	# tgtd ignores SIGTERM while it has targets.
+	cleanup_fn kill -9 $tgt_pid
+	wait_for $tgt_pid tgtadm -C $tgt_number --mode system --op show >/dev/null
+	tgtadm -C $tgt_number --mode target --op new --tid 1 --targetname $iqn
+	for lun in $(seq "$count"); do
+		truncate -s "$size" "$tgt_file.$lun"
+		tgtadm -C $tgt_number --mode logicalunit --op new --tid 1 --lun "$lun" \
+			--backing-store "$tgt_file.$lun"
+		# Without this it says that it cannot unmap.
+		tgtadm -C $tgt_number --mode logicalunit --op update --tid 1 --lun "$lun" \
+			--params thin_provisioning=1
+	done
+	tgtadm -C $tgt_number --mode target --op bind --tid 1 --initiator-address ALL
+	tgt_uri=iscsi://$tgt_portal/$iqn/1
+}
+
+start_istgt() {
+	requires istgt
+	local size=$1 iqn=iqn.2026-11.test port
+	port=$(free_port)
+	truncate -s "$size" "$tmp/istgt.img"
+	sed -e "s|@TMP@|$tmp|g; s|@PORT@|$port|g; s|@CONTROL@|$(free_port)|g" "$srcdir/interop/istgt.conf.in" >"$tmp/istgt.conf"
+	: >"$tmp/istgt.auth"
+	chmod 600 "$tmp/istgt.auth"
+	istgt -D -c "$tmp/istgt.conf" >"$tmp/istgt.log" 2>&1 &
+	istgt_pid=$!
+	cleanup_fn kill -9 $istgt_pid
+	wait_for $istgt_pid accepts 127.0.0.1 "$port"
+	istgt_uri=iscsi://127.0.0.1:$port/$iqn:istgt/0
+}
+
+peers=0
+
+# On a unix socket; sets peer_uri, peer_pid, peer_socket.
+start_nbdkit() {
+	requires nbdkit
+	peers=$((peers + 1))
+	peer_socket=$tmp/peer.$peers.sock
+	nbdkit -f -U "$peer_socket" -P "$tmp/peer.$peers.pid" "$@" 2>"$tmp/nbdkit.$peers.log" &
+	peer_pid=$!
+	cleanup_fn end_process $peer_pid
+	wait_for $peer_pid test -s "$tmp/peer.$peers.pid"
+	peer_uri="nbd+unix:///?socket=$peer_socket"
+}
+
+start_qemu_nbd() {
+	requires qemu-nbd
+	peers=$((peers + 1))
+	peer_socket=$tmp/peer.$peers.sock
+	qemu-nbd -t -e 16 -k "$peer_socket" --pid-file="$tmp/peer.$peers.pid" "$@" 2>"$tmp/qemu-nbd.$peers.log" &
+	peer_pid=$!
+	cleanup_fn end_process $peer_pid
+	wait_for $peer_pid test -s "$tmp/peer.$peers.pid"
+	peer_uri="nbd+unix:///?socket=$peer_socket"
+}
+
+# FILE SIZE: bytes that do not compress, with holes between them.
+random_image() {
+	truncate -s "$2" "$1"
+	python3 - "$1" <<-'END'
+	import os, random, sys
+	rng = random.Random(7)
+	size = os.path.getsize(sys.argv[1])
+	with open(sys.argv[1], "r+b") as f:
+	    for _ in range(64):
+	        f.seek(rng.randrange(0, size - 65536) & ~511)
+	        f.write(rng.randbytes(rng.randrange(512, 65536, 512)))
+	END
+}
+
+# SUITE URI: a suite of iscsi-test-cu, of which nothing may fail.
+iscsi_suite() {
+	requires iscsi-test-cu
+	local log=$tmp/suite.$1.log
+	timeout 120 iscsi-test-cu -d -n -f -t "ALL.$1" "$2" >"$log" 2>&1 || :
+	# A line of its summary: tests, total, run, passed, failed, inactive.
+	set -- "$1" $(sed -n 's/^ *tests  *\([0-9].*\)$/\1/p' "$log")
+	echo "iscsi-test-cu $1: ${3:-0} run, ${4:-0} passed, ${5:-?} failed," \
+		"$(grep -c '\[SKIPPED\]' "$log") skipped"
+	[ "${5:-1}" = 0 ] && [ "${3:-0}" -gt 0 ] || { cat "$log" >&2; fail "suite $1"; }
+}
+
+# SIZE: the reference server, over TCP; sets peer_uri, peer_pid.
+start_nbd_server() {
+	requires nbd-server
+	local port
+	port=$(free_port)
+	truncate -s "$1" "$tmp/nbd-server.img"
+	cat >"$tmp/nbd-server.conf" <<-END
+	[generic]
+	listenaddr = 127.0.0.1
+	port = $port
+	[disk]
+	exportname = $tmp/nbd-server.img
+	trim = true
+	flush = true
+	fua = true
+	END
+	nbd-server -d -C "$tmp/nbd-server.conf" >"$tmp/nbd-server.log" 2>&1 &
+	peer_pid=$!
+	cleanup_fn end_process $peer_pid
+	wait_for $peer_pid accepts 127.0.0.1 "$port"
+	peer_uri=nbd://127.0.0.1:$port/disk
+}

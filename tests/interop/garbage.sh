@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# A thousand random streams on both listeners: the process stays healthy, and small.
+. "${srcdir:-$(dirname "$0")/..}/functions.sh"
+requires python3 nbdinfo iscsi-inq
+start_gateway -n 127.0.0.1:0 -i 127.0.0.1:0 mem:16M
+
+rss() { awk '/VmRSS/ { print $2 }' /proc/$gateway_pid/status; }
+before=$(rss)
+python3 "$srcdir/interop/garbage.py" "${nbd_uri#nbd://}" "${iscsi_uri#iscsi://}"
+[ "$(nbdinfo --size "$nbd_uri")" = 16777216 ] || fail "NBD no longer serves"
+iscsi-inq "$iscsi_uri" | grep -q DIRECT_ACCESS || fail "iSCSI no longer serves"
+# Sanitizers hold on to what is freed.
+[ -n "${SANITIZED:-}" ] || [ $(($(rss) - before)) -lt 16384 ] || fail "grew from $before to $(rss) KiB"
+kill $gateway_pid
+wait $gateway_pid || fail "exit status $?"

@@ -1,0 +1,37 @@
+# NBD clients through the gateway to a LUN of $far_uri, and the same LUN seen directly
+# over libiscsi. Sourced by the test of each far target, which has started it.
+requires nbdcopy nbdinfo qemu-img qemu-io fio
+size=64M
+bytes=67108864
+
+start_gateway -n 127.0.0.1:0 -n "unix:$tmp/gateway.sock" "$far_uri"
+
+[ "$(nbdinfo --size "$nbd_uri")" = $bytes ] || fail "nbdinfo sees another size"
+nbdinfo "nbd+unix:///?socket=$tmp/gateway.sock" | grep -q 'export="":' || fail "no default export"
+nbdinfo --map "$nbd_uri" >/dev/null
+
+# Written through the gateway, read directly; 4 connections.
+random_image "$tmp/in.img" $size
+nbdcopy --flush --connections=4 "$tmp/in.img" "$nbd_uri"
+qemu-img compare -f raw -F raw "$tmp/in.img" "$far_uri"
+qemu-img compare -f raw -F raw "$tmp/in.img" "$nbd_uri"
+
+# And the reverse.
+head -c $bytes /dev/urandom >"$tmp/back.img"
+qemu-img convert -n -f raw -O raw "$tmp/back.img" "$far_uri"
+nbdcopy "$nbd_uri" "$tmp/out.img"
+cmp "$tmp/back.img" "$tmp/out.img"
+
+qemu-io -f raw "$nbd_uri" -c 'write -P 0x5a 1M 64k' -c 'write -f -P 0x5b 65k 512' \
+	-c 'write -z 2M 1M' -c 'write -z -u 4M 1M' -c 'discard 6M 1M' -c flush \
+	-c 'read -P 0x5a 1M 64k' -c 'read -P 0x5b 65k 512' -c 'read -P 0 2M 1M' \
+	-c 'read -P 0 4M 1M' >"$tmp/qemu-io.log"
+! grep -i -e error -e fail -e 'verification' "$tmp/qemu-io.log" || fail "qemu-io"
+qemu-io -f raw "$far_uri" -c 'read -P 0x5a 1M 64k' -c 'read -P 0 2M 1M' >"$tmp/qemu-io.log"
+! grep -i -e error -e fail -e 'verification' "$tmp/qemu-io.log" || fail "qemu-io directly"
+
+fio --name=verify --ioengine=nbd --uri="$nbd_uri" --rw=randrw --bs=4k-64k --iodepth=16 \
+	--io_size=24M --size=$size --verify=crc32c --verify_fatal=1 --output="$tmp/fio.log" ||
+	{ cat "$tmp/fio.log"; fail "fio"; }
+
+"$nbd_model" -c 4 -d 32 -n "${OPERATIONS:-6000}" -o "$tmp/model.img" "$nbd_uri"
