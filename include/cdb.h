@@ -103,7 +103,7 @@ enum cdb_cap {
 	CDB_CAP_COPY,		/* EXTENDED COPY, RECEIVE COPY RESULTS */
 	CDB_CAP_LOG,		/* LOG SENSE */
 	CDB_CAP_PORT_GROUPS,	/* REPORT TARGET PORT GROUPS */
-	CDB_CAP_PROTECT,	/* protection information: RDPROTECT, WRPROTECT, VRPROTECT other than 0 */
+	CDB_CAP_PROTECT,	/* protection information: RDPROTECT, … other than 0 */
 	CDB_CAP_COUNT
 };
 #define CDB_CAP_BIT(cap)	(UINT32_C(1) << (cap))

@@ -30,7 +30,7 @@ enum nbd_error {
 enum errmap_action {
 	ERRMAP_OK,		/* GOOD, CONDITION MET, RECOVERED ERROR */
 	ERRMAP_FAIL,		/* report it: *err is the errno */
-	ERRMAP_RETRY,		/* transient (UNIT ATTENTION, ABORTED COMMAND, 04/01, 04/0A): once more, soon */
+	ERRMAP_RETRY,		/* UNIT ATTENTION, ABORTED COMMAND, 04/01, 04/0A: once more, soon */
 	ERRMAP_BACK_OFF,	/* BUSY, TASK SET FULL, …: once more, later, and with fewer */
 	ERRMAP_UNSUPPORTED,	/* 1A/00, 20/00, 24/00, 26/00: this device cannot do it that way */
 	ERRMAP_PATH,		/* 04/0B, 04/0C: another path may */

@@ -20,7 +20,7 @@ struct field {
 	uint8_t	 bit;		/* most significant bit in the first byte, 7..0 */
 	uint16_t byte;		/* first byte on the wire */
 	uint8_t	 width;		/* bits, 1..64, within eight bytes of wire */
-	uint8_t	 cap;		/* bit number of the capability that it needs + 1; 0 = always there */
+	uint8_t	 cap;		/* bit number of the capability that it needs + 1; 0 = none */
 };
 
 /*

@@ -22,7 +22,8 @@ struct inquiry {
 	bool	removable;
 	uint8_t version;		/* 5 = SPC-3, 6 = SPC-4 */
 	bool	norm_aca, hi_sup;
-	uint8_t response_data_format, additional_length; /* the length is filled in by the encoder */
+	uint8_t response_data_format;
+	uint8_t additional_length;	/* filled in by the encoder */
 	bool	sccs;
 	uint8_t tpgs;
 	bool	third_party_copy, protect;
@@ -42,7 +43,8 @@ enum vpd_page {
 };
 /* Write the header for "len" bytes that follow it; returns VPD_HEADER_LEN + len. */
 size_t vpd_header(uint8_t *wire, uint8_t qualifier_and_type, enum vpd_page page, size_t len);
-/* Is wire[len] this page? Then the count of bytes after the header that are really there; else -1. */
+/* Is wire[len] this page? Then the count of bytes after the header that are really there,
+ * else -1. */
 int vpd_payload(const uint8_t *wire, size_t len, enum vpd_page page);
 
 /* 00h: does the list name the page? */
@@ -82,7 +84,8 @@ struct block_limits {
 	bool	 ugavalid;
 	uint64_t max_write_same;
 };
-size_t block_limits_encode(const struct block_limits *bl, uint8_t type, uint8_t wire[VPD_BLOCK_LIMITS_LEN]);
+size_t block_limits_encode(const struct block_limits *bl, uint8_t type,
+			   uint8_t wire[VPD_BLOCK_LIMITS_LEN]);
 bool block_limits_decode(const uint8_t *wire, size_t len, struct block_limits *bl);
 
 /* B1h block device characteristics, SBC-3 §6.6.3 */
@@ -94,7 +97,8 @@ struct block_characteristics {
 };
 size_t block_characteristics_encode(const struct block_characteristics *bc, uint8_t type,
 				    uint8_t wire[VPD_BLOCK_CHARACTERISTICS_LEN]);
-bool block_characteristics_decode(const uint8_t *wire, size_t len, struct block_characteristics *bc);
+bool block_characteristics_decode(const uint8_t *wire, size_t len,
+				  struct block_characteristics *bc);
 
 /* B2h logical block provisioning, SBC-3 §6.6.7 */
 #define VPD_PROVISIONING_LEN 8
@@ -104,7 +108,8 @@ struct provisioning {
 	uint8_t lbprz;			/* three bits: xx1b zeroes, 010b provisioning pattern */
 	uint8_t type;			/* 0 not reported, 1 resource, 2 thin */
 };
-size_t provisioning_encode(const struct provisioning *p, uint8_t type, uint8_t wire[VPD_PROVISIONING_LEN]);
+size_t provisioning_encode(const struct provisioning *p, uint8_t type,
+			   uint8_t wire[VPD_PROVISIONING_LEN]);
 bool provisioning_decode(const uint8_t *wire, size_t len, struct provisioning *p);
 
 /* READ CAPACITY(10) and (16), SBC-3 §5.15, §5.16 */
@@ -119,7 +124,8 @@ struct capacity {
 	bool	 lbpme, lbprz;
 	uint16_t lowest_aligned_lba;
 };
-size_t capacity_10_encode(const struct capacity *c, uint8_t wire[CAPACITY_10_LEN]); /* last_lba beyond 32 bits: ffffffffh */
+/* (10): a last_lba beyond 32 bits becomes ffffffffh. */
+size_t capacity_10_encode(const struct capacity *c, uint8_t wire[CAPACITY_10_LEN]);
 size_t capacity_16_encode(const struct capacity *c, uint8_t wire[CAPACITY_16_LEN]);
 /* False also for a block length of 0. */
 bool capacity_10_decode(const uint8_t *wire, size_t len, struct capacity *c);
@@ -150,7 +156,8 @@ struct unmap_range {
 /* Header for "count" <= UNMAP_MAX_DESCRIPTORS; returns the length of the whole list. */
 size_t unmap_header(uint8_t *wire, uint32_t count);
 void unmap_encode(const struct unmap_range *r, uint8_t wire[UNMAP_DESCRIPTOR_LEN]);
-/* Whole descriptors that wire[len] holds and announces, -1 when the list is shorter than its header. */
+/* Whole descriptors that wire[len] holds and announces, -1 when the list is shorter than
+ * its header. */
 int unmap_count(const uint8_t *wire, size_t len);
 void unmap_decode(const uint8_t *wire, uint32_t index, struct unmap_range *r);
 

@@ -28,6 +28,7 @@ struct stream_ops {
 struct stream {
 	const struct stream_ops *ops;
 	int fd;			/* to poll */
+	const char *why;	/* after recv or send failed: more than errno tells, or NULL */
 };
 
 /* A stream on a connected socket, which it owns and makes non-blocking. NULL with errno (fd stays the caller's). */

@@ -1,0 +1,249 @@
+/*
+ * One worker's event loop: libev with a mailbox, deferred calls and end-of-turn calls.
+ *
+ * A turn is: wait, run the watchers that are due, then (in an ev_prepare watcher,
+ * just before the next wait) the deferred calls, then the flush calls.
+ */
+#include "loop.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "pool.h"
+
+/* What the pool may keep: a few dozen requests of usual size in either direction. */
+#define POOL_KEEP	((size_t)64 << 20)
+
+/*
+ * Deferred work begets deferred work: a completion submits the next request, whose
+ * reply is flushed. A few rounds per turn finish such chains without a trip through
+ * the kernel; the limit lets sockets and timers have their turn in any case.
+ */
+#define ROUNDS_PER_TURN	8
+
+struct loop_private {
+	struct loop loop;
+	struct ev_async wakeup;
+	struct ev_prepare end_of_turn;
+	struct ev_idle more;		/* keeps the loop from sleeping while calls are left */
+	struct list deferred;
+	struct list flushes;
+	_Atomic(struct loop_msg *) mailbox;	/* newest first */
+	atomic_bool stopping;
+	atomic_bool running;
+	pthread_t thread;		/* valid while running */
+};
+
+static void run_messages(struct loop_private *p)
+{
+	struct loop_msg *newest = atomic_exchange_explicit(&p->mailbox, NULL, memory_order_acquire);
+	struct loop_msg *oldest = NULL;
+
+	while (newest) {
+		struct loop_msg *next = newest->next;
+
+		newest->next = oldest;
+		oldest = newest;
+		newest = next;
+	}
+	while (oldest) {
+		struct loop_msg *msg = oldest;
+
+		oldest = msg->next;
+		msg->run(msg);
+	}
+}
+
+/* Run what is on the list now; what these calls add waits for the next round. */
+static void run_list(struct list *pending)
+{
+	struct list batch = LIST_INIT(batch);
+	struct list *node;
+
+	list_splice_tail(&batch, pending);
+	while ((node = list_pop(&batch))) {
+		struct loop_call *call = container_of(node, struct loop_call, node);
+
+		call->run(call);
+	}
+}
+
+static bool calls_left(const struct loop_private *p)
+{
+	return !list_empty(&p->deferred) || !list_empty(&p->flushes);
+}
+
+static void run_calls(struct loop_private *p)
+{
+	for (int round = 0; round < ROUNDS_PER_TURN && calls_left(p); round++) {
+		run_list(&p->deferred);
+		/* What is still to be deferred may add replies to those that leave together. */
+		if (list_empty(&p->deferred) || round == ROUNDS_PER_TURN - 1)
+			run_list(&p->flushes);
+	}
+}
+
+static void on_wakeup(struct ev_loop *ev, struct ev_async *w, int events)
+{
+	struct loop_private *p = container_of(w, struct loop_private, wakeup);
+
+	(void)events;
+	run_messages(p);
+	if (atomic_load(&p->stopping))
+		ev_break(ev, EVBREAK_ONE);
+}
+
+static void on_end_of_turn(struct ev_loop *ev, struct ev_prepare *w, int events)
+{
+	struct loop_private *p = container_of(w, struct loop_private, end_of_turn);
+
+	(void)events;
+	run_calls(p);
+	if (calls_left(p))
+		ev_idle_start(ev, &p->more);
+	else
+		ev_idle_stop(ev, &p->more);
+}
+
+static void on_idle(struct ev_loop *ev, struct ev_idle *w, int events)
+{
+	/* Being active is all that this watcher is for. */
+	(void)ev;
+	(void)w;
+	(void)events;
+}
+
+static bool allocate(struct loop_private *p)
+{
+	struct loop *loop = &p->loop;
+
+	/* The signal mask is the program's (a plugin's host, say), not this loop's. */
+	loop->ev = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOSIGMASK);
+	loop->pool = pool_new(POOL_KEEP);
+	if (posix_memalign((void **)&loop->scratch, 4096, LOOP_SCRATCH_LEN) != 0)
+		loop->scratch = NULL;
+	return loop->ev && loop->pool && loop->scratch;
+}
+
+static void release(struct loop_private *p)
+{
+	if (p->loop.ev)
+		ev_loop_destroy(p->loop.ev);
+	pool_free(p->loop.pool);
+	free(p->loop.scratch);
+	free(p);
+}
+
+struct loop *loop_new(void)
+{
+	struct loop_private *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return NULL;
+	if (!allocate(p)) {
+		release(p);
+		errno = ENOMEM;
+		return NULL;
+	}
+	p->loop.private = p;
+	list_init(&p->deferred);
+	list_init(&p->flushes);
+	ev_async_init(&p->wakeup, on_wakeup);
+	ev_async_start(p->loop.ev, &p->wakeup);
+	ev_prepare_init(&p->end_of_turn, on_end_of_turn);
+	ev_prepare_start(p->loop.ev, &p->end_of_turn);
+	ev_idle_init(&p->more, on_idle);
+	return &p->loop;
+}
+
+void loop_free(struct loop *loop)
+{
+	struct loop_private *p;
+
+	if (!loop)
+		return;
+	p = loop->private;
+	assert(!atomic_load(&p->running));
+	while (atomic_load(&p->mailbox) || calls_left(p)) {
+		run_messages(p);
+		run_calls(p);
+	}
+	ev_async_stop(loop->ev, &p->wakeup);
+	ev_prepare_stop(loop->ev, &p->end_of_turn);
+	ev_idle_stop(loop->ev, &p->more);
+	release(p);
+}
+
+void loop_run(struct loop *loop)
+{
+	struct loop_private *p = loop->private;
+
+	assert(!atomic_load(&p->running));
+	p->thread = pthread_self();
+	atomic_store(&p->running, true);
+	ev_run(loop->ev, 0);
+	run_calls(p);		/* the last turn is a whole one, too */
+	atomic_store(&p->stopping, false);
+	atomic_store(&p->running, false);
+}
+
+void loop_stop(struct loop *loop)
+{
+	atomic_store(&loop->private->stopping, true);
+	ev_async_send(loop->ev, &loop->private->wakeup);
+}
+
+void loop_post(struct loop *loop, struct loop_msg *msg)
+{
+	struct loop_private *p = loop->private;
+	struct loop_msg *head = atomic_load_explicit(&p->mailbox, memory_order_relaxed);
+
+	assert(msg->run);
+	do
+		msg->next = head;
+	while (!atomic_compare_exchange_weak_explicit(&p->mailbox, &head, msg,
+						      memory_order_release, memory_order_relaxed));
+	/* Whoever found it empty wakes the loop, for all that come until it looks. */
+	if (!head)
+		ev_async_send(loop->ev, &p->wakeup);
+}
+
+void loop_call_init(struct loop_call *call, void (*run)(struct loop_call *))
+{
+	list_init(&call->node);
+	call->run = run;
+}
+
+void loop_defer(struct loop *loop, struct loop_call *call)
+{
+	assert(loop_is_mine(loop));
+	if (!loop_call_pending(call))
+		list_add_tail(&loop->private->deferred, &call->node);
+}
+
+void loop_flush(struct loop *loop, struct loop_call *call)
+{
+	assert(loop_is_mine(loop));
+	if (!loop_call_pending(call))
+		list_add_tail(&loop->private->flushes, &call->node);
+}
+
+void loop_call_cancel(struct loop_call *call)
+{
+	list_del(&call->node);
+}
+
+double loop_now(const struct loop *loop)
+{
+	return ev_now(loop->ev);
+}
+
+bool loop_is_mine(const struct loop *loop)
+{
+	const struct loop_private *p = loop->private;
+
+	return !atomic_load(&p->running) || pthread_equal(p->thread, pthread_self());
+}

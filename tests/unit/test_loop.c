@@ -1,0 +1,320 @@
+/* The event loop: mailbox, deferred and flush calls; and the offload threads that post to it. */
+#include "loop.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "offload.h"
+#include "unit.h"
+
+/* A trace of what ran, in order. */
+static char order[64];
+static unsigned ran;
+
+static void note(char what)
+{
+	if (ran < sizeof(order) - 1)
+		order[ran++] = what;
+	order[ran] = '\0';
+}
+
+struct step {
+	struct loop_call call;
+	struct loop *loop;
+	char name;
+	struct step *then_defer, *then_flush, *then_cancel;
+	bool then_stop;
+	unsigned again;		/* times to defer itself once more */
+};
+
+static void run_step(struct loop_call *call)
+{
+	struct step *s = container_of(call, struct step, call);
+
+	note(s->name);
+	if (s->then_defer)
+		loop_defer(s->loop, &s->then_defer->call);
+	if (s->then_flush)
+		loop_flush(s->loop, &s->then_flush->call);
+	if (s->then_cancel)
+		loop_call_cancel(&s->then_cancel->call);
+	if (s->then_stop)
+		loop_stop(s->loop);
+	if (s->again > 0) {
+		s->again--;
+		loop_defer(s->loop, &s->call);
+	}
+}
+
+static struct step step(struct loop *loop, char name)
+{
+	return (struct step){ .loop = loop, .name = name };
+}
+
+static struct loop *new_loop(void)
+{
+	struct loop *loop = loop_new();
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(loop);
+	ran = 0;
+	order[0] = '\0';
+	return loop;
+}
+
+static void init(struct step *s)
+{
+	loop_call_init(&s->call, run_step);
+}
+
+static void flush_calls_run_after_all_deferred_calls_of_the_turn(void)
+{
+	struct loop *loop = new_loop();
+	struct step a = step(loop, 'a'), b = step(loop, 'b');
+	struct step f = step(loop, 'f'), stop = step(loop, 's');
+
+	init(&a), init(&b), init(&f), init(&stop);
+	a.then_defer = &b;
+	stop.then_stop = true;
+	loop_flush(loop, &f.call);
+	loop_defer(loop, &a.call);
+	loop_defer(loop, &stop.call);
+	loop_run(loop);
+	CU_ASSERT_STRING_EQUAL(order, "asbf");
+	loop_free(loop);
+}
+
+static void a_pending_call_is_not_queued_twice_and_can_be_cancelled(void)
+{
+	struct loop *loop = new_loop();
+	struct step a = step(loop, 'a'), b = step(loop, 'b'), c = step(loop, 'c');
+
+	init(&a), init(&b), init(&c);
+	a.then_cancel = &b;
+	a.then_stop = true;
+	loop_defer(loop, &a.call);
+	loop_defer(loop, &a.call);
+	loop_flush(loop, &a.call);
+	loop_defer(loop, &b.call);
+	loop_defer(loop, &c.call);
+	loop_call_cancel(&c.call);
+	loop_call_cancel(&c.call);
+	CU_ASSERT(loop_call_pending(&a.call) && !loop_call_pending(&c.call));
+	loop_run(loop);
+	CU_ASSERT_STRING_EQUAL(order, "a");
+	CU_ASSERT(!loop_call_pending(&a.call));
+	loop_free(loop);
+}
+
+static void on_timer(struct ev_loop *ev, struct ev_timer *w, int events)
+{
+	(void)ev;
+	(void)w;
+	(void)events;
+	note('t');
+}
+
+static void a_call_that_defers_itself_neither_sleeps_nor_starves_the_watchers(void)
+{
+	struct loop *loop = new_loop();
+	struct step a = step(loop, 'a');
+	struct ev_timer timer;
+
+	init(&a);
+	a.again = 30;
+	ev_timer_init(&timer, on_timer, 0., 0.);
+	ev_timer_start(loop->ev, &timer);
+	loop_defer(loop, &a.call);
+	/* Nothing but the timer is ever due: were the loop to sleep, this would hang. */
+	while (a.again > 0)
+		ev_run(loop->ev, EVRUN_ONCE);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(strchr(order, 't'));
+	CU_ASSERT(strchr(order, 't') < order + 20);
+	loop_free(loop);
+}
+
+#define SENDERS		4
+#define MESSAGES	20000
+
+struct numbered {
+	struct loop_msg msg;
+	struct sender *sender;
+	unsigned number;
+};
+
+struct sender {
+	struct loop *loop;
+	pthread_t thread;
+	struct numbered *message;
+	unsigned next;		/* the number that must come next */
+	unsigned misordered;
+};
+
+static unsigned received;
+
+static void receive_numbered(struct loop_msg *msg)
+{
+	struct numbered *m = container_of(msg, struct numbered, msg);
+
+	m->sender->misordered += m->number != m->sender->next;
+	m->sender->next = m->number + 1;
+	if (++received == SENDERS * MESSAGES)
+		loop_stop(m->sender->loop);
+}
+
+static void *send_numbered(void *arg)
+{
+	struct sender *s = arg;
+
+	for (unsigned i = 0; i < MESSAGES; i++) {
+		s->message[i] = (struct numbered){ { NULL, receive_numbered }, s, i };
+		loop_post(s->loop, &s->message[i].msg);
+	}
+	return NULL;
+}
+
+static void every_message_arrives_once_and_in_its_senders_order(void)
+{
+	struct loop *loop = new_loop();
+	struct sender sender[SENDERS] = { 0 };
+
+	received = 0;
+	for (int i = 0; i < SENDERS; i++) {
+		sender[i].loop = loop;
+		sender[i].message = calloc(MESSAGES, sizeof(struct numbered));
+		pthread_create(&sender[i].thread, NULL, send_numbered, &sender[i]);
+	}
+	loop_run(loop);
+	CU_ASSERT_EQUAL(received, SENDERS * MESSAGES);
+	for (int i = 0; i < SENDERS; i++) {
+		pthread_join(sender[i].thread, NULL);
+		CU_ASSERT_EQUAL(sender[i].misordered, 0);
+		free(sender[i].message);
+	}
+	loop_free(loop);
+}
+
+static void messages_left_behind_run_when_the_loop_is_freed(void)
+{
+	struct loop *loop = new_loop();
+	struct numbered *m = calloc(MESSAGES, sizeof(*m));
+	struct sender s = { .loop = loop, .message = m };
+
+	received = 0;
+	send_numbered(&s);
+	loop_free(loop);
+	CU_ASSERT_EQUAL(received, MESSAGES);
+	CU_ASSERT_EQUAL(s.misordered, 0);
+	free(m);
+}
+
+static void *is_it_mine(void *arg)
+{
+	return loop_is_mine(arg) ? arg : NULL;
+}
+
+struct asker {
+	struct loop_call call;
+	struct loop *loop;
+	bool here, elsewhere;
+};
+
+static void ask(struct loop_call *call)
+{
+	struct asker *a = container_of(call, struct asker, call);
+	pthread_t other;
+	void *answer;
+
+	a->here = loop_is_mine(a->loop);
+	pthread_create(&other, NULL, is_it_mine, a->loop);
+	pthread_join(other, &answer);
+	a->elsewhere = answer != NULL;
+	loop_stop(a->loop);
+}
+
+static void a_running_loop_belongs_to_its_thread_only(void)
+{
+	struct loop *loop = new_loop();
+	struct asker a = { .loop = loop };
+
+	loop_call_init(&a.call, ask);
+	loop_defer(loop, &a.call);
+	loop_run(loop);
+	CU_ASSERT(a.here && !a.elsewhere);
+	loop_free(loop);
+}
+
+struct sum {
+	struct offload_job job;
+	atomic_uint *worked;
+	unsigned *done;
+	struct loop *loop;
+};
+
+static void work(struct offload_job *job)
+{
+	atomic_fetch_add(container_of(job, struct sum, job)->worked, 1);
+}
+
+#define JOBS	500
+
+static void job_done(struct offload_job *job)
+{
+	struct sum *s = container_of(job, struct sum, job);
+
+	CU_ASSERT(loop_is_mine(s->loop));
+	if (++*s->done == JOBS)
+		loop_stop(s->loop);
+}
+
+static void offloaded_jobs_are_done_elsewhere_and_end_here(void)
+{
+	struct loop *loop = new_loop();
+	struct offload *offload = offload_new(3);
+	struct sum sum[JOBS];
+	atomic_uint worked = 0;
+	unsigned done = 0;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(offload);
+	for (int i = 0; i < JOBS; i++) {
+		sum[i] = (struct sum){ { .work = work, .done = job_done }, &worked, &done, loop };
+		offload_run(offload, loop, &sum[i].job);
+	}
+	loop_run(loop);
+	CU_ASSERT_EQUAL(done, JOBS);
+	CU_ASSERT_EQUAL(worked, JOBS);
+	offload_free(offload);
+	loop_free(loop);
+}
+
+static void freeing_the_offload_waits_for_what_was_handed_in(void)
+{
+	struct loop *loop = new_loop();
+	struct offload *offload = offload_new(2);
+	struct sum sum[JOBS];
+	atomic_uint worked = 0;
+	unsigned done = 0;
+
+	for (int i = 0; i < JOBS; i++) {
+		sum[i] = (struct sum){ { .work = work, .done = job_done }, &worked, &done, loop };
+		offload_run(offload, loop, &sum[i].job);
+	}
+	offload_free(offload);
+	CU_ASSERT_EQUAL(worked, JOBS);
+	loop_free(loop);
+	CU_ASSERT_EQUAL(done, JOBS);
+}
+
+static const struct unit_test tests[] = {
+	UNIT_TEST(flush_calls_run_after_all_deferred_calls_of_the_turn),
+	UNIT_TEST(a_pending_call_is_not_queued_twice_and_can_be_cancelled),
+	UNIT_TEST(a_call_that_defers_itself_neither_sleeps_nor_starves_the_watchers),
+	UNIT_TEST(every_message_arrives_once_and_in_its_senders_order),
+	UNIT_TEST(messages_left_behind_run_when_the_loop_is_freed),
+	UNIT_TEST(a_running_loop_belongs_to_its_thread_only),
+	UNIT_TEST(offloaded_jobs_are_done_elsewhere_and_end_here),
+	UNIT_TEST(freeing_the_offload_waits_for_what_was_handed_in),
+};
+
+UNIT_MAIN("loop", tests)
