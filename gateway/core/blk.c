@@ -1,0 +1,395 @@
+/*
+ * The block waist's call-through: front ends call in, executors answer.
+ *
+ * It asserts what either side has promised, traces (blk.req) and counts. A request
+ * that the device takes as it is goes straight to the executor and from there
+ * straight to the submitter: no allocation, no copy. What needs no device (a trim
+ * of nothing, a flush of no cache) is answered here; flushes are folded; all
+ * else is cut into pieces by blk_split.c.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "blk_private.h"
+#include "log.h"
+
+static void run_finished(struct loop_call *call);
+static void flush_done(struct blk_req *flush);
+
+void blk_init(struct blkdev *dev, const struct blk_ops *ops, struct loop *loop,
+	      struct blk_shared *shared)
+{
+	memset(dev, 0, sizeof(*dev));
+	dev->ops = ops;
+	dev->loop = loop;
+	dev->shared = shared;
+	list_init(&dev->flush_waiting);
+	list_init(&dev->flush_running);
+	list_init(&dev->finished);
+	loop_call_init(&dev->finish, run_finished);
+	dev->flush.op = BLK_FLUSH;
+	dev->flush.done = flush_done;
+	list_init(&dev->flush.node);
+}
+
+static const char *op_name(enum blk_op op)
+{
+	static const char *const name[] = {
+		[BLK_READ] = "READ", [BLK_WRITE] = "WRITE", [BLK_FLUSH] = "FLUSH",
+		[BLK_TRIM] = "TRIM", [BLK_ZERO] = "ZERO", [BLK_CACHE] = "CACHE",
+		[BLK_STATUS] = "STATUS",
+	};
+
+	return name[op];
+}
+
+static void trace_start(const struct blkdev *dev, const struct blk_req *req)
+{
+	log_trace(iscsi_debug_blk, "%s: %p %s %" PRIu64 "+%" PRIu64 "%s%s%s%s%s", dev->ops->name,
+		  (const void *)req, op_name(req->op), req->offset, req->length,
+		  req->flags & BLK_FUA ? " FUA" : "", req->flags & BLK_NO_HOLE ? " NO_HOLE" : "",
+		  req->flags & BLK_FAST ? " FAST" : "", req->flags & BLK_REQ_ONE ? " REQ_ONE" : "",
+		  req->flags & BLK_LOCKED ? " LOCKED" : "");
+}
+
+static void trace_end(const struct blkdev *dev, const struct blk_req *req)
+{
+	log_trace(iscsi_debug_blk, "%s: %p %s ends: %s%s%s", dev->ops->name, (const void *)req,
+		  op_name(req->op), req->error ? strerror(req->error) : "good",
+		  req->why[0] ? ": " : "", req->why);
+}
+
+/* What the device is and can --------------------------------------------- */
+
+uint64_t blk_limit(const struct blk_info *info, enum blk_op op)
+{
+	switch (op) {
+	case BLK_READ:
+	case BLK_WRITE:
+		return info->max_data;
+	case BLK_TRIM:
+		return info->max_trim;
+	case BLK_ZERO:
+		return info->max_zero;
+	case BLK_CACHE:
+	case BLK_STATUS:
+		return info->max_extent;
+	case BLK_FLUSH:
+		break;
+	}
+	return UINT64_MAX;
+}
+
+bool blk_whole_blocks(const struct blk_info *info, const struct blk_req *req,
+		      uint64_t *first, uint64_t *end)
+{
+	const uint64_t mask = info->min_block - 1;
+
+	/* Does not overflow: the device ends on a block, and the range before that. */
+	*first = (req->offset + mask) & ~mask;
+	*end = (req->offset + req->length) & ~mask;
+	return *first < *end;
+}
+
+/* Can the executor do this kind of thing, with these flags? */
+static bool is_able(const struct blk_info *info, const struct blk_req *req)
+{
+	if (blk_modifies(req->op) && (req->flags & BLK_FUA) && !info->can_fua)
+		return false;
+	switch (req->op) {
+	case BLK_READ:
+	case BLK_WRITE:
+		return true;
+	case BLK_FLUSH:
+		return info->can_flush;
+	case BLK_TRIM:
+		return info->can_trim;
+	case BLK_ZERO:
+		return info->can_zero && (!(req->flags & BLK_FAST) || info->can_fast_zero);
+	case BLK_CACHE:
+		return info->can_cache;
+	case BLK_STATUS:
+		return info->can_extents;
+	}
+	return false;
+}
+
+/* May the executor have the request as it is? */
+static bool fits(const struct blkdev *dev, const struct blk_req *req)
+{
+	const struct blk_info *info = &dev->info;
+
+	if (((req->offset | req->length) & (info->min_block - 1)) ||
+	    req->length > blk_limit(info, req->op))
+		return false;
+	/* Where blocks are written for the sake of a part of them, every writer holds its range. */
+	if (blk_modifies(req->op) && info->min_block > 1 && !(req->flags & BLK_LOCKED))
+		return false;
+	return is_able(info, req);
+}
+
+static bool is_in_range(const struct blkdev *dev, const struct blk_req *req)
+{
+	return req->offset <= dev->info.size && req->length <= dev->info.size - req->offset;
+}
+
+int blk_refusal(const struct blkdev *dev, const struct blk_req *req)
+{
+	if (blk_modifies(req->op) && dev->info.read_only)
+		return EROFS;
+	if (req->op != BLK_FLUSH && !is_in_range(dev, req))
+		return req->op == BLK_WRITE || req->op == BLK_ZERO ? ENOSPC : EINVAL;
+	if (req->op == BLK_ZERO && (req->flags & BLK_FAST) &&
+	    !(dev->info.can_zero && dev->info.can_fast_zero))
+		return ENOTSUP;
+	return 0;
+}
+
+/*
+ * Answer what needs no device. A fast zero that covers no whole block would be
+ * nothing but read-modify-write, slower than writing; one that does is done, with
+ * its edges written: at most two blocks beside what is fast.
+ */
+static bool is_settled(const struct blkdev *dev, struct blk_req *req)
+{
+	const struct blk_info *info = &dev->info;
+	uint64_t first, end;
+
+	switch (req->op) {
+	case BLK_READ:
+	case BLK_WRITE:
+		return false;
+	case BLK_FLUSH:
+		return !info->can_flush;
+	case BLK_TRIM:
+		return !info->can_trim || !blk_whole_blocks(info, req, &first, &end);
+	case BLK_ZERO:
+		if (!(req->flags & BLK_FAST) || blk_whole_blocks(info, req, &first, &end))
+			return false;
+		blk_fail(req, ENOTSUP, "no whole block of %" PRIu32 " bytes", info->min_block);
+		return true;
+	case BLK_CACHE:
+		return !info->can_cache;
+	case BLK_STATUS:
+		if (!info->can_extents)
+			blk_add_extent(req, req->length, 0, BLK_MAPPED);
+		return !info->can_extents;
+	}
+	return false;
+}
+
+/* Requests on their way in ----------------------------------------------- */
+
+static void hand(struct blkdev *dev, struct blk_req *req)
+{
+	assert(!dev->busy);
+	dev->busy = true;
+	req->handed = true;
+	dev->ops->submit(dev, req);
+	dev->busy = false;
+}
+
+/* Whatever asks for a flush while one runs rides on the next: the running one may
+ * have passed its writes already. */
+static void flush_start(struct blkdev *dev)
+{
+	assert(list_empty(&dev->flush_running));
+	list_splice_tail(&dev->flush_running, &dev->flush_waiting);
+	blk_issue(dev, &dev->flush);
+}
+
+static void flush_add(struct blkdev *dev, struct blk_req *req)
+{
+	list_add_tail(&dev->flush_waiting, &req->node);
+	if (list_empty(&dev->flush_running))
+		flush_start(dev);
+}
+
+static void flush_done(struct blk_req *flush)
+{
+	struct blkdev *dev = container_of(flush, struct blkdev, flush);
+	struct list covered = LIST_INIT(covered);
+	struct list *node;
+
+	list_splice_tail(&covered, &dev->flush_running);
+	list_for_each(rider, &covered) {
+		struct blk_req *req = container_of(rider, struct blk_req, node);
+
+		req->error = flush->error;
+		memcpy(req->why, flush->why, sizeof(req->why));
+	}
+	if (!list_empty(&dev->flush_waiting))
+		flush_start(dev);
+	while ((node = list_pop(&covered)))
+		blk_complete(dev, container_of(node, struct blk_req, node));
+}
+
+static void route(struct blkdev *dev, struct blk_req *req)
+{
+	int refusal = blk_refusal(dev, req);
+
+	if (refusal) {
+		blk_fail(req, refusal, NULL);
+		blk_complete_later(dev, req);
+	} else if (is_settled(dev, req)) {
+		blk_complete_later(dev, req);
+	} else if (req->op == BLK_FLUSH && req != &dev->flush) {
+		flush_add(dev, req);
+	} else if (fits(dev, req)) {
+		hand(dev, req);
+	} else {
+		blk_split_start(dev, req);
+	}
+}
+
+void blk_reset(struct blk_req *req)
+{
+	req->error = 0;
+	req->has_error_offset = false;
+	req->error_offset = 0;
+	req->why[0] = '\0';
+	req->extent_count = 0;
+	req->split = NULL;
+	req->handed = false;
+}
+
+void blk_issue(struct blkdev *dev, struct blk_req *req)
+{
+	assert(req->op == BLK_FLUSH || req->length > 0);
+	assert(req->done);
+	blk_reset(req);
+	trace_start(dev, req);
+	dev->requests++;
+	dev->in_flight++;
+	route(dev, req);
+}
+
+void blk_submit(struct blkdev *dev, struct blk_req *req)
+{
+	assert(loop_is_mine(dev->loop));
+	assert(req->op == BLK_FLUSH || is_in_range(dev, req));
+	assert((req->op != BLK_READ && req->op != BLK_WRITE) ||
+	       (req->data && req->length <= BLK_MAX_DATA));
+	assert(req->op != BLK_STATUS || (req->extents && req->extent_room > 0));
+	assert(dev->info.min_block && !(dev->info.min_block & (dev->info.min_block - 1)));
+	assert(dev->info.size % dev->info.min_block == 0);
+	blk_issue(dev, req);
+}
+
+static void call_abort(struct blkdev *dev, struct blk_req *req)
+{
+	assert(!dev->busy);
+	dev->busy = true;
+	dev->ops->abort(dev, req);
+	dev->busy = false;
+}
+
+void blk_abort(struct blkdev *dev, struct blk_req *req)
+{
+	assert(loop_is_mine(dev->loop));
+	/* A flush that waits or runs may be others' too, and what is neither cut nor handed out
+	 * is about to end. */
+	if (req->split)
+		blk_split_abort(req->split);
+	else if (req->handed && dev->ops->abort)
+		call_abort(dev, req);
+}
+
+void blk_close(struct blkdev *dev, void (*closed)(void *), void *opaque)
+{
+	assert(loop_is_mine(dev->loop));
+	assert(dev->in_flight == 0);
+	dev->ops->close(dev, closed, opaque);
+}
+
+/* Requests on their way out ---------------------------------------------- */
+
+static void assert_outcome(const struct blk_req *req)
+{
+	assert(req->error >= 0);
+	assert(!req->has_error_offset ||
+	       (req->error && req->error_offset >= req->offset &&
+		req->error_offset - req->offset < req->length));
+	assert(req->error || req->op != BLK_STATUS ||
+	       (req->extent_count >= 1 && req->extent_count <= req->extent_room));
+	(void)req;
+}
+
+void blk_complete(struct blkdev *dev, struct blk_req *req)
+{
+	assert(!dev->busy);
+	assert(dev->in_flight > 0);
+	assert_outcome(req);
+
+	if (req->error == ENOTSUP && !(req->flags & BLK_FAST)) {
+		/* The executor has learned that it cannot: now it is done the other way. */
+		assert(!is_able(&dev->info, req));
+		blk_reset(req);
+		route(dev, req);
+		return;
+	}
+	trace_end(dev, req);
+	req->handed = false;
+	req->split = NULL;
+	dev->in_flight--;
+	dev->failures += req->error != 0;
+	req->done(req);
+}
+
+void blk_complete_later(struct blkdev *dev, struct blk_req *req)
+{
+	req->handed = false;
+	req->split = NULL;
+	list_add_tail(&dev->finished, &req->node);
+	loop_defer(dev->loop, &dev->finish);
+}
+
+/* The device may be closed by the last done(), so it is not looked at again after that. */
+static void run_finished(struct loop_call *call)
+{
+	struct blkdev *dev = container_of(call, struct blkdev, finish);
+	struct list finished = LIST_INIT(finished);
+	struct list *node;
+
+	list_splice_tail(&finished, &dev->finished);
+	while ((node = list_pop(&finished)))
+		blk_complete(dev, container_of(node, struct blk_req, node));
+}
+
+/* What executors say ------------------------------------------------------ */
+
+void blk_fail(struct blk_req *req, int error, const char *fmt, ...)
+{
+	va_list args;
+
+	assert(error > 0);
+	req->error = error;
+	req->why[0] = '\0';
+	if (!fmt)
+		return;
+	va_start(args, fmt);
+	vsnprintf(req->why, sizeof(req->why), fmt, args);
+	va_end(args);
+}
+
+bool blk_add_extent(struct blk_req *req, uint64_t length, uint32_t flags, uint32_t provisioning)
+{
+	struct blk_extent *last = req->extent_count ? &req->extents[req->extent_count - 1] : NULL;
+	uint32_t room = req->flags & BLK_REQ_ONE ? 1 : req->extent_room;
+
+	assert(length > 0 && req->extent_room > 0);
+	if (last && last->flags == flags && last->provisioning == provisioning) {
+		last->length += length;
+		return true;
+	}
+	if (req->extent_count == room)
+		return false;
+	req->extents[req->extent_count++] = (struct blk_extent){
+		.length = length, .flags = flags, .provisioning = provisioning,
+	};
+	return true;
+}

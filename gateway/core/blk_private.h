@@ -1,0 +1,65 @@
+/*
+ * Between blk.c, blk_split.c and blk_rmw.c: how one request of a front end becomes
+ * several requests of the executor's kind.
+ *
+ *   blk.c	what fits goes straight to the executor; the rest becomes a split
+ *   blk_split.c	a split cuts its range into children, and makes one result of theirs
+ *   blk_rmw.c	a child on its way: the range lock, and the bounce buffer of a block
+ *		of which only a part was asked for
+ *
+ * A child is a request like any other: aligned, holding its range where that is
+ * needed (BLK_LOCKED), and so it fits, unless the device changes in the meantime.
+ */
+#ifndef BLK_PRIVATE_H
+#define BLK_PRIVATE_H
+
+#include "blk.h"
+#include "range_lock.h"
+
+struct blk_split;
+
+struct blk_child {
+	struct blk_req req;	/* what the executor sees: whole blocks */
+	struct list node;	/* the split's */
+	struct blk_split *split;
+	struct blkdev *dev;
+	struct range range;
+	bool	 holds_range;
+
+	/* Of an edge, a block of which the request covers a part: */
+	uint8_t	*bounce;	/* the whole block; NULL: not an edge */
+	enum blk_op edge_op;	/* what is asked for: READ, WRITE or ZERO */
+	uint64_t part_offset;	/* the part asked for */
+	uint64_t part_length;
+	uint8_t	*part_data;	/* where its bytes are or go; NULL for ZERO */
+};
+
+static inline bool blk_modifies(enum blk_op op)
+{
+	return op == BLK_WRITE || op == BLK_TRIM || op == BLK_ZERO;
+}
+
+/* Bytes that one request of this kind may have, as the device is now. */
+uint64_t blk_limit(const struct blk_info *info, enum blk_op op);
+
+/* The part of the request's range that is whole blocks. False: there is none. */
+bool blk_whole_blocks(const struct blk_info *info, const struct blk_req *req,
+		      uint64_t *first, uint64_t *end);
+
+/* Forget the outcome of an earlier run. */
+void blk_reset(struct blk_req *req);
+
+/* As blk_submit(), for a child; one that does not fit the device any more fails, later. */
+void blk_issue(struct blkdev *dev, struct blk_req *req);
+
+/* blk_split.c: take a request that does not fit. */
+void blk_split_start(struct blkdev *dev, struct blk_req *req);
+void blk_split_abort(struct blk_split *split);
+
+/* blk_split.c: a child has ended, with its outcome in child->req. Never within blk_child_run(). */
+void blk_child_ended(struct blk_child *child);
+
+/* blk_rmw.c: run a child whose members are set. */
+void blk_child_run(struct blk_child *child);
+
+#endif
