@@ -1,0 +1,307 @@
+/*
+ * What the parts of scsi_blk share. Everything here belongs to the one loop of
+ * the logical unit.
+ *
+ *   scsi_blk.c	open, close; a block request becomes a job
+ *   scsi_job.c	jobs: chunks, commands in flight, ends
+ *   scsi_retry.c	what a finished command means: retries, queue depth, news in sense data
+ *   scsi_path.c	probing again, and what happens while the path is away
+ *   scsi_probe.c	the probing sequence
+ *   scsi_facts.c	what probing found, in the terms of struct blk_info
+ *   scsi_rw.c		READ, WRITE, FLUSH, CACHE
+ *   scsi_discard.c	TRIM
+ *   scsi_zero.c	ZERO, and WRITE SAME for TRIM
+ *   scsi_status.c	STATUS
+ */
+#ifndef SCSI_BLK_PRIVATE_H
+#define SCSI_BLK_PRIVATE_H
+
+#include <ev.h>
+
+#include "blk.h"
+#include "errmap.h"
+#include "log.h"
+#include "loop.h"
+#include "lu.h"
+#include "scsi_blk.h"
+#include "scsi_data.h"
+
+struct scsi_blk;
+struct scsi_io;
+struct scsi_job;
+
+#define SCSI_LOST_TEXT	"the path to the logical unit is lost"
+
+/* What probing found. Zero where the unit did not tell. */
+struct scsi_facts {
+	struct inquiry inquiry;
+	char serial[48];			/* VPD 80h, cut to size */
+	char name[40];				/* VPD 83h: "naa.…" or "eui.…" */
+	struct block_limits limits;		/* VPD B0h */
+	struct block_characteristics characteristics; /* VPD B1h */
+	bool has_provisioning;
+	struct provisioning provisioning;	/* VPD B2h */
+	bool has_capacity;
+	struct capacity capacity;
+	bool has_mode;
+	struct mode_header mode;
+	bool no_write_cache;			/* page 08h is there, and WCE=0 */
+	bool no_write_same_16, ndob;		/* REPORT SUPPORTED OPERATION CODES */
+};
+
+/* Data blocks as bytes of the device: facts that were accepted have a sane block length. */
+uint64_t scsi_size(const struct scsi_facts *facts);
+
+/* Can the unit be served at all? False, and why. */
+bool scsi_facts_usable(const struct scsi_facts *facts, char *why, size_t size);
+
+/* Is this the same unit as before, whatever its size is now? False, and how it differs. */
+bool scsi_facts_same_unit(const struct scsi_facts *was, const struct scsi_facts *is,
+			  char *why, size_t size);
+
+/* Do deallocated blocks read as zeroes (LBPRZ xx1b)? */
+bool scsi_unmapped_reads_zeroes(const struct scsi_facts *facts);
+
+/* Bring dev.info up to what is known now: facts, and what was refused since. */
+void scsi_update_info(struct scsi_blk *sb);
+
+/* How often and how long something was tried. All zero at first. */
+struct scsi_attempts {
+	unsigned count;
+	double since;			/* of the first failure, loop_now() */
+};
+
+/*
+ * May what failed be tried once more? Then *delay is how long to wait, 0 = not at
+ * all. Unit attentions are only news, so a handful pass whatever the deadline.
+ */
+bool scsi_retry_delay(const struct scsi_blk *sb, struct scsi_attempts *attempts,
+		      const struct sense *sense, double *delay);
+
+#define SCSI_PROBE_LEN	1024	/* of the longest answer that is looked at */
+
+/* One run of the probing sequence. */
+struct scsi_probe {
+	bool active, stopping;
+	unsigned step;			/* index into the table of scsi_probe.c */
+	struct scsi_attempts attempts;	/* at this step */
+	ev_timer timer;
+	struct scsi_task task;
+	uint8_t wire[CDB_MAX_LEN];
+	uint8_t data[SCSI_PROBE_LEN];
+	bool vpd[256];			/* pages that the unit lists */
+	struct scsi_facts facts;
+	void (*ended)(struct scsi_blk *sb, const char *why);	/* NULL: facts are complete */
+};
+
+/* Start probing; none is running. ended() comes later, once. */
+void scsi_probe_start(struct scsi_blk *sb, void (*ended)(struct scsi_blk *sb, const char *why));
+
+/* Make haste: ended() comes soon, maybe within the call. */
+void scsi_probe_stop(struct scsi_blk *sb);
+
+/* One kind of block request. A job that is synchronised after its work changes from one to another. */
+struct scsi_op {
+	enum errmap_kind kind;
+
+	/* Narrow the range before the first command; NULL = the whole request. */
+	void (*start)(struct scsi_job *job);
+
+	/* How many blocks one command at lba may cover now, > 0. */
+	uint64_t (*limit)(const struct scsi_job *job, uint64_t lba);
+
+	/*
+	 * Build the command for "step" blocks at io->lba: *cdb, and task.data. 0 = send
+	 * it; SCSI_NOTHING_MORE = the job needs no command any more; else an errno.
+	 */
+	int (*build)(struct scsi_io *io, struct cdb *cdb);
+
+	/* It went well: how many blocks are done with? NULL = those of the step. */
+	uint64_t (*good)(struct scsi_io *io);
+
+	/* The unit cannot do that. True: unlearned, build again. NULL = it is a failure. */
+	bool (*refused)(struct scsi_io *io, const struct sense *sense);
+
+	/* Only advice was asked for: whatever failed, make the best of it. NULL = it fails. */
+	void (*pass_over)(struct scsi_io *io);
+};
+
+#define SCSI_NOTHING_MORE	(-1)
+
+enum scsi_io_state {
+	SCSI_IO_FREE,
+	SCSI_IO_QUEUED,		/* on sb->queue: the depth is reached, or the path is away */
+	SCSI_IO_RUNNING,	/* the unit has it */
+	SCSI_IO_WAITING,	/* for its timer */
+};
+
+/* One command of a job, and the range that is left for it to do. */
+struct scsi_io {
+	struct scsi_task task;
+	uint8_t wire[CDB_MAX_LEN];
+	struct scsi_job *job;
+	enum scsi_io_state state;
+	uint64_t lba, blocks;		/* still to do */
+	uint64_t step;			/* of them, what the command covers */
+	void *param;			/* parameter data of the command, from the pool */
+	uint32_t param_len;
+	struct scsi_attempts attempts;	/* of this command */
+	ev_timer timer;			/* while SCSI_IO_WAITING */
+	struct list node;		/* on sb->queue */
+	struct list sibling;		/* on job->busy */
+};
+
+/* A block request under way. Lives in the loop's pool. */
+struct scsi_job {
+	struct scsi_blk *sb;
+	struct blk_req *req;
+	const struct scsi_op *op;
+	uint64_t next, end;		/* blocks that no io has taken yet */
+	bool filling;			/* its ios are being given work */
+	bool sync;			/* SYNCHRONIZE CACHE when all is done (FUA) */
+	bool aborted;
+	unsigned ios;
+	struct list busy;		/* scsi_io.sibling */
+	uint64_t acked;			/* sb->acked when it began: what its flush covers */
+	int error;
+	uint64_t error_lba;		/* the lowest: everything below was done */
+	struct scsi_io first;		/* most jobs need no other */
+};
+
+/* At most this many commands of one job are in flight. */
+#define SCSI_WINDOW	16
+
+/* How long a WRITE SAME may be, in blocks: learned, since many units do not say. */
+struct same_limit {
+	uint32_t now, ceiling;
+};
+
+struct scsi_blk {
+	struct blkdev dev;
+	struct scsi_lu *lu;
+	struct scsi_blk_conf conf;
+	bool open;			/* opened() has been told */
+	blk_opened *opened;
+	void *opaque;
+	void (*closed)(void *);		/* close() waits for the probe to end */
+	void *closed_opaque;
+
+	struct scsi_facts facts;
+	struct scsi_probe probe;
+
+	/* What the unit refused since it was opened. */
+	bool refused[CDB_COUNT];
+	bool no_fua, no_ndob, no_same_unmap;
+	bool write_protected;		/* a write ended with 27/00 */
+	struct same_limit same[2];	/* [1]: with UNMAP=1 */
+	uint8_t *zeroes;		/* a block of them, once it is needed */
+
+	unsigned running, depth;	/* commands that the unit has, and may have */
+	unsigned since_grown;		/* commands that went well at this depth */
+	struct list queue;		/* scsi_io.node, oldest first */
+
+	/* The path (scsi_path.c). */
+	bool lost;			/* nothing is sent but probing commands */
+	bool given_up;			/* lost for longer than retry_timeout */
+	bool probe_again;		/* news came while a probe was running */
+	double lost_delay;		/* before the next probe; 0 once a command goes well */
+	ev_timer probe_timer, give_up_timer;
+
+	/* Acknowledged writes: counts since the device was opened. */
+	uint64_t acked, flushed;
+	bool cache_lost;		/* a reset may have lost some: the next flush owes an error */
+	struct log_limit log_limit;
+};
+
+/* The kinds of jobs. */
+extern const struct scsi_op scsi_read_op, scsi_write_op, scsi_sync_op, scsi_cache_op;
+extern const struct scsi_op scsi_discard_op, scsi_zero_op, scsi_status_op;
+
+static inline uint32_t scsi_block_len(const struct scsi_blk *sb)
+{
+	return sb->facts.capacity.block_len;
+}
+
+/* First block of a job's request. */
+static inline uint64_t scsi_job_lba(const struct scsi_job *job)
+{
+	return job->req->offset / scsi_block_len(job->sb);
+}
+
+/* Is there an FUA bit? Else SYNCHRONIZE CACHE comes after the writing. */
+static inline bool scsi_has_fua(const struct scsi_blk *sb)
+{
+	return sb->facts.mode.dpofua && !sb->no_fua;
+}
+
+/* At most one line in a while: units repeat themselves. */
+#define scsi_warn(sb, ...) \
+	do { \
+		if (log_allowed(&(sb)->log_limit, loop_now((sb)->dev.loop), 10, 10.0)) \
+			log_warning(__VA_ARGS__); \
+	} while (0)
+
+/* scsi_job.c */
+
+/* Begin: never completes the request within the call. */
+void scsi_job_start(struct scsi_blk *sb, struct blk_req *req, const struct scsi_op *op);
+
+/* End as soon as the commands that the unit has allow it, with ECANCELED. */
+void scsi_job_abort(struct scsi_job *job);
+
+/* Room for parameter data of the io; NULL without memory. Contents undefined. */
+void *scsi_io_param(struct scsi_io *io, uint32_t len);
+
+/* Its command went well, or it is to be built anew. */
+void scsi_io_good(struct scsi_io *io);
+void scsi_io_rebuild(struct scsi_io *io);
+
+/* Its command failed for good; "at" is the block, if the unit told. */
+void scsi_io_fail(struct scsi_io *io, int error, const uint64_t *at, const char *why);
+
+/* Send its command, or have it wait for its turn. */
+void scsi_io_send(struct scsi_io *io);
+
+/* Send what the depth allows. */
+void scsi_pump(struct scsi_blk *sb);
+
+/* scsi_retry.c */
+
+/* task.done of every io. */
+void scsi_io_done(struct scsi_task *task);
+
+/* Learn from sense data, whatever it came with. */
+void scsi_news(struct scsi_blk *sb, const struct sense *sense);
+
+/* scsi_path.c */
+
+void scsi_path_init(struct scsi_blk *sb);
+void scsi_path_stop(struct scsi_blk *sb);
+
+/* The unit may have changed: probe it again, soon, while work goes on. */
+void scsi_reprobe(struct scsi_blk *sb);
+
+/* Nothing gets through: hold all work until the same unit has answered again. */
+void scsi_path_lost(struct scsi_blk *sb);
+
+/* scsi_zero.c */
+
+/*
+ * WRITE SAME of zeroes, for ZERO and TRIM: which command there is for it
+ * (CDB_UNKNOWN: none), how many blocks it may cover, and the rest of a scsi_op.
+ */
+enum cdb_id scsi_same_command(const struct scsi_blk *sb, bool unmap);
+uint64_t scsi_same_limit(const struct scsi_blk *sb, bool unmap);
+int scsi_same_build(struct scsi_io *io, bool unmap, struct cdb *cdb);
+uint64_t scsi_same_good(struct scsi_io *io);
+bool scsi_same_refused(struct scsi_io *io, const struct sense *sense);
+
+/* What the unit says of lengths, before it is tried. */
+void scsi_same_init(struct scsi_blk *sb);
+
+/* scsi_discard.c */
+
+/* Can the unit be trimmed, by UNMAP or by WRITE SAME? */
+bool scsi_can_discard(const struct scsi_blk *sb);
+
+#endif

@@ -1,0 +1,145 @@
+/*
+ * The path to the logical unit, and whether it still leads to the same one.
+ *
+ * When a command comes back without an outcome, all work is held, and the unit is
+ * probed again until it answers: identity first, work second, since a path that
+ * came back may lead to another unit. When that takes longer than retry_timeout,
+ * what waits fails, and so does what comes, while probing goes on. The same
+ * probing, without holding anything, follows news of a change.
+ */
+#include <assert.h>
+#include <errno.h>
+
+#include "scsi_blk_private.h"
+
+#define WHY_LEN		160
+#define FIRST_DELAY	0.05	/* seconds between probes that fail */
+#define LAST_DELAY	2.0
+
+static void reprobed(struct scsi_blk *sb, const char *why);
+
+static void probe(struct scsi_blk *sb)
+{
+	sb->probe_again = false;
+	scsi_probe_start(sb, reprobed);
+}
+
+static void probe_later(struct scsi_blk *sb)
+{
+	sb->lost_delay = sb->lost_delay > 0 ? sb->lost_delay * 2 : FIRST_DELAY;
+	if (sb->lost_delay > LAST_DELAY)
+		sb->lost_delay = LAST_DELAY;
+	ev_timer_set(&sb->probe_timer, sb->lost_delay, 0.);
+	ev_timer_start(sb->dev.loop->ev, &sb->probe_timer);
+}
+
+static void on_probe_timer(struct ev_loop *ev, ev_timer *timer, int events)
+{
+	(void)ev;
+	(void)events;
+	probe(timer->data);
+}
+
+static void on_give_up_timer(struct ev_loop *ev, ev_timer *timer, int events)
+{
+	struct scsi_blk *sb = timer->data;
+	struct list queue = LIST_INIT(queue);
+	struct list *node;
+
+	(void)ev;
+	(void)events;
+	assert(sb->lost);
+	sb->given_up = true;
+	log_error("%s: lost for %g s, requests fail", sb->dev.info.description,
+		  sb->conf.retry_timeout);
+	/* The device may be closed in the last completion. */
+	list_splice_tail(&queue, &sb->queue);
+	while ((node = list_pop(&queue)))
+		scsi_io_fail(container_of(node, struct scsi_io, node), EIO, NULL, SCSI_LOST_TEXT);
+}
+
+static void begin_loss(struct scsi_blk *sb)
+{
+	if (sb->lost)
+		return;
+	sb->lost = true;
+	if (sb->conf.retry_timeout < 0)
+		return;
+	ev_timer_set(&sb->give_up_timer, sb->conf.retry_timeout, 0.);
+	ev_timer_start(sb->dev.loop->ev, &sb->give_up_timer);
+}
+
+static void end_loss(struct scsi_blk *sb)
+{
+	if (!sb->lost)
+		return;
+	sb->lost = false;
+	sb->given_up = false;
+	ev_timer_stop(sb->dev.loop->ev, &sb->give_up_timer);
+	/* Lost again before any command went well: not to be tried without a pause. */
+	if (!sb->lost_delay)
+		sb->lost_delay = FIRST_DELAY;
+	scsi_warn(sb, "%s: found again", sb->dev.info.description);
+}
+
+static void adopt(struct scsi_blk *sb)
+{
+	sb->facts = sb->probe.facts;
+	if (sb->facts.has_mode)
+		sb->write_protected = false;	/* the WP bit knows better; a write will tell */
+	scsi_update_info(sb);
+}
+
+static void reprobed(struct scsi_blk *sb, const char *why)
+{
+	char differs[WHY_LEN];
+
+	if (!why && !scsi_facts_same_unit(&sb->facts, &sb->probe.facts, differs, sizeof(differs))) {
+		why = differs;
+		begin_loss(sb);
+	}
+	if (why) {
+		scsi_warn(sb, "%s: %s", sb->dev.info.description, why);
+		probe_later(sb);
+		return;
+	}
+	adopt(sb);
+	end_loss(sb);
+	if (sb->probe_again)
+		probe(sb);
+	scsi_pump(sb);
+}
+
+void scsi_reprobe(struct scsi_blk *sb)
+{
+	if (sb->probe.active)
+		sb->probe_again = true;
+	else if (!ev_is_active(&sb->probe_timer))
+		probe(sb);
+}
+
+void scsi_path_lost(struct scsi_blk *sb)
+{
+	if (sb->lost)
+		return;
+	scsi_warn(sb, "%s: path lost, requests wait", sb->dev.info.description);
+	begin_loss(sb);
+	if (sb->lost_delay > 0 && !sb->probe.active && !ev_is_active(&sb->probe_timer))
+		probe_later(sb);
+	else
+		scsi_reprobe(sb);
+}
+
+void scsi_path_init(struct scsi_blk *sb)
+{
+	ev_timer_init(&sb->probe_timer, on_probe_timer, 0., 0.);
+	sb->probe_timer.data = sb;
+	ev_timer_init(&sb->give_up_timer, on_give_up_timer, 0., 0.);
+	sb->give_up_timer.data = sb;
+}
+
+void scsi_path_stop(struct scsi_blk *sb)
+{
+	ev_timer_stop(sb->dev.loop->ev, &sb->probe_timer);
+	ev_timer_stop(sb->dev.loop->ev, &sb->give_up_timer);
+}

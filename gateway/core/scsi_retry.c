@@ -1,0 +1,286 @@
+/*
+ * What a finished command means: done, try again, cannot be done that way, failed.
+ *
+ * errmap.c judges each status and sense data; here the judgement becomes action.
+ * Commands of scsi_blk are idempotent, every one, so any may be sent again. The
+ * queue of commands that wait for their turn, and how many the unit may have at
+ * once, are here as well, since BUSY and TASK SET FULL govern them.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+
+#include "scsi_blk_private.h"
+
+/* Unit attentions that may come in a row: one per event that happened (SAM-5 §5.14). */
+#define UNIT_ATTENTIONS	16
+
+#define FIRST_DELAY	0.008	/* seconds */
+#define LAST_DELAY	1.0
+
+/* A depth that is no limit any more. */
+#define DEPTH_FULLY_GROWN 1024
+
+bool scsi_retry_delay(const struct scsi_blk *sb, struct scsi_attempts *attempts,
+		      const struct sense *sense, double *delay)
+{
+	double now = loop_now(sb->dev.loop);
+
+	if (!attempts->count++)
+		attempts->since = now;
+	*delay = 0;
+	if (SENSE_KEY(sense->reason) == SENSE_KEY_UNIT_ATTENTION &&
+	    attempts->count <= UNIT_ATTENTIONS)
+		return true;
+	if (sb->conf.retry_timeout >= 0 && now - attempts->since >= sb->conf.retry_timeout)
+		return false;
+	*delay = FIRST_DELAY;
+	for (unsigned i = 1; i < attempts->count && *delay < LAST_DELAY; i++)
+		*delay *= 2;
+	return true;
+}
+
+/* TASK SET FULL: the unit has as much as it takes. Halve at once, grow one by one. */
+static void shrink_depth(struct scsi_blk *sb)
+{
+	sb->depth = sb->running > 2 ? sb->running / 2 : 1;
+	sb->since_grown = 0;
+}
+
+static void grow_depth(struct scsi_blk *sb)
+{
+	if (sb->depth == UINT_MAX || ++sb->since_grown < sb->depth)
+		return;
+	sb->since_grown = 0;
+	if (++sb->depth > DEPTH_FULLY_GROWN)
+		sb->depth = UINT_MAX;
+}
+
+void scsi_pump(struct scsi_blk *sb)
+{
+	struct list *node;
+
+	while (!sb->lost && sb->running < sb->depth && (node = list_pop(&sb->queue))) {
+		struct scsi_io *io = container_of(node, struct scsi_io, node);
+
+		io->state = SCSI_IO_RUNNING;
+		sb->running++;
+		lu_submit(sb->lu, &io->task);
+	}
+}
+
+void scsi_io_send(struct scsi_io *io)
+{
+	struct scsi_blk *sb = io->job->sb;
+
+	if (sb->given_up) {
+		scsi_io_fail(io, EIO, NULL, SCSI_LOST_TEXT);
+		return;
+	}
+	io->state = SCSI_IO_QUEUED;
+	list_add_tail(&sb->queue, &io->node);
+	scsi_pump(sb);
+}
+
+static void on_timer(struct ev_loop *ev, ev_timer *timer, int events)
+{
+	(void)ev;
+	(void)events;
+	scsi_io_send(timer->data);
+}
+
+static void send_later(struct scsi_io *io, double delay)
+{
+	io->state = SCSI_IO_WAITING;
+	ev_timer_init(&io->timer, on_timer, delay, 0.);
+	io->timer.data = io;
+	ev_timer_start(io->job->sb->dev.loop->ev, &io->timer);
+}
+
+/* A reset may have emptied a volatile cache: what was not flushed may be gone. */
+static void cache_may_be_lost(struct scsi_blk *sb)
+{
+	if (sb->facts.no_write_cache || sb->acked == sb->flushed)
+		return;
+	sb->flushed = sb->acked;	/* from here on, one flush owes an error for them */
+	sb->cache_lost = true;
+	log_warning("%s: reset, acknowledged writes may be lost: the next flush will fail",
+		    sb->dev.info.description);
+}
+
+static void protect(struct scsi_blk *sb)
+{
+	sb->write_protected = true;
+	if (sb->open)
+		scsi_update_info(sb);
+}
+
+static void warn_of_threshold(struct scsi_blk *sb)
+{
+	scsi_warn(sb, "%s: thin provisioning soft threshold reached", sb->dev.info.description);
+}
+
+/* Sense data that says something about the unit, beyond the command that it came with. */
+static const struct {
+	uint32_t reason;
+	void (*heed)(struct scsi_blk *sb);
+} news[] = {
+	{ SENSE_POWER_ON, cache_may_be_lost },
+	{ SENSE_INTERNAL_RESET, cache_may_be_lost },
+	{ SENSE_CAPACITY_CHANGED, scsi_reprobe },
+	{ SENSE_MODE_PARAMETERS_CHANGED, scsi_reprobe },
+	{ SENSE_INQUIRY_CHANGED, scsi_reprobe },
+	{ SENSE_LUNS_CHANGED, scsi_reprobe },
+	{ SENSE_LBA_OUT_OF_RANGE, scsi_reprobe },
+	{ SENSE_SOFT_THRESHOLD, warn_of_threshold },
+	{ SENSE_WRITE_PROTECTED, protect },
+};
+
+static bool is_lost_data(const struct sense *sense)
+{
+	uint8_t key = SENSE_KEY(sense->reason);
+
+	/* SPC-4 §4.5.7: a deferred error is about an earlier command, here a cached write. */
+	return sense->deferred &&
+		(key == SENSE_KEY_MEDIUM_ERROR || key == SENSE_KEY_HARDWARE_ERROR);
+}
+
+void scsi_news(struct scsi_blk *sb, const struct sense *sense)
+{
+	if (is_lost_data(sense))
+		cache_may_be_lost(sb);
+	for (size_t i = 0; i < sizeof(news) / sizeof(news[0]); i++)
+		if (news[i].reason == sense->reason)
+			news[i].heed(sb);
+}
+
+/* The block that the unit blames, if it lies within the command. */
+static bool blamed_block(const struct scsi_io *io, const struct sense *sense, uint64_t *lba)
+{
+	const struct scsi_job *job = io->job;
+	uint64_t good = io->task.moved / scsi_block_len(job->sb);
+
+	if (!sense->has_information || !job->req->length || sense->information < io->lba ||
+	    sense->information - io->lba >= io->step)
+		return false;
+	*lba = sense->information;
+	/* Of a READ, what is below must be in the buffer. */
+	if (job->op->kind == ERRMAP_READ && *lba - io->lba > good)
+		*lba = io->lba + good;
+	return true;
+}
+
+static void give_up(struct scsi_io *io, const struct sense *sense, int error, const char *why)
+{
+	const struct scsi_op *op = io->job->op;
+	uint64_t lba;
+
+	if (op->pass_over && !io->job->aborted) {
+		op->pass_over(io);
+		io->blocks = 0;
+		scsi_io_rebuild(io);
+		return;
+	}
+	if (blamed_block(io, sense, &lba))
+		scsi_io_fail(io, error, &lba, why);
+	else
+		scsi_io_fail(io, error, NULL, why);
+}
+
+static void try_again(struct scsi_io *io, const struct sense *sense, int error, const char *why)
+{
+	double delay;
+
+	if (io->job->aborted || !scsi_retry_delay(io->job->sb, &io->attempts, sense, &delay))
+		give_up(io, sense, error, why);
+	else if (delay > 0)
+		send_later(io, delay);
+	else
+		scsi_io_send(io);
+}
+
+/* The path died, or the unit is gone: to be sent again when the same unit answers. */
+static void hold(struct scsi_io *io, const struct sense *sense)
+{
+	struct scsi_blk *sb = io->job->sb;
+	double delay;
+
+	scsi_path_lost(sb);
+	if (io->job->aborted || !scsi_retry_delay(sb, &io->attempts, sense, &delay))
+		scsi_io_fail(io, EIO, NULL, SCSI_LOST_TEXT);
+	else
+		scsi_io_send(io);
+}
+
+static enum errmap_action judge(const struct scsi_io *io, const struct sense *sense, int *error)
+{
+	const struct scsi_task *task = &io->task;
+	enum errmap_kind kind = io->job->op->kind;
+	enum errmap_action action = errmap_scsi(task->status, sense, kind, error);
+
+	if (action == ERRMAP_OK && kind != ERRMAP_OTHER && task->moved < task->data_len) {
+		*error = EIO;
+		return ERRMAP_FAIL;
+	}
+	return action;
+}
+
+static void act(struct scsi_io *io, enum errmap_action action, const struct sense *sense, int error)
+{
+	const struct scsi_task *task = &io->task;
+	const struct scsi_op *op = io->job->op;
+	char why[BLK_WHY_LEN];
+
+	sense_format(task->status, task->sense, task->sense_len, why, sizeof(why));
+	if (task->status == STATUS_GOOD)
+		snprintf(why, sizeof(why), "only %u of %u bytes were transferred", task->moved,
+			 task->data_len);
+	switch (action) {
+	case ERRMAP_OK:
+		scsi_io_good(io);
+		break;
+	case ERRMAP_RETRY:
+	case ERRMAP_BACK_OFF:
+	case ERRMAP_PATH:
+		try_again(io, sense, error, why);
+		break;
+	case ERRMAP_UNSUPPORTED:
+		if (op->refused && op->refused(io, sense))
+			scsi_io_rebuild(io);
+		else
+			give_up(io, sense, error, why);
+		break;
+	case ERRMAP_FAIL:
+		give_up(io, sense, error, why);
+		break;
+	}
+}
+
+void scsi_io_done(struct scsi_task *task)
+{
+	struct scsi_io *io = container_of(task, struct scsi_io, task);
+	struct scsi_blk *sb = io->job->sb;
+	enum errmap_action action;
+	struct sense sense;
+	int error = EIO;
+
+	assert(io->state == SCSI_IO_RUNNING && sb->running > 0);
+	sb->running--;
+	sense_parse(task->sense, task->sense_len, &sense);
+	if (task->status == LU_LOST || sense.reason == SENSE_LUN_NOT_SUPPORTED) {
+		hold(io, &sense);
+		return;
+	}
+	action = judge(io, &sense, &error);
+	if (action == ERRMAP_OK) {
+		sb->lost_delay = 0;
+		grow_depth(sb);
+	}
+	if (task->status == STATUS_TASK_SET_FULL)
+		shrink_depth(sb);
+	scsi_news(sb, &sense);
+	scsi_pump(sb);
+	/* Last: the device may be closed in it. */
+	act(io, action, &sense, error);
+}
