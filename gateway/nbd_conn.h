@@ -2,7 +2,7 @@
  * The inside of the NBD server: what its files share. nbd_server.c owns the life
  * of a connection, nbd_handshake.c and nbd_option.c its first phase, with
  * nbd_meta.c for the meta contexts; nbd_request.c owns the requests of the second
- * phase and nbd_reply.c sends what they end in.
+ * phase, nbd_command.c knows their rules and nbd_reply.c sends what they end in.
  *
  * A connection and all of its requests live on one loop. A connection is freed when
  * its stream is closed and the last of its requests has come back from the device.
@@ -161,6 +161,20 @@ struct nbd_chunk {
 
 #define NBD_OWN_CHUNKS	2		/* data and the error behind it; a chunk per context */
 
+/* What a request of one type may have, and what it means to the device. */
+struct nbd_command {
+	const char *name;		/* NULL: no such command */
+	enum blk_op op;
+	uint16_t flags;			/* besides FUA, which goes with everything */
+	uint16_t needs;			/* transmission flags without which it may not be sent */
+	bool	 writes;		/* EPERM on a read-only export */
+	int	 past_end;		/* errno */
+};
+
+/* The payload form of BLOCK_STATUS (EXT): effect length, then IDs, none twice. */
+#define NBD_STATUS_PAYLOAD_HEAD	8u
+#define NBD_STATUS_PAYLOAD_MAX	(NBD_STATUS_PAYLOAD_HEAD + 4u * NBD_CONTEXT_COUNT)
+
 /* One request, from its header until the last byte of the reply has left. From the pool. */
 struct nbd_request {
 	struct nbd_conn *conn;
@@ -169,6 +183,7 @@ struct nbd_request {
 	const struct nbd_command *command; /* NULL: there is no such command */
 	uint64_t length;		/* of the effect */
 	unsigned contexts;		/* BLOCK_STATUS: those to answer for */
+	uint8_t payload[NBD_STATUS_PAYLOAD_MAX]; /* BLOCK_STATUS, if it has one */
 	bool at_device;
 	struct blk_req blk;		/* READ: the piece that is being read */
 	uint8_t *buffer;		/* data, or extents and descriptors; from the pool */
@@ -178,6 +193,18 @@ struct nbd_request {
 	struct nbd_chunk *more;		/* when these are not enough; from the pool */
 	unsigned more_count;
 };
+
+/* nbd_command.c: NULL when there is no such command. */
+const struct nbd_command *nbd_command_find(uint16_t type);
+
+/* How many bytes of payload follow this header? */
+uint64_t nbd_command_payload(const struct nbd_conn *c, const struct nbd_request_header *h);
+
+/* Is the request in order as far as its header tells? If not, req->blk says what is wrong. */
+bool nbd_command_check(struct nbd_request *req);
+
+/* And the payload of BLOCK_STATUS, which is here now: sets the effect length and the contexts. */
+bool nbd_command_check_payload(struct nbd_request *req);
 
 /* nbd_request.c: a parse() for the transmission phase. */
 size_t nbd_request_parse(struct nbd_conn *c, const uint8_t *p, size_t n);
@@ -191,8 +218,8 @@ void nbd_request_free(struct nbd_request *req);
 /* Ask the device to make haste with what it still has. */
 void nbd_request_abort_all(struct nbd_conn *c);
 
-/* How many extents a status request asks the device for, and the bytes of a buffer that
- * takes them and the descriptors made of them. */
+/* How many extents a status request asks the device for. In its buffer, the descriptors made of
+ * them come behind this many. */
 size_t nbd_status_room(const struct nbd_request *req);
 
 /* nbd_reply.c: each ends the request (or a READ's piece) and leads to nbd_request_sent(). */

@@ -1,0 +1,264 @@
+/*
+ * What each option does (NBD proto.md, "Option types"), but for the two of the meta
+ * contexts (nbd_meta.c). The table at the end says which there are and what data they
+ * may carry; nbd_handshake.c has seen to that before a handler is called.
+ */
+#include <string.h>
+
+#include "field.h"
+#include "nbd_conn.h"
+
+const struct export *nbd_export(const struct nbd_conn *c, const char *name, size_t len)
+{
+	const struct export *export = export_find(c->service->exports, name, len);
+
+	return export && export->instance[c->service->worker].blk ? export : NULL;
+}
+
+static uint32_t max_u32(uint32_t a, uint32_t b)
+{
+	return a > b ? a : b;
+}
+
+static uint16_t transmission_flags(const struct nbd_conn *c, const struct export *export,
+				   const struct blk_info *info)
+{
+	const struct nbd_terms *terms = &c->terms;
+	uint16_t flags = NBD_FLAG_HAS_FLAGS | NBD_FLAG_SEND_FLUSH | NBD_FLAG_SEND_FUA |
+			 NBD_FLAG_SEND_CACHE;
+
+	if (export->read_only || info->read_only) {
+		flags |= NBD_FLAG_READ_ONLY;
+	} else {
+		/* Always: a fast zero that cannot be is refused fast. */
+		flags |= NBD_FLAG_SEND_WRITE_ZEROES | NBD_FLAG_SEND_FAST_ZERO;
+		if (info->can_trim)
+			flags |= NBD_FLAG_SEND_TRIM;
+	}
+	if (info->rotational)
+		flags |= NBD_FLAG_ROTATIONAL;
+	if (info->multi_conn)
+		flags |= NBD_FLAG_CAN_MULTI_CONN;
+	if (terms->structured || terms->extended)
+		flags |= NBD_FLAG_SEND_DF;
+	if (terms->extended && nbd_meta_contexts(terms, export))
+		flags |= NBD_FLAG_BLOCK_STATUS_PAYLOAD;
+	return flags;
+}
+
+/* What a client may be told of this export now. Sizes are as "Size constraints" wants them. */
+static struct nbd_offer make_offer(const struct nbd_conn *c, const struct export *export)
+{
+	struct blkdev *blk = export->instance[c->service->worker].blk;
+	const struct blk_info *info = &blk->info;
+	struct nbd_offer offer = {
+		.export = export, .blk = blk, .size = info->size,
+		.flags = transmission_flags(c, export, info),
+		.min_block = info->min_block < NBD_MAX_MIN_BLOCK ? info->min_block
+								 : NBD_MAX_MIN_BLOCK,
+	};
+
+	offer.preferred_block = max_u32(info->preferred_block, max_u32(offer.min_block, 512));
+	offer.max_payload = c->service->limits->max_payload;
+	if (offer.max_payload > BLK_MAX_DATA)
+		offer.max_payload = BLK_MAX_DATA;
+	offer.max_payload = max_u32(offer.max_payload,
+				    max_u32(offer.preferred_block, NBD_ALWAYS_WHOLE));
+	return offer;
+}
+
+/* Haggling is over. "sizes_agreed": the client asked for the block sizes and was told. */
+static void enter_transmission(struct nbd_conn *c, bool sizes_agreed)
+{
+	c->sizes_agreed = sizes_agreed;
+	/* Who was not told may use what is the default. */
+	if (!sizes_agreed)
+		c->offer.max_payload = max_u32(c->offer.max_payload, NBD_DEFAULT_MAX_PAYLOAD);
+	c->terms.contexts = nbd_meta_contexts(&c->terms, c->offer.export);
+	ev_timer_stop(c->service->loop->ev, &c->deadline);
+	c->parse = nbd_request_parse;
+}
+
+static void handle_export_name(struct nbd_conn *c, struct nbd_cursor *data)
+{
+	const struct export *export = nbd_export(c, (const char *)data->p, data->left);
+	size_t zeroes = c->no_zeroes ? 0 : NBD_EXPORT_NAME_ZEROES;
+	struct nbd_export_info info = { 0 };
+	uint8_t *wire;
+
+	if (c->terms.extended || !export) {
+		nbd_option_refuse(c, NBD_REP_ERR_UNKNOWN, c->terms.extended
+				  ? "not after NBD_OPT_EXTENDED_HEADERS" : "no such export");
+		return;
+	}
+	c->offer = make_offer(c, export);
+	info.size = c->offer.size;
+	info.flags = c->offer.flags;
+	wire = nbd_handshake_send(c, nbd_export_name_layout.len + zeroes);
+	if (!wire)
+		return;
+	wire += nbd_encode(&nbd_export_name_layout, &info, wire);
+	memset(wire, 0, zeroes);
+	enter_transmission(c, false);
+}
+
+static void handle_abort(struct nbd_conn *c, struct nbd_cursor *data)
+{
+	(void)data;
+	nbd_option_reply(c, NBD_REP_ACK, 0);
+	conn_finish(&c->conn, "the client has given up");
+}
+
+static void send_server(struct nbd_conn *c, const struct export *export)
+{
+	const char *description = export->instance[c->service->worker].blk->info.description;
+	uint32_t name_len = (uint32_t)strlen(export->name);
+	uint32_t description_len = (uint32_t)strlen(description);
+	uint8_t *wire = nbd_option_reply(c, NBD_REP_SERVER, 4 + name_len + description_len);
+
+	if (!wire)
+		return;
+	put_be32(wire, name_len);
+	memcpy(wire + 4, export->name, name_len);
+	memcpy(wire + 4 + name_len, description, description_len);
+}
+
+static void handle_list(struct nbd_conn *c, struct nbd_cursor *data)
+{
+	const struct export_table *exports = c->service->exports;
+
+	(void)data;
+	for (unsigned i = 0; i < exports->count; i++)
+		if (exports->export[i].instance[c->service->worker].blk)
+			send_server(c, &exports->export[i]);
+	nbd_option_reply(c, NBD_REP_ACK, 0);
+}
+
+static void handle_starttls(struct nbd_conn *c, struct nbd_cursor *data)
+{
+	(void)data;
+	nbd_option_refuse(c, NBD_REP_ERR_POLICY, "this server is not configured for TLS");
+}
+
+static void send_info(struct nbd_conn *c, const struct nbd_layout *layout, const void *info)
+{
+	uint8_t *wire = nbd_option_reply(c, NBD_REP_INFO, layout->len);
+
+	if (wire)
+		nbd_encode(layout, info, wire);
+}
+
+static void send_info_text(struct nbd_conn *c, enum nbd_info type, const char *text)
+{
+	uint32_t len = (uint32_t)strlen(text);
+	uint8_t *wire = nbd_option_reply(c, NBD_REP_INFO, 2 + len);
+
+	if (!wire)
+		return;
+	put_be16(wire, type);
+	memcpy(wire + 2, text, len);
+}
+
+/* "wanted": bit set of enum nbd_info. INFO_EXPORT is sent unasked. */
+static void send_infos(struct nbd_conn *c, const struct nbd_offer *offer, unsigned wanted)
+{
+	const struct nbd_export_info export = {
+		.type = NBD_INFO_EXPORT, .size = offer->size, .flags = offer->flags,
+	};
+	const struct nbd_block_size_info sizes = {
+		.type = NBD_INFO_BLOCK_SIZE, .minimum = offer->min_block,
+		.preferred = offer->preferred_block, .max_payload = offer->max_payload,
+	};
+
+	send_info(c, &nbd_info_export_layout, &export);
+	if (wanted & 1u << NBD_INFO_NAME)
+		send_info_text(c, NBD_INFO_NAME, offer->export->name);
+	if (wanted & 1u << NBD_INFO_DESCRIPTION && offer->blk->info.description[0])
+		send_info_text(c, NBD_INFO_DESCRIPTION, offer->blk->info.description);
+	if (wanted & 1u << NBD_INFO_BLOCK_SIZE)
+		send_info(c, &nbd_info_block_size_layout, &sizes);
+}
+
+/* INFO and GO are the same but for their end. */
+static void info_or_go(struct nbd_conn *c, struct nbd_cursor *data, bool go)
+{
+	uint32_t name_len;
+	const char *name = nbd_take_string(data, &name_len);
+	const struct export *export = nbd_export(c, name, name_len);
+	const struct export *offered = c->offer.export;
+	unsigned wanted = 0;
+
+	c->offer.export = NULL;
+	for (unsigned n = nbd_take_u16(data); n > 0; n--) {
+		uint16_t type = nbd_take_u16(data);
+
+		if (type <= NBD_INFO_BLOCK_SIZE)
+			wanted |= 1u << type;
+	}
+	if (!nbd_taken(data)) {
+		nbd_option_refuse(c, NBD_REP_ERR_INVALID, "malformed %s",
+				  nbd_option_name(c->option.option));
+		return;
+	}
+	if (!export) {
+		nbd_option_refuse(c, NBD_REP_ERR_UNKNOWN, "no such export");
+		return;
+	}
+	/* A GO right after the INFO is answered alike, even if the device has changed. */
+	if (offered != export)
+		c->offer = make_offer(c, export);
+	c->offer.export = export;
+	send_infos(c, &c->offer, wanted);
+	nbd_option_reply(c, NBD_REP_ACK, 0);
+	if (go)
+		enter_transmission(c, wanted & 1u << NBD_INFO_BLOCK_SIZE);
+}
+
+static void handle_info(struct nbd_conn *c, struct nbd_cursor *data)
+{
+	info_or_go(c, data, false);
+}
+
+static void handle_go(struct nbd_conn *c, struct nbd_cursor *data)
+{
+	info_or_go(c, data, true);
+}
+
+static void handle_structured_reply(struct nbd_conn *c, struct nbd_cursor *data)
+{
+	(void)data;
+	if (c->terms.extended) {
+		nbd_option_refuse(c, NBD_REP_ERR_EXT_HEADER_REQD,
+				  "extended headers are in use already");
+		return;
+	}
+	c->terms.structured = true;
+	nbd_option_reply(c, NBD_REP_ACK, 0);
+}
+
+static void handle_extended_headers(struct nbd_conn *c, struct nbd_cursor *data)
+{
+	(void)data;
+	c->terms.extended = true;
+	nbd_option_reply(c, NBD_REP_ACK, 0);
+}
+
+static const struct nbd_option options[] = {
+	[NBD_OPT_EXPORT_NAME] = { NBD_MAX_STRING, false, handle_export_name },
+	[NBD_OPT_ABORT] = { 0, true, handle_abort },
+	[NBD_OPT_LIST] = { 0, false, handle_list },
+	[NBD_OPT_STARTTLS] = { 0, false, handle_starttls },
+	[NBD_OPT_INFO] = { NBD_MAX_OPTION_DATA, false, handle_info },
+	[NBD_OPT_GO] = { NBD_MAX_OPTION_DATA, false, handle_go },
+	[NBD_OPT_STRUCTURED_REPLY] = { 0, false, handle_structured_reply },
+	[NBD_OPT_LIST_META_CONTEXT] = { NBD_MAX_OPTION_DATA, false, nbd_list_meta_context },
+	[NBD_OPT_SET_META_CONTEXT] = { NBD_MAX_OPTION_DATA, false, nbd_set_meta_context },
+	[NBD_OPT_EXTENDED_HEADERS] = { 0, false, handle_extended_headers },
+};
+
+const struct nbd_option *nbd_option_find(uint32_t option)
+{
+	if (option >= sizeof(options) / sizeof(options[0]) || !options[option].handle)
+		return NULL;
+	return &options[option];
+}

@@ -1,0 +1,209 @@
+/*
+ * NBD server connections: how they begin, receive, end, and are told to end. The
+ * worker calls nbd_server_start() with each client's stream; the rest is driven by
+ * struct conn and by the device. See nbd_conn.h for who owns what.
+ */
+#include "nbd_server.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "log.h"
+#include "nbd_conn.h"
+
+/* How long a client in its handshake has to be told that the server is shutting down. */
+#define SHUTDOWN_HANDSHAKE_SECONDS	1.0
+
+/* Lines about clients that were dropped: so many in so many seconds, and per worker. */
+#define COMPLAINTS		10
+#define COMPLAINTS_SECONDS	60.0
+
+void nbd_limits_init(struct nbd_limits *limits)
+{
+	*limits = (struct nbd_limits){
+		.handshake_timeout = 10,
+		.max_payload = NBD_DEFAULT_MAX_PAYLOAD,
+		.max_requests = 128,
+		.max_bytes = 64u << 20,
+	};
+}
+
+void nbd_receive(struct nbd_conn *c, void *where, size_t len, void (*arrived)(struct nbd_conn *))
+{
+	assert(!c->arrived);
+	c->arrived = arrived;
+	conn_expect(&c->conn, where, len);
+}
+
+void nbd_drain(struct nbd_conn *c, uint64_t len, void (*arrived)(struct nbd_conn *))
+{
+	assert(len > 0 && c->drain == 0 && !c->arrived);
+	c->arrived = arrived;
+	c->drain = len;
+}
+
+static void has_arrived(struct nbd_conn *c)
+{
+	void (*arrived)(struct nbd_conn *) = c->arrived;
+
+	c->arrived = NULL;
+	arrived(c);
+}
+
+static size_t on_parse(struct conn *conn, const uint8_t *p, size_t n)
+{
+	struct nbd_conn *c = container_of(conn, struct nbd_conn, conn);
+
+	if (c->drain == 0)
+		return c->parse(c, p, n);
+	if (n > c->drain)
+		n = (size_t)c->drain;
+	c->drain -= n;
+	if (c->drain == 0)
+		has_arrived(c);
+	return n;
+}
+
+static void on_filled(struct conn *conn)
+{
+	has_arrived(container_of(conn, struct nbd_conn, conn));
+}
+
+static void conn_free(struct nbd_conn *c)
+{
+	struct nbd_service *service = c->service;
+
+	assert(list_empty(&c->requests) && c->in_flight == 0 && c->bytes == 0);
+	list_del(&c->node);
+	free(c);
+	if (service->shutting_down && list_empty(&service->connections) && service->idle)
+		service->idle(service);
+}
+
+/* Was it neither the client's wish nor ours? */
+static bool worth_a_line(const struct nbd_conn *c)
+{
+	struct nbd_service *service = c->service;
+
+	return !c->conn.peer_closed && !c->conn.draining && !service->shutting_down &&
+	       log_allowed(&service->complaints, loop_now(service->loop), COMPLAINTS,
+			   COMPLAINTS_SECONDS);
+}
+
+static void on_closed(struct conn *conn, const char *why)
+{
+	struct nbd_conn *c = container_of(conn, struct nbd_conn, conn);
+
+	if (worth_a_line(c))
+		log_info("an NBD client is dropped: %s", why);
+	ev_timer_stop(c->service->loop->ev, &c->deadline);
+	nbd_handshake_drop(c);
+	if (c->receiving)
+		nbd_request_free(c->receiving);
+	nbd_request_abort_all(c);
+	conn_release(&c->conn);
+	/* Only now: up to here a request that ended must not take the connection with it. */
+	c->released = true;
+	nbd_conn_settle(c);
+}
+
+static const struct conn_ops conn_ops = {
+	.parse = on_parse, .filled = on_filled, .closed = on_closed,
+};
+
+/*
+ * The back-pressure is lifted when half of the room is free, not with every request
+ * that ends: then the next ones come in a batch again.
+ */
+static void unblock(struct nbd_conn *c)
+{
+	const struct nbd_limits *limits = c->service->limits;
+
+	if (!c->blocked || c->in_flight > limits->max_requests / 2 ||
+	    c->bytes > limits->max_bytes / 2)
+		return;
+	c->blocked = false;
+	conn_resume(&c->conn);
+}
+
+void nbd_conn_settle(struct nbd_conn *c)
+{
+	if (c->released) {
+		if (c->in_flight == 0)
+			conn_free(c);
+	} else if (c->leaving || c->service->shutting_down) {
+		if (c->in_flight == 0)
+			conn_finish(&c->conn, c->leaving ? "the client has disconnected"
+							 : "the server is shutting down");
+		else if (!c->leaving)
+			unblock(c);	/* what waits is to be refused, not ignored */
+	} else {
+		unblock(c);
+	}
+}
+
+static void on_deadline(struct ev_loop *ev, struct ev_timer *timer, int events)
+{
+	struct nbd_conn *c = container_of(timer, struct nbd_conn, deadline);
+
+	(void)ev;
+	(void)events;
+	conn_fail(&c->conn, "it has not chosen an export in time");
+}
+
+void nbd_server_start(struct nbd_service *service, struct stream *stream)
+{
+	struct nbd_conn *c = calloc(1, sizeof(*c));
+	double timeout = service->limits->handshake_timeout;
+
+	assert(loop_is_mine(service->loop));
+	assert(service->limits->max_requests > 0 && service->limits->max_payload > 0);
+	if (!c) {
+		log_warning("no memory for an NBD connection");
+		stream->ops->close(stream);
+		return;
+	}
+	c->service = service;
+	list_init(&c->requests);
+	list_add_tail(&service->connections, &c->node);
+	ev_timer_init(&c->deadline, on_deadline, timeout, 0);
+	if (timeout > 0)
+		ev_timer_start(service->loop->ev, &c->deadline);
+	conn_init(&c->conn, service->loop, stream, &conn_ops);
+	nbd_handshake_start(c);
+}
+
+static bool in_transmission(const struct nbd_conn *c)
+{
+	return c->parse == nbd_request_parse;
+}
+
+void nbd_server_shutdown(struct nbd_service *service)
+{
+	struct ev_loop *ev = service->loop->ev;
+
+	service->shutting_down = true;
+	list_for_each(node, &service->connections) {
+		struct nbd_conn *c = container_of(node, struct nbd_conn, node);
+
+		if (c->released) {
+			continue;
+		} else if (in_transmission(c)) {
+			nbd_conn_settle(c);
+		} else {
+			ev_timer_stop(ev, &c->deadline);
+			ev_timer_set(&c->deadline, SHUTDOWN_HANDSHAKE_SECONDS, 0);
+			ev_timer_start(ev, &c->deadline);
+		}
+	}
+}
+
+void nbd_server_abort(struct nbd_service *service)
+{
+	list_for_each(node, &service->connections) {
+		struct nbd_conn *c = container_of(node, struct nbd_conn, node);
+
+		if (!c->released)
+			conn_fail(&c->conn, "the server has stopped");
+	}
+}
