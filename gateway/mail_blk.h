@@ -8,8 +8,9 @@
 #include "blk.h"
 
 /*
- * "far" belongs to another loop and must outlive the new device. On far's loop, or
- * before that runs; what is opened is for "loop". NULL without memory.
+ * "far" belongs to another loop and must outlive the new device. It may be running,
+ * but not in use yet: its info is copied. Afterwards whatever changes there comes
+ * along with the next answer. NULL without memory.
  */
 struct blkdev *mail_blk_open(struct blkdev *far, struct loop *loop);
 

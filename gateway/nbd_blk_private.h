@@ -1,0 +1,76 @@
+/*
+ * The parts of one NBD block device: nbd_blk.c (open, close, what the export is and
+ * can), nbd_blk_request.c (requests to libnbd and back), nbd_blk_recover.c (a lost
+ * connection). All on the device's loop.
+ */
+#ifndef NBD_BLK_PRIVATE_H
+#define NBD_BLK_PRIVATE_H
+
+#include "blk.h"
+#include "loop.h"
+#include "nbd_link.h"
+
+#define NBD_BLK_WHY_LEN	256
+
+struct nbd_command;
+
+enum nbd_blk_state {
+	NBD_BLK_UP,		/* the link takes requests */
+	NBD_BLK_SHAKEN,		/* it has ended, and will say so when libnbd's call has returned */
+	NBD_BLK_LEAVING,	/* the server has said that it is shutting down: we leave first */
+	NBD_BLK_DOWN,		/* no link, requests wait */
+	NBD_BLK_GIVEN_UP,	/* no link for so long that requests fail; still trying */
+};
+
+struct nbd_blk {
+	struct blkdev dev;
+	struct offload *offload;
+	char *uri;
+	bool read_only;
+	double connect_timeout, outage_timeout;
+
+	enum nbd_blk_state state;
+	struct nbd_link *link;		/* NULL between two attempts */
+
+	/* nbd_blk_request.c: */
+	struct list in_flight;		/* blk_req, in order of submission; priv = its nbd_command */
+	unsigned in_flight_count;
+	struct list waiting;		/* blk_req, priv = NULL: for room or for a link */
+	struct nbd_command *issuing;	/* the one that is inside nbd_aio_* now */
+	struct loop_call settle;
+
+	/* nbd_blk_recover.c: */
+	struct ev_timer retry, patience;
+	double delay;			/* before the next attempt, seconds */
+	double down_since;
+	unsigned short jitter[3];	/* erand48()'s */
+	char why[NBD_BLK_WHY_LEN];	/* there is no link */
+
+	/* nbd_blk.c: */
+	blk_opened *opened;
+	void *opaque;
+};
+
+/* Ask a ready handle what the export is and can. False with why, if that cannot be served. */
+bool nbd_blk_learn(struct nbd_handle *h, bool read_only, struct blk_info *info, char *why,
+		   size_t size);
+
+void nbd_blk_open_link(struct nbd_blk *nb, const struct nbd_link_events *events);
+
+/* nbd_blk_request.c */
+void nbd_blk_requests_init(struct nbd_blk *nb);
+void nbd_blk_submit(struct blkdev *dev, struct blk_req *req);
+void nbd_blk_abort(struct blkdev *dev, struct blk_req *req);
+/* Hand what waits to the link, as far as there is room. */
+void nbd_blk_pump(struct nbd_blk *nb);
+/* End all that waits, with ENOTCONN. */
+void nbd_blk_fail_waiting(struct nbd_blk *nb);
+
+/* nbd_blk_recover.c */
+void nbd_blk_recover_init(struct nbd_blk *nb);
+void nbd_blk_recover_stop(struct nbd_blk *nb);
+/* The link of a device that was up is no good any more: close it and look for another. This is
+ * also the links' lost(), so "device" is the nbd_blk. */
+void nbd_blk_lose(void *device, const char *why);
+
+#endif

@@ -1,0 +1,53 @@
+/*
+ * One libnbd handle on a loop: one connection to an NBD server, from resolving its
+ * name to its end. Knows nothing of requests.
+ */
+#ifndef NBD_LINK_H
+#define NBD_LINK_H
+
+#include <libnbd.h>
+#include <stdbool.h>
+
+#include "loop.h"
+
+struct nbd_link;
+struct offload;
+
+struct nbd_link_conf {
+	const char *uri;	/* libnbd's syntax; copied */
+	double timeout;		/* seconds from open to opened(), > 0 */
+};
+
+struct nbd_link_events {
+	/* Once: NULL = the export is ready for requests; else why not, in one line. The owner
+	 * closes the link then, here or later. */
+	void (*opened)(void *opaque, const char *why);
+	/* At most once after opened(NULL): the connection has ended. The same holds. */
+	void (*lost)(void *opaque, const char *why);
+};
+
+/*
+ * Begin to connect. Events come from the loop, never within a call into the link.
+ * NULL without memory. On the loop's thread, as all of the following.
+ */
+struct nbd_link *nbd_link_open(struct loop *loop, struct offload *offload,
+			       const struct nbd_link_conf *conf,
+			       const struct nbd_link_events *events, void *opaque);
+
+/* The handle, for requests and questions once it is ready. */
+struct nbd_handle *nbd_link_handle(struct nbd_link *link);
+
+/* After nbd_aio_*: what libnbd waits for may have changed. Looked at once per loop turn. */
+void nbd_link_kick(struct nbd_link *link);
+
+/* From a command's callback that tells of a dead connection: keep libnbd's reason, which the next
+ * call would replace. lost() follows. */
+void nbd_link_suspect(struct nbd_link *link);
+
+/*
+ * Take leave of the server if it is still there, and close. No event comes any more;
+ * callbacks of commands in flight get their .free within this call, and only that.
+ */
+void nbd_link_close(struct nbd_link *link);
+
+#endif
