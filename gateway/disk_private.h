@@ -7,8 +7,8 @@
  *	disk_manage.c	 aborting them: ABORT TASK to LOGICAL UNIT RESET
  *	disk_op.c	 a command that needs the device: its block requests, one by one
  *	disk_answer.c	 parameter data and refusals
- *	disk_inquiry.c, disk_mode.c, disk_unit.c, disk_rw.c, disk_discard.c,
- *	disk_compare.c, rsoc.c	the commands
+ *	disk_inquiry.c, disk_identity.c, disk_mode.c, disk_unit.c, disk_rw.c,
+ *	disk_discard.c, disk_lba_status.c, disk_compare.c, rsoc.c: the commands
  */
 #ifndef DISK_PRIVATE_H
 #define DISK_PRIVATE_H
@@ -81,7 +81,7 @@ struct disk_op {
 	size_t	 buffer_len;
 	/* Progress of a command that takes many requests, in bytes of the device: */
 	uint64_t first, at, end;
-	uint32_t index;			/* of the UNMAP descriptor */
+	uint32_t index, count;		/* UNMAP descriptors: the next one, and all */
 };
 
 static inline struct disk_lu *disk_of(struct scsi_lu *lu)
@@ -110,8 +110,10 @@ void disk_close_if_idle(struct disk_lu *disk);
 uint64_t disk_blocks(const struct disk_lu *disk);		/* capacity in logical blocks */
 bool disk_write_protected(const struct disk_lu *disk);
 
-/* Does an UNMAP run as zeroes, so that unmapped blocks read as such (LBPRZ)? */
-bool disk_unmap_zeroes(const struct disk_lu *disk);
+/* UNMAP is carried out as BLK_ZERO rather than BLK_TRIM where it can be; and so, or because
+ * the device promises it for what it trims, unmapped blocks read as zeroes (LBPRZ). */
+bool disk_unmaps_with_zeroes(const struct disk_lu *disk);
+bool disk_reads_unmapped_as_zeroes(const struct disk_lu *disk);
 
 /* disk_task_set.c ---------------------------------------------------------- */
 
@@ -211,15 +213,24 @@ disk_handler disk_test_unit_ready, disk_request_sense, disk_read_capacity_10,
 
 disk_handler disk_read, disk_write, disk_write_and_verify, disk_synchronize_cache, disk_pre_fetch;
 
-disk_handler disk_unmap, disk_write_same, disk_get_lba_status;
+disk_handler disk_unmap, disk_write_same;
+
+disk_handler disk_get_lba_status;
 
 disk_handler disk_verify, disk_compare_and_write, disk_orwrite;
 
 disk_handler rsoc_report_opcodes, rsoc_report_tmfs;
 
-/* disk_inquiry.c: the VPD pages that say who and where it is (disk_identity.c) */
-size_t disk_device_id(const struct disk_lu *disk, const struct nexus *nexus, uint8_t *payload);
-size_t disk_scsi_ports(const struct disk_lu *disk, const struct nexus *nexus, uint8_t *payload);
+/*
+ * disk_identity.c, for INQUIRY: the VPD pages that say who the unit is, and by which
+ * port it is seen (none for a task without a nexus). They write whole pages, of at
+ * most DISK_VPD_ROOM bytes, and return their length.
+ */
+#define DISK_VPD_ROOM	1024
+
+size_t disk_vpd_serial(const struct disk_lu *disk, const struct nexus *nexus, uint8_t *wire);
+size_t disk_vpd_device_id(const struct disk_lu *disk, const struct nexus *nexus, uint8_t *wire);
+size_t disk_vpd_scsi_ports(const struct disk_lu *disk, const struct nexus *nexus, uint8_t *wire);
 
 /* disk_compare.c: read [op->at, op->end) and, as BYTCHK says, compare it; ends the operation. */
 void disk_verify_medium(struct disk_op *op);

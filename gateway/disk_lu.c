@@ -1,0 +1,267 @@
+/*
+ * A direct-access logical unit over a block device (SPC-4, SBC-3): opened once per
+ * worker by whoever opened that worker's device, driven through lu.h by the iSCSI
+ * target or by scsi_blk.
+ *
+ * This file says what the unit can do, given what its device can; which command is
+ * whose (the table at the end of "Commands"); and what every command passes before
+ * its handler sees it: unit attention, validity, medium, write protection.
+ */
+#include "disk_lu.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "disk_private.h"
+
+/* What the unit is and can --------------------------------------------------- */
+
+uint64_t disk_blocks(const struct disk_lu *disk)
+{
+	return disk->dev->info.size / disk->lu.block_len;
+}
+
+bool disk_write_protected(const struct disk_lu *disk)
+{
+	return disk->dev->info.read_only || disk_mode(disk, MODE_SWP);
+}
+
+bool disk_unmaps_with_zeroes(const struct disk_lu *disk)
+{
+	/* Trimmed data is undefined on many devices; zeroes are not, and free the same space. */
+	return disk->dev->info.can_trim && disk->dev->info.can_zero;
+}
+
+bool disk_reads_unmapped_as_zeroes(const struct disk_lu *disk)
+{
+	return disk_unmaps_with_zeroes(disk) ||
+	       (disk->dev->info.can_trim && disk->dev->info.trim_zeroes);
+}
+
+static uint32_t capabilities(const struct blk_info *info)
+{
+	uint32_t caps = CDB_CAP_BIT(CDB_CAP_FUA);	/* blk.c flushes where the device has no FUA */
+
+	if (info->can_trim)
+		caps |= CDB_CAP_BIT(CDB_CAP_UNMAP);
+	if (info->can_trim && info->can_zero)
+		caps |= CDB_CAP_BIT(CDB_CAP_WRITE_SAME_UNMAP);
+	if (info->can_extents)
+		caps |= CDB_CAP_BIT(CDB_CAP_LBA_STATUS);
+	return caps;
+}
+
+/*
+ * Tell the nexuses of this worker when its device has changed. Those of other
+ * workers are told by their own instances: a host that reads the capacity again
+ * after the unit attention must find the new one where it asks.
+ */
+static void look_at_device(struct disk_lu *disk)
+{
+	const struct blk_info *info = &disk->dev->info;
+
+	if (info->generation == disk->generation)
+		return;
+	if (info->size != disk->size)
+		lu_instance_raise(&disk->instance, ATTENTION_CAPACITY_CHANGED);
+	if (info->read_only != disk->read_only)
+		lu_instance_raise(&disk->instance, ATTENTION_MODE_PARAMETERS_CHANGED);
+	if (capabilities(info) != disk->lu.caps)
+		lu_instance_raise(&disk->instance, ATTENTION_INQUIRY_CHANGED);
+	disk->generation = info->generation;
+	disk->size = info->size;
+	disk->read_only = info->read_only;
+	disk->lu.caps = capabilities(info);
+}
+
+/* Commands --------------------------------------------------------------------- */
+
+/* What a command needs, and what stands in its way. */
+enum {
+	IGNORES_ATTENTION = 1 << 0,	/* SAM-5 §5.14: answered in spite of one */
+	ON_MEDIUM = 1 << 1,		/* a unit of no blocks is not ready for it */
+	WRITES = 1 << 2,		/* refused where writing is */
+};
+
+struct command {
+	disk_handler *run;
+	unsigned flags;
+};
+
+/* By enum cdb_id. A row of the CDB table that has none here needs a capability that this
+ * unit does not have; only REPORT LUNS is answered by the target that knows them all. */
+static const struct command commands[CDB_COUNT] = {
+	[CDB_TEST_UNIT_READY] = { disk_test_unit_ready, ON_MEDIUM },
+	[CDB_REQUEST_SENSE] = { disk_request_sense, IGNORES_ATTENTION },
+	[CDB_INQUIRY] = { disk_inquiry, IGNORES_ATTENTION },
+	[CDB_MODE_SELECT_6] = { disk_mode_select, 0 },
+	[CDB_MODE_SELECT_10] = { disk_mode_select, 0 },
+	[CDB_MODE_SENSE_6] = { disk_mode_sense, 0 },
+	[CDB_MODE_SENSE_10] = { disk_mode_sense, 0 },
+	[CDB_START_STOP_UNIT] = { disk_start_stop_unit, 0 },
+	[CDB_SEND_DIAGNOSTIC] = { disk_send_diagnostic, 0 },
+	[CDB_PREVENT_ALLOW] = { disk_prevent_allow, 0 },
+	[CDB_READ_CAPACITY_10] = { disk_read_capacity_10, ON_MEDIUM },
+	[CDB_READ_CAPACITY_16] = { disk_read_capacity_16, ON_MEDIUM },
+	[CDB_READ_6] = { disk_read, ON_MEDIUM },
+	[CDB_READ_10] = { disk_read, ON_MEDIUM },
+	[CDB_READ_12] = { disk_read, ON_MEDIUM },
+	[CDB_READ_16] = { disk_read, ON_MEDIUM },
+	[CDB_WRITE_6] = { disk_write, ON_MEDIUM | WRITES },
+	[CDB_WRITE_10] = { disk_write, ON_MEDIUM | WRITES },
+	[CDB_WRITE_12] = { disk_write, ON_MEDIUM | WRITES },
+	[CDB_WRITE_16] = { disk_write, ON_MEDIUM | WRITES },
+	[CDB_WRITE_AND_VERIFY_10] = { disk_write_and_verify, ON_MEDIUM | WRITES },
+	[CDB_WRITE_AND_VERIFY_12] = { disk_write_and_verify, ON_MEDIUM | WRITES },
+	[CDB_WRITE_AND_VERIFY_16] = { disk_write_and_verify, ON_MEDIUM | WRITES },
+	[CDB_VERIFY_10] = { disk_verify, ON_MEDIUM },
+	[CDB_VERIFY_12] = { disk_verify, ON_MEDIUM },
+	[CDB_VERIFY_16] = { disk_verify, ON_MEDIUM },
+	[CDB_PRE_FETCH_10] = { disk_pre_fetch, ON_MEDIUM },
+	[CDB_PRE_FETCH_16] = { disk_pre_fetch, ON_MEDIUM },
+	[CDB_SYNCHRONIZE_CACHE_10] = { disk_synchronize_cache, ON_MEDIUM },
+	[CDB_SYNCHRONIZE_CACHE_16] = { disk_synchronize_cache, ON_MEDIUM },
+	[CDB_READ_DEFECT_DATA_10] = { disk_read_defect_data, ON_MEDIUM },
+	[CDB_READ_DEFECT_DATA_12] = { disk_read_defect_data, ON_MEDIUM },
+	[CDB_WRITE_SAME_10] = { disk_write_same, ON_MEDIUM | WRITES },
+	[CDB_WRITE_SAME_16] = { disk_write_same, ON_MEDIUM | WRITES },
+	[CDB_UNMAP] = { disk_unmap, ON_MEDIUM | WRITES },
+	[CDB_COMPARE_AND_WRITE] = { disk_compare_and_write, ON_MEDIUM | WRITES },
+	[CDB_ORWRITE_16] = { disk_orwrite, ON_MEDIUM | WRITES },
+	[CDB_GET_LBA_STATUS] = { disk_get_lba_status, ON_MEDIUM },
+	[CDB_REPORT_SUPPORTED_OPCODES] = { rsoc_report_opcodes, 0 },
+	[CDB_REPORT_SUPPORTED_TMFS] = { rsoc_report_tmfs, 0 },
+};
+
+/* True when the nexus of the task is not ready for its command: the task is finished. */
+static bool needs_attention(struct disk_lu *disk, struct scsi_task *task)
+{
+	struct nexus_state *nexus;
+	uint32_t reason;
+
+	if (!task->nexus)
+		return false;
+	nexus = lu_instance_find(&disk->instance, task->nexus);
+	if (!nexus) {
+		/* There was no memory to attach it, and there is no telling what it has missed. */
+		task->status = STATUS_BUSY;
+		disk_finish(disk, task);
+		return true;
+	}
+	reason = nexus_take_attention(nexus);
+	if (reason == SENSE_NONE)
+		return false;
+	disk_refuse(disk, task, reason);
+	return true;
+}
+
+/* True when the CDB is none of ours, or wrong: the task is finished. */
+static bool is_invalid(struct disk_lu *disk, struct scsi_task *task)
+{
+	switch (task->verdict) {
+	case CDB_OK:
+		if (commands[task->cdb.id].run)
+			return false;
+		break;
+	case CDB_BAD_FIELD:
+		disk_refuse_cdb(disk, task, task->bad.byte, task->bad.bit);
+		return true;
+	case CDB_BAD_OPCODE:
+		break;
+	}
+	disk_refuse(disk, task, SENSE_INVALID_OPCODE);
+	return true;
+}
+
+void disk_start(struct disk_lu *disk, struct scsi_task *task)
+{
+	const struct command *command = &commands[task->cdb.id];
+	uint32_t arrived = disk_arrived(task);
+
+	look_at_device(disk);
+	if (!(command->flags & IGNORES_ATTENTION) && needs_attention(disk, task))
+		return;
+	if (is_invalid(disk, task))
+		return;
+	task->wanted = cdb_transfer_len(&task->cdb, disk->lu.block_len);
+	task->moved = task->wanted < arrived ? (uint32_t)task->wanted : arrived;
+	if ((command->flags & ON_MEDIUM) && !disk_blocks(disk))
+		disk_refuse(disk, task, SENSE_MEDIUM_NOT_PRESENT);
+	else if ((command->flags & WRITES) && disk_write_protected(disk))
+		disk_refuse(disk, task, SENSE_WRITE_PROTECTED);
+	else
+		command->run(disk, task);
+}
+
+/* Opening and closing ---------------------------------------------------------- */
+
+static void disk_attach(struct scsi_lu *lu, const struct nexus *nexus)
+{
+	lu_instance_attach(&disk_of(lu)->instance, nexus);
+}
+
+static void disk_detach(struct scsi_lu *lu, const struct nexus *nexus)
+{
+	lu_instance_detach(&disk_of(lu)->instance, nexus);
+}
+
+static void disk_close(struct scsi_lu *lu, void (*closed)(void *), void *opaque)
+{
+	struct disk_lu *disk = disk_of(lu);
+
+	assert(!disk->tmfs);
+	disk->closed = closed;
+	disk->closed_opaque = opaque;
+	lu_shared_leave(&disk->instance);
+	loop_defer(lu->loop, &disk->turn);
+}
+
+void disk_close_if_idle(struct disk_lu *disk)
+{
+	void (*closed)(void *) = disk->closed;
+	void *opaque = disk->closed_opaque;
+
+	if (!closed || atomic_load(&disk->instance.visitors))
+		return;
+	assert(list_empty(&disk->held) && list_empty(&disk->active) && list_empty(&disk->finished));
+	loop_call_cancel(&disk->turn);
+	free(disk);
+	closed(opaque);
+}
+
+static const struct scsi_lu_ops disk_ops = {
+	.name = "disk_lu",
+	.submit = disk_submit,
+	.abort = disk_abort,
+	.manage = disk_manage,
+	.attach = disk_attach,
+	.detach = disk_detach,
+	.close = disk_close,
+};
+
+struct scsi_lu *disk_lu_open(struct blkdev *dev, struct lu_shared *shared)
+{
+	struct disk_lu *disk = calloc(1, sizeof *disk);
+
+	assert(dev->shared && dev->shared->ranges);
+	if (!disk)
+		return NULL;
+	disk->lu.ops = &disk_ops;
+	disk->lu.loop = dev->loop;
+	disk->lu.block_len = shared->conf.block_len;
+	disk->lu.caps = capabilities(&dev->info);
+	disk->lu.interprets = true;
+	disk->lu.max_transfer = DISK_MAX_TRANSFER;
+	disk->dev = dev;
+	disk->generation = dev->info.generation;
+	disk->size = dev->info.size;
+	disk->read_only = dev->info.read_only;
+	list_init(&disk->held);
+	list_init(&disk->active);
+	list_init(&disk->finished);
+	list_init(&disk->visits);
+	list_init(&disk->managed);
+	loop_call_init(&disk->turn, disk_turn);
+	lu_shared_join(shared, &disk->instance);
+	return &disk->lu;
+}

@@ -1,0 +1,287 @@
+/*
+ * Task management (SAM-5 §7) on one logical unit.
+ *
+ * What the device has been asked for cannot be called back, so a function ends
+ * when the last request of the tasks that it aborts has ended: only then is it
+ * true that they do no more. A function that concerns all nexuses visits every
+ * instance, each on its own worker; the last visit to end posts the answer home.
+ *
+ * A round is made by disk_manage() and freed when it has come home. Of its visits
+ * each is touched by one worker only, until it has counted itself out.
+ */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "disk_private.h"
+
+struct round {
+	struct scsi_tmf *tmf;
+	struct disk_lu *home;
+	struct list visits;		/* struct visit.of_round */
+	atomic_uint left;		/* visits that have not ended */
+	bool	 failed;		/* no memory for all of them: those that are do nothing */
+	struct loop_msg back;
+};
+
+struct visit {
+	struct round *round;
+	struct disk_lu *disk;
+	struct list of_round;
+	struct list node;		/* disk->visits */
+	struct loop_msg msg;
+	uint64_t upto;			/* ops with a greater number came later */
+};
+
+static bool concerns_all(enum tmf_function function)
+{
+	return function != TMF_ABORT_TASK_SET;
+}
+
+static bool is_reset(enum tmf_function function)
+{
+	return function == TMF_LU_RESET || function == TMF_TARGET_WARM_RESET ||
+	       function == TMF_TARGET_COLD_RESET;
+}
+
+static bool ends(const struct scsi_tmf *tmf, const struct scsi_task *task)
+{
+	return concerns_all(tmf->function) || task->nexus == tmf->nexus;
+}
+
+static void abort_op(struct disk_op *op)
+{
+	if (op->aborted)
+		return;
+	op->aborted = true;
+	if (op->requesting)
+		blk_abort(op->disk->dev, &op->req);
+}
+
+static void abort_held(struct disk_lu *disk, struct scsi_task *task)
+{
+	list_del(&task->node);
+	task->status = STATUS_TASK_ABORTED;
+	disk_finish(disk, task);
+}
+
+static bool is_held(const struct disk_lu *disk, const struct scsi_task *task)
+{
+	list_for_each(node, &disk->held)
+		if (node == &task->node)
+			return true;
+	return false;
+}
+
+void disk_abort(struct scsi_lu *lu, struct scsi_task *task)
+{
+	struct disk_lu *disk = disk_of(lu);
+
+	if (task->priv)
+		abort_op(task->priv);
+	else if (is_held(disk, task))
+		abort_held(disk, task);
+}
+
+/* SAM-5 §7.5: with TAS = 0 nobody is told of an aborted command but by unit attention. */
+static void tell_owner(struct disk_lu *disk, const struct scsi_tmf *tmf, const struct scsi_task *task)
+{
+	struct nexus_state *owner;
+
+	if (tmf->function != TMF_CLEAR_TASK_SET || !task->nexus || task->nexus == tmf->nexus)
+		return;
+	owner = lu_instance_find(&disk->instance, task->nexus);
+	if (owner)
+		nexus_raise(owner, ATTENTION_COMMANDS_CLEARED);
+}
+
+static void end_tasks(struct disk_lu *disk, const struct scsi_tmf *tmf)
+{
+	list_for_each_safe(node, &disk->held) {
+		struct scsi_task *task = container_of(node, struct scsi_task, node);
+
+		if (ends(tmf, task)) {
+			tell_owner(disk, tmf, task);
+			abort_held(disk, task);
+		}
+	}
+	list_for_each_safe(node, &disk->active) {
+		struct disk_op *op = container_of(node, struct disk_op, node);
+
+		if (ends(tmf, op->task)) {
+			tell_owner(disk, tmf, op->task);
+			abort_op(op);
+		}
+	}
+}
+
+static void carry_out(struct disk_lu *disk, const struct scsi_tmf *tmf)
+{
+	end_tasks(disk, tmf);
+	/* SAM-5 §6.3.2, §6.3.3: every nexus hears of a reset, also the one that asked for it. */
+	if (tmf->function == TMF_LU_RESET)
+		lu_instance_raise(&disk->instance, ATTENTION_DEVICE_RESET);
+	else if (is_reset(tmf->function))
+		lu_instance_raise(&disk->instance, ATTENTION_BUS_RESET);
+}
+
+/* On the worker of the visited instance. */
+static void visit_begin(struct visit *visit)
+{
+	struct disk_lu *disk = visit->disk;
+
+	if (!visit->round->failed)
+		carry_out(disk, visit->round->tmf);
+	visit->upto = disk->newest;
+	list_add_tail(&disk->visits, &visit->node);
+	loop_defer(disk->lu.loop, &disk->turn);
+}
+
+static void visit_arrived(struct loop_msg *msg)
+{
+	visit_begin(container_of(msg, struct visit, msg));
+}
+
+static void visit_end(struct visit *visit)
+{
+	struct round *round = visit->round;
+	struct loop *home = round->home->lu.loop;
+
+	list_del(&visit->node);
+	atomic_fetch_sub(&visit->disk->instance.visitors, 1);
+	if (atomic_fetch_sub(&round->left, 1) == 1)
+		loop_post(home, &round->back);
+}
+
+static bool is_waiting(const struct visit *visit)
+{
+	list_for_each(node, &visit->disk->active) {
+		const struct disk_op *op = container_of(node, struct disk_op, node);
+
+		if (op->number <= visit->upto && ends(visit->round->tmf, op->task))
+			return true;
+	}
+	return false;
+}
+
+void disk_manage_turn(struct disk_lu *disk)
+{
+	struct list *node;
+
+	/* Tasks that have finished since disk_turn() began are completed first. */
+	if (!list_empty(&disk->finished))
+		return;
+	list_for_each_safe(waiting, &disk->visits) {
+		struct visit *visit = container_of(waiting, struct visit, node);
+
+		if (!is_waiting(visit))
+			visit_end(visit);
+	}
+	while ((node = list_pop(&disk->managed))) {
+		struct scsi_tmf *tmf = container_of(node, struct scsi_tmf, node);
+
+		assert(disk->tmfs > 0);
+		disk->tmfs--;
+		tmf->done(tmf);
+	}
+}
+
+static void answer(struct disk_lu *disk, struct scsi_tmf *tmf, enum tmf_response response)
+{
+	tmf->response = response;
+	list_add_tail(&disk->managed, &tmf->node);
+	loop_defer(disk->lu.loop, &disk->turn);
+}
+
+static void round_free(struct round *round)
+{
+	struct list *node;
+
+	while ((node = list_pop(&round->visits)))
+		free(container_of(node, struct visit, of_round));
+	free(round);
+}
+
+static void round_over(struct loop_msg *msg)
+{
+	struct round *round = container_of(msg, struct round, back);
+
+	answer(round->home, round->tmf, round->failed ? TMF_REJECTED : TMF_COMPLETE);
+	round_free(round);
+}
+
+static void add_visit(struct lu_instance *instance, void *opaque)
+{
+	struct round *round = opaque;
+	struct disk_lu *disk = container_of(instance, struct disk_lu, instance);
+	struct visit *visit;
+
+	if (disk != round->home && !concerns_all(round->tmf->function))
+		return;
+	visit = calloc(1, sizeof *visit);
+	if (!visit) {
+		round->failed = true;
+		return;
+	}
+	visit->round = round;
+	visit->disk = disk;
+	visit->msg.run = visit_arrived;
+	list_init(&visit->node);
+	list_add_tail(&round->visits, &visit->of_round);
+	atomic_fetch_add(&round->left, 1);
+	atomic_fetch_add(&instance->visitors, 1);
+}
+
+/* NULL without memory for even one visit. */
+static struct round *round_new(struct disk_lu *home, struct scsi_tmf *tmf)
+{
+	struct round *round = calloc(1, sizeof *round);
+
+	if (!round)
+		return NULL;
+	round->tmf = tmf;
+	round->home = home;
+	round->back.run = round_over;
+	list_init(&round->visits);
+	atomic_init(&round->left, 0);
+	lu_shared_each(disk_shared(home), add_visit, round);
+	if (!list_empty(&round->visits))
+		return round;
+	free(round);
+	return NULL;
+}
+
+/* The visit at home begins at once, before any later command; "left" cannot reach 0 in here
+ * because visits end in disk_turn() only. */
+static void set_out(struct round *round)
+{
+	list_for_each_safe(node, &round->visits) {
+		struct visit *visit = container_of(node, struct visit, of_round);
+
+		if (visit->disk == round->home)
+			visit_begin(visit);
+		else
+			loop_post(visit->disk->lu.loop, &visit->msg);
+	}
+}
+
+void disk_manage(struct scsi_lu *lu, struct scsi_tmf *tmf)
+{
+	struct disk_lu *disk = disk_of(lu);
+	struct round *round;
+
+	list_init(&tmf->node);
+	disk->tmfs++;
+	if (tmf->function != TMF_ABORT_TASK_SET && tmf->function != TMF_CLEAR_TASK_SET &&
+	    !is_reset(tmf->function)) {
+		answer(disk, tmf, TMF_NOT_SUPPORTED);
+		return;
+	}
+	round = round_new(disk, tmf);
+	if (!round) {
+		answer(disk, tmf, TMF_REJECTED);
+		return;
+	}
+	if (is_reset(tmf->function) && !round->failed)
+		atomic_store(&disk_shared(disk)->mode, MODE_DEFAULTS);
+	set_out(round);
+}

@@ -1,0 +1,199 @@
+/*
+ * The state that the instances of one logical unit share (lu_shared.h). Made by
+ * whoever owns the device, before the workers run, and freed after the last
+ * instance has closed; used by the disk_* files of every worker.
+ */
+#include "lu_shared.h"
+
+#include <assert.h>
+#include <gnutls/crypto.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define OUR_VENDOR	"NBDISCSI"
+#define OUR_PRODUCT	"NBD-iSCSI disk"
+
+#define SHA256_LEN	32
+
+static const uint32_t reasons[ATTENTION_COUNT] = {
+	[ATTENTION_POWER_ON_OR_RESET]	    = SENSE_POWER_ON_OR_RESET,
+	[ATTENTION_BUS_RESET]		    = SENSE_BUS_RESET,
+	[ATTENTION_DEVICE_RESET]	    = SENSE_DEVICE_RESET,
+	[ATTENTION_MODE_PARAMETERS_CHANGED] = SENSE_MODE_PARAMETERS_CHANGED,
+	[ATTENTION_CAPACITY_CHANGED]	    = SENSE_CAPACITY_CHANGED,
+	[ATTENTION_COMMANDS_CLEARED]	    = SENSE_COMMANDS_CLEARED,
+	[ATTENTION_INQUIRY_CHANGED]	    = SENSE_INQUIRY_CHANGED,
+};
+
+/*
+ * A name that stays the same over restarts and on every worker, and differs
+ * between targets and LUNs: 60 bits of SHA-256 over both. NAA 3h, "locally
+ * assigned" (SPC-4 §7.8.6.6), is the form for names made by the system's own rule;
+ * forms 2h, 5h and 6h would need an IEEE company identifier of ours.
+ */
+static bool derive_naa(const struct disk_lu_conf *conf, uint64_t *naa)
+{
+	char text[sizeof(conf->target_name) + sizeof(",L,0xffff")];
+	uint8_t digest[SHA256_LEN];
+	int len = snprintf(text, sizeof text, "%s,L,0x%04x", conf->target_name, conf->lun);
+
+	assert(len > 0 && (size_t)len < sizeof text);
+	if (gnutls_hash_fast(GNUTLS_DIG_SHA256, text, (size_t)len, digest) < 0)
+		return false;
+	*naa = 3;
+	for (int i = 0; i < 7; i++)
+		*naa = *naa << 8 | digest[i];
+	*naa = *naa << 4 | digest[7] >> 4;
+	return true;
+}
+
+struct lu_shared *lu_shared_new(const struct disk_lu_conf *conf)
+{
+	struct lu_shared *shared = calloc(1, sizeof *shared);
+
+	assert(conf->block_len >= 512 && !(conf->block_len & (conf->block_len - 1)));
+	if (!shared || !derive_naa(conf, &shared->naa)) {
+		free(shared);
+		return NULL;
+	}
+	shared->conf = *conf;
+	if (!conf->vendor[0])
+		snprintf(shared->conf.vendor, sizeof conf->vendor, "%s", OUR_VENDOR);
+	if (!conf->product[0])
+		snprintf(shared->conf.product, sizeof conf->product, "%s", OUR_PRODUCT);
+	if (!conf->serial[0])
+		snprintf(shared->conf.serial, sizeof conf->serial, "%016" PRIx64, shared->naa);
+	atomic_init(&shared->mode, MODE_DEFAULTS);
+	pthread_mutex_init(&shared->mutex, NULL);
+	list_init(&shared->instances);
+	return shared;
+}
+
+void lu_shared_free(struct lu_shared *shared)
+{
+	assert(list_empty(&shared->instances));
+	pthread_mutex_destroy(&shared->mutex);
+	free(shared);
+}
+
+void lu_shared_join(struct lu_shared *shared, struct lu_instance *instance)
+{
+	instance->shared = shared;
+	for (int i = 0; i < NEXUS_BUCKETS; i++)
+		list_init(&instance->nexuses[i]);
+	atomic_init(&instance->visitors, 0);
+	pthread_mutex_lock(&shared->mutex);
+	list_add_tail(&shared->instances, &instance->node);
+	pthread_mutex_unlock(&shared->mutex);
+}
+
+void lu_shared_leave(struct lu_instance *instance)
+{
+	pthread_mutex_lock(&instance->shared->mutex);
+	list_del(&instance->node);
+	pthread_mutex_unlock(&instance->shared->mutex);
+	for (int i = 0; i < NEXUS_BUCKETS; i++)
+		assert(list_empty(&instance->nexuses[i]));
+}
+
+void lu_shared_each(struct lu_shared *shared, void (*each)(struct lu_instance *, void *opaque),
+		    void *opaque)
+{
+	pthread_mutex_lock(&shared->mutex);
+	list_for_each(node, &shared->instances)
+		each(container_of(node, struct lu_instance, node), opaque);
+	pthread_mutex_unlock(&shared->mutex);
+}
+
+static struct list *bucket_of(struct lu_instance *instance, const struct nexus *nexus)
+{
+	/* The low bits of an address are alignment; multiplying spreads the rest. */
+	uint64_t hash = (uint64_t)(uintptr_t)nexus * UINT64_C(0x9e3779b97f4a7c15);
+
+	return &instance->nexuses[(hash >> 32) % NEXUS_BUCKETS];
+}
+
+struct nexus_state *lu_instance_find(struct lu_instance *instance, const struct nexus *nexus)
+{
+	list_for_each(node, bucket_of(instance, nexus)) {
+		struct nexus_state *state = container_of(node, struct nexus_state, node);
+
+		if (state->nexus == nexus)
+			return state;
+	}
+	return NULL;
+}
+
+bool lu_instance_attach(struct lu_instance *instance, const struct nexus *nexus)
+{
+	struct nexus_state *state = calloc(1, sizeof *state);
+
+	assert(!lu_instance_find(instance, nexus));
+	if (!state)
+		return false;
+	state->nexus = nexus;
+	atomic_init(&state->attentions, 0);
+	/* SAM-5 §6.3.1: whoever is new here has seen none of what happened before. */
+	nexus_raise(state, ATTENTION_POWER_ON_OR_RESET);
+	pthread_mutex_lock(&instance->shared->mutex);
+	list_add_head(bucket_of(instance, nexus), &state->node);
+	pthread_mutex_unlock(&instance->shared->mutex);
+	return true;
+}
+
+void lu_instance_detach(struct lu_instance *instance, const struct nexus *nexus)
+{
+	struct nexus_state *state = lu_instance_find(instance, nexus);
+
+	if (!state)
+		return;		/* there was no memory to attach it */
+	pthread_mutex_lock(&instance->shared->mutex);
+	list_del(&state->node);
+	pthread_mutex_unlock(&instance->shared->mutex);
+	free(state);
+}
+
+void nexus_raise(struct nexus_state *state, enum attention attention)
+{
+	atomic_fetch_or(&state->attentions, 1u << attention);
+}
+
+uint32_t nexus_take_attention(struct nexus_state *state)
+{
+	unsigned waiting = atomic_load_explicit(&state->attentions, memory_order_relaxed);
+	unsigned first;
+
+	if (!waiting)
+		return SENSE_NONE;
+	first = (unsigned)__builtin_ctz(waiting);
+	atomic_fetch_and(&state->attentions, ~(1u << first));
+	return reasons[first];
+}
+
+static void raise_except(struct lu_instance *instance, const struct nexus *except,
+			 enum attention attention)
+{
+	for (int i = 0; i < NEXUS_BUCKETS; i++) {
+		list_for_each(node, &instance->nexuses[i]) {
+			struct nexus_state *state = container_of(node, struct nexus_state, node);
+
+			if (state->nexus != except)
+				nexus_raise(state, attention);
+		}
+	}
+}
+
+void lu_instance_raise(struct lu_instance *instance, enum attention attention)
+{
+	raise_except(instance, NULL, attention);
+}
+
+void lu_shared_raise(struct lu_shared *shared, const struct nexus *except, enum attention attention)
+{
+	pthread_mutex_lock(&shared->mutex);
+	list_for_each(node, &shared->instances)
+		raise_except(container_of(node, struct lu_instance, node), except, attention);
+	pthread_mutex_unlock(&shared->mutex);
+}
