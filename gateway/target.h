@@ -28,7 +28,7 @@ struct target_conf {
 
 void target_conf_init(struct target_conf *conf);
 
-/* What the sessions of all workers share: session identities, TSIHs. Thread-safe. NULL without memory. */
+/* What the sessions of all workers share: who is logged in, TSIHs. Thread-safe. NULL without memory. */
 struct target_shared;
 struct target_shared *target_shared_new(const struct target_conf *conf);
 void target_shared_free(struct target_shared *shared);
@@ -49,7 +49,7 @@ struct target_service {
 	void   (*idle)(struct target_service *);
 };
 
-/* Serve an initiator on "stream" (a connected socket underneath). Frees itself. On the service's loop. */
+/* Serve an initiator on "stream" (a connected socket). Frees itself. On the service's loop. */
 void target_start(struct target_service *service, struct stream *stream);
 
 /*

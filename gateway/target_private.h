@@ -88,7 +88,8 @@ struct target_rx {
 	uint8_t	*into;			/* where the data segment goes; NULL: nowhere */
 	uint32_t left;			/* of the segment, while skipping */
 	uint32_t crc;			/* of the segment, if there is a data digest */
-	struct target_task *task;	/* whose buffer "into" lies in */
+	struct target_task *task;	/* whose data it is; it stays while task->receiving */
+	struct target_r2t *r2t;		/* ... and which R2T asked for it; NULL: unsolicited */
 };
 
 enum target_phase {
@@ -229,7 +230,7 @@ struct target_task {
 	bool	 aborted;		/* no status is to be sent */
 	bool	 counted;		/* in session->in_flight */
 	bool	 answered;		/* its status is queued */
-	bool	 receiving;		/* conn.c writes into its buffer */
+	bool	 receiving;		/* a PDU with its data is coming in */
 
 	uint8_t	*buf;			/* the data, buf_len bytes of the pool; or NULL */
 	uint32_t buf_len;
@@ -303,7 +304,10 @@ static inline bool target_conn_alive(const struct target_conn *c)
 size_t target_receive(struct conn *conn, const uint8_t *p, size_t n);
 void target_received(struct conn *conn);
 
-/* In full feature phase: do what the PDU asks for, in its turn. The PDU's data and task are used up. */
+/* The connection is dead: forget the PDU that was coming in. */
+void target_receive_end(struct target_conn *c);
+
+/* In full feature phase: do what the PDU asks for, in its turn. Its data and task are used up. */
 void target_execute(struct target_pdu *pdu);
 
 /* The PDU goes unexecuted: give back what it holds. */
@@ -358,7 +362,8 @@ void target_text_free(struct target_conn *c);
  * Text that comes in parts (C bit): append to *text, which is allocated at the
  * first part and has TARGET_TEXT_MAX bytes of the pool. False: too long, or no memory.
  */
-bool target_text_gather(struct loop *loop, char **text, size_t *len, const void *part, size_t part_len);
+bool target_text_gather(struct loop *loop, char **text, size_t *len, const void *part,
+			size_t part_len);
 
 /* ---- target_session.c */
 
@@ -371,7 +376,8 @@ struct target_login_result {
 
 /* The session of a leading connection; NULL: no memory, or no TSIH. If it has to wait for an
  * older one, takeover.pending is set, and target_login_takeover_done() comes. */
-struct target_session *target_session_new(struct target_conn *c, const struct target_login_result *result);
+struct target_session *target_session_new(struct target_conn *c,
+					  const struct target_login_result *result);
 
 /* Full feature phase: the logical units learn of the nexus. */
 void target_session_attach(struct target_session *s);
@@ -454,10 +460,14 @@ void target_local_execute(struct target_task *task);
 
 /* ---- target_xfer.c */
 
-/* A write command's header: what unsolicited data is due, and where immediate data goes (NULL: nowhere). */
+/* A write command's header: what is due unsolicited, where immediate data goes (NULL: nowhere). */
 uint8_t *target_xfer_begin(struct target_task *task, const struct bhs *b);
 
-/* A Data-Out header: the same for its data. False: there is no such transfer, the data is thrown away. */
+/*
+ * A Data-Out header: the same for its data, in rx. False: the task is not known, the
+ * data is thrown away. That is no fault of the initiator: it may have been on its way
+ * when the task ended early.
+ */
 bool target_xfer_header(struct target_rx *rx, struct target_session *s);
 
 /* ... its data has come; "spoiled" = with a wrong digest. */

@@ -1,0 +1,205 @@
+/*
+ * One iSCSI connection's life: from accept to its end, with the timer that bounds
+ * every phase of it and the reasons for which it is not read for a while.
+ *
+ * What the bytes mean is target_receive.c's business. The connection frees itself
+ * when it has died and its session knows.
+ */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "log.h"
+#include "pool.h"
+#include "stream.h"
+#include "target_private.h"
+
+/* Seconds for the peer to take our last words. */
+#define FAREWELL_TIMEOUT	5
+
+/*
+ * Seconds that an initiator has to log out when asked to (Parameter3 of the Async
+ * Message). After that nothing more is received from it, and the connection closes
+ * when its tasks have ended.
+ */
+#define LOGOUT_TIME		3
+
+static void set_timer(struct target_conn *c, double seconds)
+{
+	struct ev_loop *ev = c->service->loop->ev;
+
+	ev_timer_stop(ev, &c->timer);
+	ev_timer_set(&c->timer, seconds, 0);
+	ev_timer_start(ev, &c->timer);
+}
+
+void target_conn_hold(struct target_conn *c, enum target_hold why)
+{
+	c->holds |= why;
+	conn_pause(&c->conn);
+}
+
+void target_conn_release(struct target_conn *c, enum target_hold why)
+{
+	if (!(c->holds & why))
+		return;
+	c->holds &= ~(unsigned)why;
+	if (!c->holds)
+		conn_resume(&c->conn);
+}
+
+void target_conn_finish(struct target_conn *c, const char *why)
+{
+	if (!target_conn_alive(c))
+		return;
+	conn_finish(&c->conn, why);
+	set_timer(c, FAREWELL_TIMEOUT);
+}
+
+/* When the silence of the peer calls for something; 0 = never. */
+static double silence_due(const struct target_conn *c)
+{
+	const struct target_conf *conf = c->service->conf;
+
+	if (conf->nop_interval <= 0)
+		return 0;
+	/* RFC 7143 §4.3: in a discovery session there is only Text, so no NOP-In is sent there. */
+	if (c->session->discovery)
+		return c->heard + conf->nop_interval + conf->nop_timeout;
+	if (c->pinged > 0)
+		return conf->nop_timeout > 0 ? c->pinged + conf->nop_timeout : 0;
+	return c->heard + conf->nop_interval;
+}
+
+static void watch(struct target_conn *c)
+{
+	double due = silence_due(c), now = loop_now(c->service->loop);
+
+	if (c->logout_due > 0 && (due <= 0 || c->logout_due < due))
+		due = c->logout_due;
+	if (due > 0)
+		set_timer(c, due > now ? due - now : 0);
+}
+
+static void ping(struct target_conn *c)
+{
+	struct bhs b = { .op = OP_NOP_IN, .itt = ISCSI_NO_TAG,
+			 .ttt = target_session_ttt(c->session), .stat_sn = c->stat_sn };
+
+	target_send_copy(c, &b, NULL, 0);
+	c->pinged = loop_now(c->service->loop);
+}
+
+static void check_silence(struct target_conn *c)
+{
+	double due = silence_due(c);
+
+	if (due <= 0 || loop_now(c->service->loop) < due)
+		return;
+	if (c->session->discovery)
+		target_conn_finish(c, "discovery session idle");
+	else if (c->pinged > 0)
+		conn_fail(&c->conn, "no answer to NOP-In");
+	else
+		ping(c);
+}
+
+static void check_logout(struct target_conn *c)
+{
+	if (c->logout_due <= 0 || loop_now(c->service->loop) < c->logout_due)
+		return;
+	c->logout_due = 0;
+	target_conn_hold(c, HOLD_SHUTDOWN);
+	target_session_settle(c->session);
+}
+
+static void on_timer(struct ev_loop *ev, struct ev_timer *w, int events)
+{
+	struct target_conn *c = container_of(w, struct target_conn, timer);
+
+	(void)ev;
+	(void)events;
+	if (c->conn.draining) {
+		conn_fail(&c->conn, "the peer does not take our last words");
+		return;
+	}
+	switch (c->phase) {
+	case PHASE_LOGIN:
+	case PHASE_TAKEOVER:
+		conn_fail(&c->conn, "login takes too long");
+		return;
+	case PHASE_FULL_FEATURE:
+		check_logout(c);
+		check_silence(c);
+		break;
+	case PHASE_LOGOUT:
+		break;
+	}
+	if (target_conn_alive(c) && !(c->holds & (HOLD_LOGOUT | HOLD_SHUTDOWN)))
+		watch(c);
+}
+
+void target_conn_established(struct target_conn *c)
+{
+	ev_timer_stop(c->service->loop->ev, &c->timer);
+	c->phase = PHASE_FULL_FEATURE;
+	watch(c);
+}
+
+void target_conn_ask_logout(struct target_conn *c)
+{
+	struct bhs b = { .op = OP_ASYNC_MESSAGE, .async_event = 1, .parameter3 = LOGOUT_TIME };
+
+	if (!target_conn_alive(c))
+		return;
+	b.stat_sn = target_stat_sn(c);
+	target_send_copy(c, &b, NULL, 0);
+	c->logout_due = loop_now(c->service->loop) + LOGOUT_TIME;
+	watch(c);
+}
+
+static void on_closed(struct conn *conn, const char *why)
+{
+	struct target_conn *c = container_of(conn, struct target_conn, conn);
+	struct target_service *service = c->service;
+
+	if (c->session)
+		log_info("iSCSI %s: %s: connection ended: %s", c->peer,
+			 c->session->nexus.initiator_name, why);
+	else
+		log_trace(iscsi_debug_login, "iSCSI %s: ended in login: %s", c->peer, why);
+	ev_timer_stop(service->loop->ev, &c->timer);
+	target_receive_end(c);
+	target_login_free(c);
+	target_text_free(c);
+	if (c->session)
+		target_session_lost(c->session, c);
+	list_del(&c->node);
+	conn_release(&c->conn);
+	free(c);
+	target_service_settle(service);
+}
+
+static const struct conn_ops ops = {
+	.parse = target_receive,
+	.filled = target_received,
+	.closed = on_closed,
+};
+
+void target_conn_start(struct target_service *service, struct stream *stream)
+{
+	struct target_conn *c = calloc(1, sizeof(*c));
+
+	if (!c) {
+		stream->ops->close(stream);
+		return;
+	}
+	c->service = service;
+	list_init(&c->session_node);
+	list_add_tail(&service->connections, &c->node);
+	keys_defaults(&c->params);
+	target_portal_peer(stream->fd, c->peer);
+	ev_init(&c->timer, on_timer);
+	conn_init(&c->conn, service->loop, stream, &ops);
+	if (service->conf->login_timeout > 0)
+		set_timer(c, service->conf->login_timeout);
+}

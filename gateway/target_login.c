@@ -1,0 +1,264 @@
+/*
+ * Login phase (RFC 7143 §6.3, §11.12, §11.13): stages, continuation of long text in
+ * both directions, refusals with their status, and the way into full feature phase.
+ *
+ * Called by target_receive.c with every Login Request. What an unknown peer can
+ * make us hold is a struct target_login, and TARGET_TEXT_MAX bytes twice while text
+ * is being exchanged.
+ */
+#include "target_login.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "log.h"
+#include "pool.h"
+
+/* Requests of one login: far more than any initiator needs, text in 8 KiB pieces included. */
+#define LOGIN_REQUESTS_MAX	64
+
+static struct loop *loop_of(const struct target_conn *c)
+{
+	return c->conn.loop;
+}
+
+static void drop_text(struct loop *loop, char **text)
+{
+	pool_put(loop->pool, *text, TARGET_TEXT_MAX);
+	*text = NULL;
+}
+
+void target_login_free(struct target_conn *c)
+{
+	if (!c->login)
+		return;
+	drop_text(loop_of(c), &c->login->in);
+	drop_text(loop_of(c), &c->login->out.text);
+	free(c->login);
+	c->login = NULL;
+}
+
+static void send_response(struct target_conn *c, struct bhs *b, const char *text, uint32_t len)
+{
+	const struct target_login *l = c->login;
+
+	b->op = OP_LOGIN_RESPONSE;
+	b->isid = l->request.isid;
+	b->tsih = l->request.tsih;
+	if (b->nsg == STAGE_FULL_FEATURE && c->session)
+		b->tsih = c->session->identity.tsih;
+	b->itt = l->request.itt;
+	b->stat_sn = target_stat_sn(c);
+	target_send_copy(c, b, text, len);
+}
+
+static void refuse(struct target_conn *c, enum login_status status)
+{
+	struct bhs b = { .csg = c->login->stage, .status_class = (uint8_t)(status >> 8),
+			 .status_detail = (uint8_t)status };
+	char why[CONN_WHY_LEN];
+
+	assert(status != LOGIN_OK);
+	send_response(c, &b, NULL, 0);
+	snprintf(why, sizeof(why), "login refused: %04x", (unsigned)status);
+	log_info("iSCSI %s: %s", c->peer, why);
+	target_conn_finish(c, why);
+}
+
+/*
+ * Answer c->login->request with the next piece of text. All of it gone, the stage
+ * changes as the initiator asked.
+ */
+static void respond(struct target_conn *c)
+{
+	struct target_login *l = c->login;
+	uint32_t left = (uint32_t)(l->out.len - l->out_sent);
+	uint32_t len = left < KEYS_TEXT_MAX ? left : KEYS_TEXT_MAX;
+	struct bhs b = { .csg = l->stage, .cont = len < left };
+
+	if (!b.cont && l->request.final && !l->request.cont) {
+		b.final = true;
+		b.nsg = l->request.nsg;
+		l->stage = b.nsg;
+	}
+	send_response(c, &b, len ? l->out.text + l->out_sent : NULL, len);
+	l->out_sent += len;
+	if (b.cont)
+		return;
+	drop_text(loop_of(c), &l->out.text);
+	l->out.len = l->out_sent = 0;
+}
+
+/* The last response has been queued. */
+static void enter_full_feature(struct target_conn *c)
+{
+	const struct nexus *nexus = &c->session->nexus;
+
+	respond(c);
+	target_login_free(c);
+	if (!target_conn_alive(c))
+		return;
+	target_session_attach(c->session);
+	target_conn_established(c);
+	target_conn_release(c, HOLD_TAKEOVER);
+	log_info("iSCSI %s: %s: %s session 0x%04x", c->peer, nexus->initiator_name,
+		 c->session->discovery ? "discovery" : "normal", c->session->identity.tsih);
+	if (c->service->shutting_down)
+		target_conn_ask_logout(c);
+}
+
+void target_login_takeover_done(struct target_conn *c)
+{
+	if (c->phase == PHASE_TAKEOVER && target_conn_alive(c))
+		enter_full_feature(c);
+}
+
+/* The initiator asks for full feature phase and all is agreed: make the session. */
+static void conclude(struct target_conn *c)
+{
+	struct target_login *l = c->login;
+
+	if (!negotiation_finish(&l->negotiation)) {
+		log_info("iSCSI %s: %s makes no sense", c->peer, l->negotiation.bad_key);
+		refuse(c, LOGIN_INITIATOR_ERROR);
+		return;
+	}
+	c->session = target_session_new(c, &l->result);
+	if (!c->session) {
+		refuse(c, LOGIN_OUT_OF_RESOURCES);
+		return;
+	}
+	c->params = l->negotiation.result;
+	if (c->session->takeover.pending) {
+		/* RFC 7143 §6.3.5: first the old session dies, which may be another worker's. */
+		c->phase = PHASE_TAKEOVER;
+		target_conn_hold(c, HOLD_TAKEOVER);
+	} else {
+		enter_full_feature(c);
+	}
+}
+
+/* RFC 7143 §11.12: stages and flags that do not go together. */
+static bool flags_make_sense(const struct bhs *b)
+{
+	if (b->csg != STAGE_SECURITY && b->csg != STAGE_OPERATIONAL)
+		return false;
+	if (!b->final)
+		return true;
+	return !b->cont && b->nsg > b->csg && b->nsg != STAGE_RESERVED;
+}
+
+static enum login_status first_request(struct target_conn *c, const struct bhs *b)
+{
+	struct target_login *l = c->login;
+
+	l->stage = b->csg;
+	for (int i = 0; i < 6; i++)
+		l->result.nexus.isid[i] = (uint8_t)(b->isid >> (40 - 8 * i));
+	l->result.nexus.tpgt = c->service->conf->tpgt;
+	l->result.cmd_sn = b->cmd_sn;
+	c->cid = b->cid;
+	c->login_cmd_sn = b->cmd_sn;
+	c->stat_sn = b->exp_stat_sn;
+	negotiation_init(&l->negotiation, false, &c->service->conf->params);
+	return b->version_min > 0 ? LOGIN_UNSUPPORTED_VERSION : LOGIN_OK;
+}
+
+/* Does it continue what the requests before it began? (RFC 7143 §11.12.5 to §11.12.8) */
+static bool continues(const struct target_conn *c, const struct bhs *b)
+{
+	const struct bhs *last = &c->login->request;
+
+	return b->itt == last->itt && b->isid == last->isid && b->tsih == last->tsih
+	       && b->cid == last->cid && b->csg == c->login->stage;
+}
+
+static enum login_status check_request(struct target_conn *c, const struct bhs *b, bool first)
+{
+	struct target_login *l = c->login;
+	enum login_status status = first ? first_request(c, b) : LOGIN_OK;
+
+	if (status)
+		return status;
+	if (!flags_make_sense(b) || (!first && !continues(c, b)))
+		return LOGIN_INITIATOR_ERROR;
+	if (++l->requests > LOGIN_REQUESTS_MAX)
+		return LOGIN_INITIATOR_ERROR;
+	/* While our text goes out in pieces, the initiator only says "go on" (RFC 7143 §6.2). */
+	if (l->out.len && (b->data_len || b->cont))
+		return LOGIN_INITIATOR_ERROR;
+	return c->service->shutting_down ? LOGIN_SERVICE_UNAVAILABLE : LOGIN_OK;
+}
+
+/* The text of a negotiation step is complete: find the answers. */
+static enum login_status take_text(struct target_conn *c, const char *text, size_t len)
+{
+	struct target_login *l = c->login;
+	enum login_status status;
+
+	l->out.text = pool_get(loop_of(c)->pool, TARGET_TEXT_MAX);
+	l->out.room = TARGET_TEXT_MAX;
+	if (!l->out.text)
+		return LOGIN_OUT_OF_RESOURCES;
+	status = target_login_take(c, text, len);
+	if (!status && l->out.overflow)
+		status = LOGIN_OUT_OF_RESOURCES;
+	return status;
+}
+
+static void answer_request(struct target_conn *c)
+{
+	const struct target_login *l = c->login;
+
+	/* With more than one piece left to send, the way on opens with the last. */
+	if (l->request.final && l->request.nsg == STAGE_FULL_FEATURE
+	    && l->out.len - l->out_sent <= KEYS_TEXT_MAX)
+		conclude(c);
+	else
+		respond(c);
+}
+
+static enum login_status take_request(struct target_conn *c, const struct target_pdu *pdu)
+{
+	struct target_login *l = c->login;
+	const struct bhs *b = &pdu->bhs;
+	enum login_status status;
+
+	if (l->out.len)
+		return LOGIN_OK;	/* the next piece of what is already known */
+	if (b->cont || l->in) {
+		if (!target_text_gather(loop_of(c), &l->in, &l->in_len, pdu->data, b->data_len))
+			return LOGIN_OUT_OF_RESOURCES;
+		if (b->cont)
+			return LOGIN_OK;
+		status = take_text(c, l->in, l->in_len);
+		drop_text(loop_of(c), &l->in);
+		l->in_len = 0;
+		return status;
+	}
+	return take_text(c, (const char *)pdu->data, b->data_len);
+}
+
+void target_login_request(struct target_conn *c, struct target_pdu *pdu)
+{
+	bool first = !c->login;
+	enum login_status status;
+
+	if (first)
+		c->login = calloc(1, sizeof(*c->login));
+	if (!c->login) {
+		conn_fail(&c->conn, "no memory for a login");
+		target_pdu_drop(pdu);
+		return;
+	}
+	status = check_request(c, &pdu->bhs, first);
+	c->login->request = pdu->bhs;
+	if (!status)
+		status = take_request(c, pdu);
+	target_pdu_drop(pdu);
+	if (status)
+		refuse(c, status);
+	else
+		answer_request(c);
+}

@@ -1,0 +1,98 @@
+/*
+ * Addresses as text, and the portals as an initiator can use them: a listener that
+ * is bound to every address is told as the one that the initiator came to.
+ *
+ * Called at accept and by SendTargets. Keeps nothing.
+ */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "target_private.h"
+
+union address {
+	struct sockaddr sa;
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6;
+	struct sockaddr_storage storage;
+};
+
+/* The address alone, in RFC 7143 §13.8 form: brackets around IPv6. An IPv4 address that came
+ * through an IPv6 socket is told as what it is. False for what is no internet address. */
+static bool host_text(const union address *a, char *text, size_t size)
+{
+	char host[INET6_ADDRSTRLEN];
+	bool brackets = false;
+
+	if (a->sa.sa_family == AF_INET) {
+		inet_ntop(AF_INET, &a->in.sin_addr, host, sizeof(host));
+	} else if (a->sa.sa_family != AF_INET6) {
+		return false;
+	} else if (IN6_IS_ADDR_V4MAPPED(&a->in6.sin6_addr)) {
+		inet_ntop(AF_INET, &a->in6.sin6_addr.s6_addr[12], host, sizeof(host));
+	} else {
+		inet_ntop(AF_INET6, &a->in6.sin6_addr, host, sizeof(host));
+		brackets = true;
+	}
+	snprintf(text, size, brackets ? "[%s]" : "%s", host);
+	return true;
+}
+
+void target_portal_peer(int fd, char text[TARGET_ADDRESS_LEN])
+{
+	union address a;
+	socklen_t len = sizeof(a);
+	size_t at;
+
+	/* The port is at the same place for both families. */
+	if (getpeername(fd, &a.sa, &len) < 0 || !host_text(&a, text, TARGET_ADDRESS_LEN)) {
+		snprintf(text, TARGET_ADDRESS_LEN, "?");
+		return;
+	}
+	at = strlen(text);
+	snprintf(text + at, TARGET_ADDRESS_LEN - at, ":%u", ntohs(a.in.sin_port));
+}
+
+/* Is the portal's host part "every address" of this family? */
+static bool is_wildcard(const char *portal, size_t host_len, int family)
+{
+	const char *any = family == AF_INET ? "0.0.0.0" : "[::]";
+
+	return strlen(any) == host_len && memcmp(portal, any, host_len) == 0;
+}
+
+static void put_address(struct key_text *out, const char *host, size_t host_len, const char *port,
+			uint16_t tpgt)
+{
+	char value[ISCSI_NAME_MAX + TARGET_ADDRESS_LEN];
+
+	snprintf(value, sizeof(value), "%.*s%s,%u", (int)host_len, host, port, tpgt);
+	keys_put(out, key_row(KEY_TARGET_ADDRESS)->name, value);
+}
+
+void target_portal_put(const struct target_service *service, int fd, struct key_text *out)
+{
+	uint16_t tpgt = service->conf->tpgt;
+	union address came_to = { .sa.sa_family = AF_UNSPEC };
+	socklen_t len = sizeof(came_to);
+	char host[TARGET_ADDRESS_LEN];
+	bool known = getsockname(fd, &came_to.sa, &len) == 0
+		     && host_text(&came_to, host, sizeof(host));
+
+	for (unsigned i = 0; i < service->portal_count; i++) {
+		const char *portal = service->portals[i];
+		const char *port = strrchr(portal, ':');
+		size_t host_len = port ? (size_t)(port - portal) : strlen(portal);
+
+		if (!port)
+			port = "";
+		if (known && is_wildcard(portal, host_len, came_to.sa.sa_family))
+			put_address(out, host, strlen(host), port, tpgt);
+		else if (!is_wildcard(portal, host_len, AF_INET)
+			 && !is_wildcard(portal, host_len, AF_INET6))
+			put_address(out, portal, host_len, port, tpgt);
+		/* A wildcard of the other family cannot be told: the initiator did not come by it. */
+	}
+}

@@ -1,0 +1,388 @@
+/*
+ * Sessions: the order of commands (RFC 7143 §4.2.2.1), the replacement of an older
+ * session by a newer one of the same initiator port (§6.3.5), Logout (§11.14), and
+ * the end.
+ *
+ * A session comes to be at the end of a login. It ends when it has no connection
+ * any more, all its tasks have come back from the logical units, and what it
+ * replaced has ended too; until then its nexus stays known to the logical units.
+ */
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "log.h"
+#include "pool.h"
+#include "stream.h"
+#include "target_private.h"
+
+/* RFC 7143 §11.14.1, §11.15.1 */
+enum { LOGOUT_SESSION = 0, LOGOUT_CONNECTION = 1, LOGOUT_RECOVERY = 2 };
+enum { LOGGED_OUT = 0, LOGOUT_NO_CID = 1, LOGOUT_NO_RECOVERY = 2 };
+
+/* ---- reinstatement */
+
+static void on_gone(struct loop_msg *msg)
+{
+	struct target_takeover *t = container_of(msg, struct target_takeover, gone);
+	struct target_session *s = container_of(t, struct target_session, takeover);
+
+	t->pending = false;
+	target_session_settle(s);
+}
+
+static void on_dying(struct loop_msg *msg)
+{
+	struct target_takeover *t = container_of(msg, struct target_takeover, dying);
+	struct target_session *s = container_of(t, struct target_session, takeover);
+
+	list_for_each(node, &s->connections)
+		target_login_takeover_done(container_of(node, struct target_conn, session_node));
+}
+
+/* On the old session's worker. */
+static void on_ask(struct loop_msg *msg)
+{
+	struct target_takeover *t = container_of(msg, struct target_takeover, ask);
+	struct target_session *s = container_of(t, struct target_session, takeover);
+	struct target_session *old = target_session_find(t->old_service, t->old_tsih);
+
+	if (old) {
+		target_session_kill(old, "the initiator has logged in anew");
+		list_add_tail(&old->heirs, &t->node);
+	}
+	loop_post(s->service->loop, &t->dying);
+	if (!old)
+		loop_post(s->service->loop, &t->gone);
+}
+
+static void take_over(struct target_session *s, struct target_service *old_service,
+		      uint16_t old_tsih)
+{
+	struct target_takeover *t = &s->takeover;
+
+	*t = (struct target_takeover){
+		.ask.run = on_ask, .dying.run = on_dying, .gone.run = on_gone,
+		.old_service = old_service, .old_tsih = old_tsih, .pending = true,
+	};
+	list_init(&t->node);
+	loop_post(old_service->loop, &t->ask);
+}
+
+/* ---- beginning */
+
+static void on_settle(struct loop_call *call);
+
+struct target_session *target_session_new(struct target_conn *c,
+					  const struct target_login_result *result)
+{
+	struct target_session *s = calloc(1, sizeof(*s));
+	struct target_service *old_service;
+	uint16_t old_tsih;
+
+	if (!s)
+		return NULL;
+	s->service = c->service;
+	s->nexus = result->nexus;
+	snprintf(s->nexus.target_name, sizeof(s->nexus.target_name), "%s", c->service->conf->name);
+	s->discovery = result->discovery;
+	s->identity = (struct target_identity){ .nexus = &s->nexus, .service = c->service,
+						.discovery = s->discovery };
+	if (!target_shared_enter(c->service->shared, &s->identity, &old_service, &old_tsih)) {
+		free(s);
+		return NULL;
+	}
+	s->exp_cmd_sn = result->cmd_sn;
+	s->max_cmd_sn = result->cmd_sn - 1;
+	list_init(&s->connections);
+	list_init(&s->heirs);
+	list_init(&s->held);
+	list_init(&s->tasks);
+	list_init(&s->waiting);
+	list_init(&s->tmfs);
+	for (size_t i = 0; i < TARGET_ITT_BUCKETS; i++)
+		list_init(&s->by_itt[i]);
+	loop_call_init(&s->settle, on_settle);
+	list_add_tail(&c->service->sessions, &s->node);
+	list_add_tail(&s->connections, &c->session_node);
+	if (old_service)
+		take_over(s, old_service, old_tsih);
+	return s;
+}
+
+/* Every logical unit on this worker. */
+static void for_each_lu(const struct target_session *s,
+			void (*tell)(struct scsi_lu *, const struct nexus *))
+{
+	const struct target_service *service = s->service;
+
+	for (unsigned i = 0; i < service->exports->count; i++) {
+		struct scsi_lu *lu = service->exports->export[i].instance[service->worker].lu;
+
+		if (lu)
+			tell(lu, &s->nexus);
+	}
+}
+
+void target_session_attach(struct target_session *s)
+{
+	assert(!s->attached);
+	if (s->discovery)
+		return;
+	s->attached = true;
+	for_each_lu(s, lu_attach);
+}
+
+struct target_session *target_session_find(struct target_service *service, uint16_t tsih)
+{
+	list_for_each(node, &service->sessions) {
+		struct target_session *s = container_of(node, struct target_session, node);
+
+		if (s->identity.tsih == tsih)
+			return s;
+	}
+	return NULL;
+}
+
+/* ---- CmdSN */
+
+bool target_session_expects(const struct target_session *s, uint32_t cmd_sn)
+{
+	return sn_le(s->exp_cmd_sn, cmd_sn) && sn_le(cmd_sn, s->max_cmd_sn);
+}
+
+uint32_t target_session_max_cmd_sn(struct target_session *s)
+{
+	unsigned depth = s->service->conf->queue_depth;
+	uint32_t max = s->exp_cmd_sn - 1;
+
+	if (s->in_flight < depth)
+		max += depth - s->in_flight;
+	/* It never moves back; fewer commands are asked for by not moving it on. */
+	if (sn_lt(s->max_cmd_sn, max))
+		s->max_cmd_sn = max;
+	return s->max_cmd_sn;
+}
+
+uint32_t target_session_ttt(struct target_session *s)
+{
+	if (s->next_ttt == ISCSI_NO_TAG)
+		s->next_ttt = 0;
+	return s->next_ttt++;
+}
+
+static struct target_pdu *held_pdu(struct list *node)
+{
+	return container_of(node, struct target_pdu, node);
+}
+
+static void free_held(struct target_session *s, struct target_pdu *pdu)
+{
+	target_pdu_drop(pdu);
+	pool_put(s->service->loop->pool, pdu, sizeof(*pdu));
+}
+
+/* Execute what has been waiting for its CmdSN. */
+static void run_held(struct target_session *s)
+{
+	while (!list_empty(&s->held)) {
+		struct target_pdu *pdu = held_pdu(s->held.next);
+
+		if (pdu->bhs.cmd_sn != s->exp_cmd_sn)
+			return;
+		s->exp_cmd_sn++;
+		list_del(&pdu->node);
+		if (!pdu->hole && target_conn_alive(pdu->conn))
+			target_execute(pdu);
+		free_held(s, pdu);
+	}
+}
+
+/* Keep a copy of the PDU in its place. False: one with this CmdSN is there, or no memory. */
+static bool hold(struct target_session *s, const struct target_pdu *pdu)
+{
+	struct list *at = s->held.prev;
+	struct target_pdu *copy;
+
+	while (at != &s->held && sn_lt(pdu->bhs.cmd_sn, held_pdu(at)->bhs.cmd_sn))
+		at = at->prev;
+	if (at != &s->held && held_pdu(at)->bhs.cmd_sn == pdu->bhs.cmd_sn)
+		return false;
+	copy = pool_get(s->service->loop->pool, sizeof(*copy));
+	if (!copy)
+		return false;
+	*copy = *pdu;
+	list_init(&copy->node);
+	list_insert_before(at->next, &copy->node);
+	return true;
+}
+
+void target_session_arrived(struct target_session *s, struct target_pdu *pdu)
+{
+	if (pdu->bhs.cmd_sn == s->exp_cmd_sn) {
+		s->exp_cmd_sn++;
+		target_execute(pdu);
+		run_held(s);
+	} else if (hold(s, pdu)) {
+		pdu->data = NULL;	/* the copy's now */
+		pdu->task = NULL;
+	} else {
+		target_pdu_drop(pdu);
+	}
+}
+
+bool target_session_skip(struct target_session *s, uint32_t cmd_sn)
+{
+	const struct target_pdu hole = { .bhs.cmd_sn = cmd_sn, .hole = true };
+
+	if (!hold(s, &hole))
+		return false;
+	run_held(s);
+	return true;
+}
+
+void target_session_unhold(struct target_session *s, const struct target_task *task)
+{
+	list_for_each(node, &s->held) {
+		struct target_pdu *pdu = held_pdu(node);
+
+		if (pdu->task == task) {
+			pdu->task = NULL;
+			pdu->hole = true;
+		}
+	}
+}
+
+/* ---- the end */
+
+static void answer_logout(struct target_conn *c, uint32_t itt, uint8_t response)
+{
+	struct bhs b = { .op = OP_LOGOUT_RESPONSE, .itt = itt, .response = response,
+			 .time2wait = (uint16_t)c->params.default_time2wait,
+			 .time2retain = (uint16_t)c->params.default_time2retain };
+
+	b.stat_sn = target_stat_sn(c);
+	target_send_copy(c, &b, NULL, 0);
+}
+
+static void abort_tasks(struct target_session *s)
+{
+	for (;;) {
+		struct target_task *victim = NULL;
+
+		list_for_each(node, &s->tasks) {
+			struct target_task *task = container_of(node, struct target_task, node);
+
+			if (!task->aborted) {
+				victim = task;
+				break;
+			}
+		}
+		if (!victim)
+			return;
+		target_task_abort(victim);
+	}
+}
+
+/* RFC 7143 §11.14: what is still running ends first, then the answer goes, then the connection. */
+void target_session_logout(struct target_session *s, struct target_pdu *pdu)
+{
+	struct target_conn *c = pdu->conn;
+	const struct bhs *b = &pdu->bhs;
+
+	if (b->reason > LOGOUT_RECOVERY) {
+		target_reject(c, pdu->wire, REJECT_INVALID_FIELD);
+	} else if (b->reason == LOGOUT_RECOVERY) {
+		answer_logout(c, b->itt, LOGOUT_NO_RECOVERY);
+	} else if (b->reason == LOGOUT_CONNECTION && b->cid != c->cid) {
+		answer_logout(c, b->itt, LOGOUT_NO_CID);
+	} else {
+		c->phase = PHASE_LOGOUT;
+		target_conn_hold(c, HOLD_LOGOUT);
+		s->logout = c;
+		s->logout_itt = b->itt;
+		abort_tasks(s);
+		target_session_settle(s);
+	}
+	target_pdu_drop(pdu);
+}
+
+void target_session_kill(struct target_session *s, const char *why)
+{
+	list_for_each(node, &s->connections)
+		conn_fail(&container_of(node, struct target_conn, session_node)->conn, "%s", why);
+}
+
+void target_session_lost(struct target_session *s, struct target_conn *c)
+{
+	list_del(&c->session_node);
+	if (s->logout == c)
+		s->logout = NULL;
+	list_for_each_safe(node, &s->held) {
+		struct target_pdu *pdu = held_pdu(node);
+
+		list_del(node);
+		free_held(s, pdu);
+	}
+	abort_tasks(s);
+	target_tmf_forget(s, c);
+	s->ending = list_empty(&s->connections);
+	target_session_settle(s);
+}
+
+static void end(struct target_session *s)
+{
+	struct target_service *service = s->service;
+	struct list *node;
+
+	log_trace(iscsi_debug_session, "iSCSI %s: session 0x%04x ended", s->nexus.initiator_name,
+		  s->identity.tsih);
+	assert(s->bytes == 0 && s->in_flight == 0 && list_empty(&s->held));
+	if (s->attached)
+		for_each_lu(s, lu_detach);
+	target_shared_leave(service->shared, &s->identity);
+	while ((node = list_pop(&s->heirs))) {
+		struct target_takeover *t = container_of(node, struct target_takeover, node);
+		struct target_session *heir = container_of(t, struct target_session, takeover);
+
+		loop_post(heir->service->loop, &t->gone);
+	}
+	list_del(&s->node);
+	loop_call_cancel(&s->settle);
+	free(s);
+	target_service_settle(service);
+}
+
+/* Connections that were only waiting for the session's tasks. */
+static void close_idle(struct target_session *s)
+{
+	if (s->logout) {
+		answer_logout(s->logout, s->logout_itt, LOGGED_OUT);
+		target_conn_finish(s->logout, "logged out");
+		s->logout = NULL;
+	}
+	list_for_each(node, &s->connections) {
+		struct target_conn *c = container_of(node, struct target_conn, session_node);
+
+		if (c->holds & HOLD_SHUTDOWN)
+			target_conn_finish(c, "shutting down");
+	}
+}
+
+static void on_settle(struct loop_call *call)
+{
+	struct target_session *s = container_of(call, struct target_session, settle);
+
+	target_task_admit_waiting(s);
+	target_tmf_settle(s);
+	if (!list_empty(&s->tasks) || !list_empty(&s->tmfs))
+		return;
+	close_idle(s);
+	if (s->ending && !s->takeover.pending)
+		end(s);
+}
+
+void target_session_settle(struct target_session *s)
+{
+	loop_defer(s->service->loop, &s->settle);
+}

@@ -1,0 +1,203 @@
+/*
+ * Text requests in full feature phase (RFC 7143 §11.10, §11.11): SendTargets
+ * (Appendix C), the few keys that may change outside of login, and long text in
+ * pieces in both directions.
+ *
+ * Called by target_receive.c in CmdSN order. One exchange per connection; its state
+ * lives from the first request to the response with the F bit.
+ */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "log.h"
+#include "pool.h"
+#include "target_private.h"
+
+/* "TargetAddress=[v6]:port,tpgt" as listeners are written. */
+#define PORTAL_TEXT_MAX	160
+
+struct target_text {
+	struct bhs request;		/* the latest */
+	uint32_t ttt;			/* of our latest response */
+	struct negotiation negotiation;
+	char	*in;			/* text so far, while the initiator sets the C bit */
+	size_t	 in_len;
+	struct key_text out;
+	size_t	 out_sent;
+};
+
+bool target_text_gather(struct loop *loop, char **text, size_t *len, const void *part,
+			size_t part_len)
+{
+	if (part_len > TARGET_TEXT_MAX - *len)
+		return false;
+	if (!*text)
+		*text = pool_get(loop->pool, TARGET_TEXT_MAX);
+	if (!*text)
+		return false;
+	if (part_len)
+		memcpy(*text + *len, part, part_len);
+	*len += part_len;
+	return true;
+}
+
+static void drop_in(struct target_conn *c, struct target_text *t)
+{
+	pool_put(c->conn.loop->pool, t->in, TARGET_TEXT_MAX);
+	t->in = NULL;
+	t->in_len = 0;
+}
+
+static void drop_out(struct target_conn *c, struct target_text *t)
+{
+	pool_put(c->conn.loop->pool, t->out.text, t->out.room);
+	t->out = (struct key_text){ 0 };
+	t->out_sent = 0;
+}
+
+void target_text_free(struct target_conn *c)
+{
+	if (!c->text)
+		return;
+	drop_in(c, c->text);
+	drop_out(c, c->text);
+	free(c->text);
+	c->text = NULL;
+}
+
+/* RFC 7143 Appendix C: All only in a discovery session, nothing only in a normal one. */
+static void send_targets(struct target_conn *c, const char *which)
+{
+	const struct target_conf *conf = c->service->conf;
+	struct key_text *out = &c->text->out;
+	bool discovery = c->session->discovery;
+
+	if (strcmp(which, "All") == 0 ? !discovery
+				      : *which ? !iscsi_name_valid(which) : discovery) {
+		keys_put(out, key_row(KEY_SEND_TARGETS)->name, "Reject");
+		return;
+	}
+	if (*which && strcmp(which, "All") != 0 && strcasecmp(which, conf->name) != 0)
+		return;		/* no such target: there is nothing to tell */
+	keys_put(out, key_row(KEY_TARGET_NAME)->name, conf->name);
+	target_portal_put(c->service, c->conn.stream->fd, out);
+}
+
+static bool take_pair(struct target_conn *c, const struct key_pair *pair)
+{
+	struct target_text *t = c->text;
+
+	if (pair->id == KEY_SEND_TARGETS) {
+		send_targets(c, pair->value);
+		return true;
+	}
+	if (pair->id == KEY_INITIATOR_ALIAS)
+		return true;
+	if (pair->id != KEY_NOT_UNDERSTOOD
+	    && (pair->id >= KEY_NEGOTIATED || key_row(pair->id)->login_only)) {
+		keys_put(&t->out, key_row(pair->id)->name, "Reject");
+		return true;
+	}
+	return negotiation_take(&t->negotiation, pair, &t->out) != NEGOTIATION_BROKEN;
+}
+
+/* One step's whole text: the answers go to t->out. False: it breaks the rules. */
+static bool take_text(struct target_conn *c, const char *text, size_t len)
+{
+	struct target_text *t = c->text;
+	struct key_pair pair;
+	const char *why;
+	size_t at = 0;
+	int more;
+
+	t->out.room = TARGET_TEXT_MAX + c->service->portal_count * PORTAL_TEXT_MAX;
+	t->out.text = pool_get(c->conn.loop->pool, t->out.room);
+	if (!t->out.text)
+		return false;
+	while ((more = keys_next(text, len, &at, &pair, &why)) > 0)
+		if (!take_pair(c, &pair))
+			return false;
+	if (more < 0)
+		log_trace(iscsi_debug_session, "iSCSI %s: text: %s", c->peer, why);
+	return more == 0 && !t->out.overflow;
+}
+
+static void respond(struct target_conn *c)
+{
+	struct target_text *t = c->text;
+	const struct bhs *request = &t->request;
+	uint32_t limit = c->params.max_recv_data_segment_length;
+	uint32_t left = (uint32_t)(t->out.len - t->out_sent);
+	uint32_t len = left < limit ? left : limit;
+	struct bhs b = { .op = OP_TEXT_RESPONSE, .itt = request->itt, .lun = request->lun };
+
+	b.cont = len < left;
+	b.final = !b.cont && request->final;
+	t->ttt = b.ttt = b.final ? ISCSI_NO_TAG : target_session_ttt(c->session);
+	b.stat_sn = target_stat_sn(c);
+	target_send_copy(c, &b, len ? t->out.text + t->out_sent : NULL, len);
+	t->out_sent += len;
+	if (b.final)
+		target_text_free(c);
+	else if (!b.cont)
+		drop_out(c, t);
+}
+
+/* A new exchange, or the right continuation of the one under way? */
+static bool begins_or_continues(struct target_conn *c, const struct bhs *b)
+{
+	struct target_text *t;
+
+	if (b->final && b->cont)
+		return false;
+	if (b->ttt != ISCSI_NO_TAG) {
+		t = c->text;
+		/* While our text goes out in pieces, the initiator only says "go on". */
+		return t && b->ttt == t->ttt && b->itt == t->request.itt
+		       && !(t->out.len && (b->data_len || b->cont));
+	}
+	target_text_free(c);
+	t = c->text = calloc(1, sizeof(*t));
+	if (!t)
+		return false;
+	negotiation_init(&t->negotiation, false, &c->service->conf->params);
+	t->negotiation.result = c->params;
+	return true;
+}
+
+static bool take_request(struct target_conn *c, const struct target_pdu *pdu)
+{
+	struct target_text *t = c->text;
+	const struct bhs *b = &pdu->bhs;
+	bool ok;
+
+	t->request = *b;
+	if (t->out.len)
+		return true;	/* the next piece of what is already known */
+	if (!b->cont && !t->in)
+		return take_text(c, (const char *)pdu->data, b->data_len);
+	if (!target_text_gather(c->conn.loop, &t->in, &t->in_len, pdu->data, b->data_len))
+		return false;
+	if (b->cont)
+		return true;
+	ok = take_text(c, t->in, t->in_len);
+	drop_in(c, t);
+	return ok;
+}
+
+void target_text_request(struct target_pdu *pdu)
+{
+	struct target_conn *c = pdu->conn;
+
+	if (begins_or_continues(c, &pdu->bhs) && take_request(c, pdu)) {
+		c->params.max_recv_data_segment_length =
+			c->text->negotiation.result.max_recv_data_segment_length;
+		respond(c);
+	} else {
+		target_reject(c, pdu->wire, REJECT_PROTOCOL_ERROR);
+		target_text_free(c);
+	}
+	target_pdu_drop(pdu);
+}
