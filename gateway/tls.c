@@ -1,0 +1,94 @@
+/* The server's TLS credentials; see tls.h. nbdkit's file names, so that its keys can be used. */
+#include "config.h"
+
+#include <gnutls/gnutls.h>
+#include <gnutls/x509.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "tls_private.h"
+
+/* NBD proto.md asks for TLS 1.2 or later. */
+#define PRIORITY	"NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
+#define PRIORITY_PSK	PRIORITY ":+ECDHE-PSK:+DHE-PSK:+PSK"
+
+static bool refuse(char *why, size_t size, const char *what, int rc)
+{
+	snprintf(why, size, "%s: %s", what, gnutls_strerror(rc));
+	return false;
+}
+
+static bool load_certificates(struct tls *tls, const char *directory, char *why, size_t size)
+{
+	char ca[4096], cert[4096], key[4096];
+	int rc = gnutls_certificate_allocate_credentials(&tls->x509);
+
+	if (rc < 0)
+		return refuse(why, size, directory, rc);
+	snprintf(ca, sizeof(ca), "%s/ca-cert.pem", directory);
+	snprintf(cert, sizeof(cert), "%s/server-cert.pem", directory);
+	snprintf(key, sizeof(key), "%s/server-key.pem", directory);
+	rc = gnutls_certificate_set_x509_key_file(tls->x509, cert, key, GNUTLS_X509_FMT_PEM);
+	if (rc < 0)
+		return refuse(why, size, cert, rc);
+	rc = gnutls_certificate_set_x509_trust_file(tls->x509, ca, GNUTLS_X509_FMT_PEM);
+	/* Only needed to verify clients. */
+	if (rc < 0 && tls->conf.verify_peer)
+		return refuse(why, size, ca, rc);
+	return true;
+}
+
+static bool load_psk(struct tls *tls, const char *file, char *why, size_t size)
+{
+	int rc;
+
+	if (access(file, R_OK) < 0) {
+		snprintf(why, size, "%s: %m", file);
+		return false;
+	}
+	rc = gnutls_psk_allocate_server_credentials(&tls->psk);
+	if (rc >= 0)
+		rc = gnutls_psk_set_server_credentials_file(tls->psk, file);
+	return rc >= 0 || refuse(why, size, file, rc);
+}
+
+struct tls *tls_new(const struct tls_conf *conf, char *why, size_t size)
+{
+	struct tls *tls = calloc(1, sizeof(*tls));
+	bool ok = true;
+	int rc;
+
+	if (!tls) {
+		snprintf(why, size, "%m");
+		return NULL;
+	}
+	tls->conf = *conf;
+	if (conf->certificates)
+		ok = load_certificates(tls, conf->certificates, why, size);
+	if (ok && conf->psk)
+		ok = load_psk(tls, conf->psk, why, size);
+	if (ok) {
+		rc = gnutls_priority_init(&tls->priority, conf->psk ? PRIORITY_PSK : PRIORITY, NULL);
+		ok = rc >= 0 || refuse(why, size, "TLS priorities", rc);
+	}
+	if (ok)
+		return tls;
+	tls_free(tls);
+	return NULL;
+}
+
+void tls_free(struct tls *tls)
+{
+	if (!tls)
+		return;
+	if (tls->x509)
+		gnutls_certificate_free_credentials(tls->x509);
+	if (tls->psk)
+		gnutls_psk_free_server_credentials(tls->psk);
+	if (tls->priority)
+		gnutls_priority_deinit(tls->priority);
+	free(tls);
+}
