@@ -4,9 +4,12 @@
 #include "config.h"
 
 #include <errno.h>
+#include <linux/vm_sockets.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,17 +44,38 @@ static bool parse_unix(const char *path, struct address *address, char *why, siz
 		return refuse(why, size, "the path is empty");
 	if (strlen(path) >= sizeof(un.sun_path))
 		return refuse(why, size, "the path is longer than %zu bytes", sizeof(un.sun_path) - 1);
-	address->unix_socket = true;
+	address->family = AF_UNIX;
 	strcpy(address->host, path);
+	return true;
+}
+
+static bool parse_number(const char *text, unsigned long most, unsigned long *number)
+{
+	char *end;
+
+	errno = 0;
+	*number = strtoul(text, &end, 10);
+	return *text >= '0' && *text <= '9' && !*end && !errno && *number <= most;
+}
+
+static bool parse_vsock(const char *port, struct address *address, char *why, size_t size)
+{
+	unsigned long number;
+
+	if (address->use == ADDRESS_ISCSI)
+		return refuse(why, size, "iSCSI runs over TCP only");
+	if (!parse_number(port, UINT32_MAX - 1, &number))
+		return refuse(why, size, "\"%s\" is not a vsock port", port);
+	address->family = AF_VSOCK;
+	snprintf(address->port, sizeof(address->port), "%lu", number);
 	return true;
 }
 
 static bool parse_port(const char *text, struct address *address, char *why, size_t size)
 {
-	char *end;
-	unsigned long port = strtoul(text, &end, 10);
+	unsigned long port;
 
-	if (*text < '0' || *text > '9' || *end || port > 65535)
+	if (!parse_number(text, 65535, &port))
 		return refuse(why, size, "\"%s\" is not a port from 0 to 65535", text);
 	snprintf(address->port, sizeof(address->port), "%lu", port);
 	return true;
@@ -67,6 +91,8 @@ bool address_parse(const char *text, enum address_use use, struct address *addre
 	strcpy(address->port, default_port[use]);
 	if (strncmp(text, "unix:", 5) == 0)
 		return parse_unix(text + 5, address, why, size);
+	if (strncmp(text, "vsock:", 6) == 0)
+		return parse_vsock(text + 6, address, why, size);
 	if (!*text)
 		return refuse(why, size, "the address is empty");
 	if (*text == '[') {
@@ -200,10 +226,45 @@ static int listen_unix(const struct address *address, int *fds, char *why, size_
 	return -1;
 }
 
+static int listen_vsock(const struct address *address, int *fds, char *why, size_t size)
+{
+	struct sockaddr_vm vm = {
+		.svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_ANY,
+		.svm_port = (unsigned)strtoul(address->port, NULL, 10),
+	};
+	struct addrinfo ai = {
+		.ai_family = AF_VSOCK, .ai_socktype = SOCK_STREAM,
+		.ai_addr = (struct sockaddr *)&vm, .ai_addrlen = sizeof(vm),
+	};
+	int error = 0;
+
+	fds[0] = listening_socket(&ai, &error);
+	if (fds[0] >= 0)
+		return 1;
+	refuse(why, size, "%s", strerror(error));
+	return -1;
+}
+
 int address_listen(const struct address *address, int fds[ADDRESS_MAX_SOCKETS], char *why, size_t size)
 {
-	return address->unix_socket ? listen_unix(address, fds, why, size)
-				    : listen_tcp(address, fds, why, size);
+	switch (address->family) {
+	case AF_UNIX:
+		return listen_unix(address, fds, why, size);
+	case AF_VSOCK:
+		return listen_vsock(address, fds, why, size);
+	}
+	return listen_tcp(address, fds, why, size);
+}
+
+void address_text(const struct address *address, char *text, size_t size)
+{
+	if (address->family == AF_UNIX)
+		snprintf(text, size, "unix:%s", address->host);
+	else if (address->family == AF_VSOCK)
+		snprintf(text, size, "vsock:%s", address->port);
+	else
+		snprintf(text, size, strchr(address->host, ':') ? "[%s]:%s" : "%s:%s",
+			 address->host, address->port);
 }
 
 static void unix_text(const struct sockaddr_un *un, socklen_t len, char text[ADDRESS_TEXT_LEN])
@@ -228,6 +289,11 @@ void address_local(int fd, char text[ADDRESS_TEXT_LEN])
 		return;
 	if (sa->sa_family == AF_UNIX) {
 		unix_text((const struct sockaddr_un *)sa, len, text);
+		return;
+	}
+	if (sa->sa_family == AF_VSOCK) {
+		snprintf(text, ADDRESS_TEXT_LEN, "vsock:%u",
+			 ((const struct sockaddr_vm *)(void *)sa)->svm_port);
 		return;
 	}
 	if (getnameinfo(sa, len, host, sizeof(host), port, sizeof(port),

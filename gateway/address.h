@@ -14,14 +14,14 @@ enum address_use { ADDRESS_NBD, ADDRESS_ISCSI };
 
 struct address {
 	enum address_use use;
-	bool unix_socket;
+	int  family;		/* AF_UNIX, AF_VSOCK, or AF_UNSPEC: what the host name resolves to */
 	char host[256];		/* "" = every address; the path of a unix socket */
-	char port[6];		/* decimal */
+	char port[12];		/* decimal */
 };
 
 /*
- * "host:port", "[v6]:port", ":port", "host" (the use's default port), "unix:/path" or
- * "unix:@abstract" (NBD only). False with a one-line reason.
+ * "host:port", "[v6]:port", ":port", "host" (the use's default port); for NBD also
+ * "unix:/path", "unix:@abstract" and "vsock:port". False with a one-line reason.
  */
 bool address_parse(const char *text, enum address_use use, struct address *address, char *why,
 		   size_t size);
@@ -36,7 +36,10 @@ bool address_parse(const char *text, enum address_use use, struct address *addre
  */
 int address_listen(const struct address *address, int fds[ADDRESS_MAX_SOCKETS], char *why, size_t size);
 
-/* "127.0.0.1:3260", "[::1]:3260", "unix:/path" of a socket's own end. */
+/* As it was given: "localhost:10809", "unix:/path". */
+void address_text(const struct address *address, char *text, size_t size);
+
+/* "127.0.0.1:3260", "[::1]:3260", "unix:/path", "vsock:10809" of a socket's own end. */
 void address_local(int fd, char text[ADDRESS_TEXT_LEN]);
 
 #endif

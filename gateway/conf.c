@@ -23,55 +23,81 @@
 
 struct option_row {
 	const char *name, *argument, *help;
-	char letter;			/* 0 = long form only */
+	int value;			/* the letter, or one of those below */
+	bool advanced;			/* only in --help-all */
 };
 
-/* In the order of --help. Values of the long-only options lie above any letter. */
-enum { OPTION_RUN = 0x100, OPTION_DEBUG };
+/* Values of the options without a letter. */
+enum {
+	OPTION_RUN = 0x100, OPTION_DEBUG, OPTION_HELP_ALL, OPTION_HANDSHAKE_TIMEOUT, OPTION_TLS,
+	OPTION_TLS_CERTIFICATES, OPTION_TLS_PSK, OPTION_TLS_VERIFY_PEER, OPTION_TLS_ALLOW,
+	OPTION_TLS_ONLY,
+};
 
+/* In the order of --help. */
 static const struct option_row options[] = {
-	{ "nbd", "ADDR", "listen for NBD clients (may be repeated)", 'n' },
-	{ "iscsi", "ADDR", "listen for iSCSI initiators (default port 3260; may be repeated)", 'i' },
-	{ "target", "IQN", "iSCSI target name (default: from the host name)", 't' },
-	{ "read-only", NULL, "no writes on any side", 'r' },
-	{ "threads", "N", "worker threads (default: CPUs available)", 'T' },
-	{ "pidfile", "FILE", "write the process id once every listener accepts", 'P' },
-	{ "run", "CMD", "serve while CMD runs: it sees $uri, $nbd_uri, $iscsi_uri", 0 },
-	{ "verbose", NULL, "trace everything to stderr", 'v' },
-	{ "debug", "AREA[,..]", "trace some areas only: iscsi.pdu, scsi.cdb, nbd.req, …", 0 },
-	{ "version", NULL, "print the version", 'V' },
-	{ "help", NULL, "print this", 'h' },
+	{ "nbd", "ADDR", "listen for NBD clients (may be repeated)", 'n', false },
+	{ "iscsi", "ADDR", "listen for iSCSI initiators (default port 3260; may be repeated)",
+	  'i', false },
+	{ "target", "IQN", "iSCSI target name (default: from the host name)", 't', false },
+	{ "read-only", NULL, "no writes on any side", 'r', false },
+	{ "threads", "N", "worker threads (default: CPUs available)", 'T', false },
+	{ "pidfile", "FILE", "write the process id once every listener accepts", 'P', false },
+	{ "run", "CMD", "serve while CMD runs: it sees $uri, $nbd_uri, $iscsi_uri",
+	  OPTION_RUN, false },
+	{ "single", NULL, "serve one NBD client on stdin and stdout", 's', true },
+	{ "handshake-timeout", "SECONDS", "for NBD clients that do not get to the point (10; 0: none)",
+	  OPTION_HANDSHAKE_TIMEOUT, true },
+	{ "tls", "MODE", "TLS of NBD clients: off, on (as they like) or require", OPTION_TLS, true },
+	{ "tls-certificates", "DIR", "with ca-cert.pem, server-cert.pem, server-key.pem",
+	  OPTION_TLS_CERTIFICATES, true },
+	{ "tls-psk", "FILE", "pre-shared keys, a user:hexkey per line", OPTION_TLS_PSK, true },
+	{ "tls-verify-peer", NULL, "only clients with a certificate of our CA",
+	  OPTION_TLS_VERIFY_PEER, true },
+	{ "tls-allow", "DN", "... and of this distinguished name (may be repeated)",
+	  OPTION_TLS_ALLOW, true },
+	{ "tls-only", "NAME", "with --tls=on: this export needs TLS (may be repeated)",
+	  OPTION_TLS_ONLY, true },
+	{ "verbose", NULL, "trace everything to stderr", 'v', false },
+	{ "debug", "AREA[,..]", "trace some areas only: iscsi.pdu, scsi.cdb, nbd.req, …",
+	  OPTION_DEBUG, false },
+	{ "version", NULL, "print the version", 'V', false },
+	{ "help", NULL, "print this; --help-all: with TLS and rarer options", 'h', false },
+	{ "help-all", NULL, "print this", OPTION_HELP_ALL, true },
 };
 #define OPTION_COUNT (sizeof(options) / sizeof(options[0]))
 
 static const char example[] =
 	"nbd-iscsi-gateway --nbd=:10809 iscsi://san.example/iqn.2001-04.com.example:disk/0";
 
-static int option_value(const struct option_row *row)
+static bool has_letter(const struct option_row *row)
 {
-	if (row->letter)
-		return row->letter;
-	return strcmp(row->name, "run") == 0 ? OPTION_RUN : OPTION_DEBUG;
+	return row->value < OPTION_RUN;
 }
 
-static void print_help(void)
+static void print_option(const struct option_row *row)
+{
+	char left[40];
+
+	snprintf(left, sizeof(left), "--%s%s%s", row->name, row->argument ? "=" : "",
+		 row->argument ? row->argument : "");
+	if (has_letter(row))
+		printf("  -%c, %-18s %s\n", row->value, left, row->help);
+	else
+		printf("      %-18s %s\n", left, row->help);
+}
+
+static void print_help(bool all)
 {
 	printf("Usage: nbd-iscsi-gateway [OPTION]... [NAME=]DEVICE...\n"
 	       "Serve every DEVICE to NBD clients and to iSCSI initiators.\n\n");
-	for (size_t i = 0; i < OPTION_COUNT; i++) {
-		char left[40];
-
-		snprintf(left, sizeof(left), "--%s%s%s", options[i].name,
-			 options[i].argument ? "=" : "", options[i].argument ? options[i].argument : "");
-		if (options[i].letter)
-			printf("  -%c, %-18s %s\n", options[i].letter, left, options[i].help);
-		else
-			printf("      %-18s %s\n", left, options[i].help);
-	}
-	printf("\nADDR is host:port, [v6]:port, :port or, for NBD, unix:/path; port 0 is any free one.\n"
-	       "DEVICE is iscsi://[user@]host[:port]/target-iqn/lun, file:PATH, mem:SIZE, or an NBD\n"
-	       "URI: nbd://, nbds://, nbd+unix://, nbds+unix://. NAME is its NBD export name; the\n"
-	       "first is the default export, too. LUNs are numbered by position, from 0.\n\n"
+	for (size_t i = 0; i < OPTION_COUNT; i++)
+		if (all || !options[i].advanced)
+			print_option(&options[i]);
+	printf("\nADDR is host:port, [v6]:port, :port or, for NBD, unix:/path or vsock:port; port 0 is\n"
+	       "any free one. DEVICE is iscsi://[user@]host[:port]/target-iqn/lun, file:PATH, mem:SIZE,\n"
+	       "or an NBD URI: nbd://, nbds://, nbd+unix://, nbds+unix://. NAME is its NBD export\n"
+	       "name; the first is the default export, too. LUNs are numbered by position, from 0.\n\n"
 	       "Examples:\n"
 	       "  %s\n"
 	       "  nbd-iscsi-gateway --iscsi=:3260 --nbd=unix:/run/disk.sock disk=file:/srv/disk.img\n",
@@ -132,6 +158,38 @@ static enum conf_verdict set_threads(struct conf *conf, const char *text, char *
 	return CONF_RUN;
 }
 
+static enum conf_verdict set_handshake_timeout(struct conf *conf, const char *text, char *why,
+					       size_t size)
+{
+	char *end;
+
+	conf->handshake_timeout = strtod(text, &end);
+	if (end == text || *end || !(conf->handshake_timeout >= 0 && conf->handshake_timeout < 1e6))
+		return wrong(why, size, "--handshake-timeout=%s: not a number of seconds", text);
+	return CONF_RUN;
+}
+
+static enum conf_verdict set_tls_mode(struct conf *conf, const char *text, char *why, size_t size)
+{
+	static const char *const names[] = {
+		[TLS_OFF] = "off", [TLS_ON] = "on", [TLS_REQUIRE] = "require",
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(text, names[i]) == 0) {
+			conf->tls.mode = (enum tls_mode)i;
+			return CONF_RUN;
+		}
+	return wrong(why, size, "--tls=%s: not off, on or require", text);
+}
+
+static enum conf_verdict add_text(const char ***list, unsigned *count, const char *text)
+{
+	*list = grow(*list, *count, sizeof(**list));
+	(*list)[(*count)++] = text;
+	return CONF_RUN;
+}
+
 static enum conf_verdict set_target(struct conf *conf, const char *text, char *why, size_t size)
 {
 	if (!iscsi_name_valid(text))
@@ -188,6 +246,26 @@ static enum conf_verdict add_device(struct conf *conf, const char *text, char *w
 	return CONF_RUN;
 }
 
+static enum conf_verdict take_tls_option(struct conf_tls *tls, int value, const char *argument)
+{
+	switch (value) {
+	case OPTION_TLS_CERTIFICATES:
+		tls->certificates = argument;
+		return CONF_RUN;
+	case OPTION_TLS_PSK:
+		tls->psk = argument;
+		return CONF_RUN;
+	case OPTION_TLS_VERIFY_PEER:
+		tls->verify_peer = true;
+		return CONF_RUN;
+	case OPTION_TLS_ALLOW:
+		return add_text(&tls->allow, &tls->allow_count, argument);
+	case OPTION_TLS_ONLY:
+		return add_text(&tls->only, &tls->only_count, argument);
+	}
+	return CONF_WRONG;
+}
+
 static enum conf_verdict take_option(struct conf *conf, int value, const char *argument, char *why,
 				     size_t size)
 {
@@ -202,6 +280,8 @@ static enum conf_verdict take_option(struct conf *conf, int value, const char *a
 		return set_threads(conf, argument, why, size);
 	case OPTION_DEBUG:
 		return set_debug(argument, why, size);
+	case OPTION_TLS:
+		return set_tls_mode(conf, argument, why, size);
 	case 'r':
 		conf->read_only = true;
 		return CONF_RUN;
@@ -211,16 +291,22 @@ static enum conf_verdict take_option(struct conf *conf, int value, const char *a
 	case OPTION_RUN:
 		conf->run = argument;
 		return CONF_RUN;
+	case 's':
+		conf->single = true;
+		return CONF_RUN;
+	case OPTION_HANDSHAKE_TIMEOUT:
+		return set_handshake_timeout(conf, argument, why, size);
 	case 'v':
 		return set_debug("all", why, size);
 	case 'V':
 		print_version();
 		return CONF_DONE;
 	case 'h':
-		print_help();
+	case OPTION_HELP_ALL:
+		print_help(value == OPTION_HELP_ALL);
 		return CONF_DONE;
 	}
-	return CONF_WRONG;
+	return take_tls_option(&conf->tls, value, argument);
 }
 
 /* The option as the user wrote it, for the two mistakes that getopt finds. */
@@ -246,9 +332,9 @@ static enum conf_verdict parse_options(struct conf *conf, int argc, char **argv,
 	for (size_t i = 0; i < OPTION_COUNT; i++) {
 		long_options[i].name = options[i].name;
 		long_options[i].has_arg = options[i].argument ? required_argument : no_argument;
-		long_options[i].val = option_value(&options[i]);
-		if (options[i].letter)
-			snprintf(letters + strlen(letters), 3, "%c%s", options[i].letter,
+		long_options[i].val = options[i].value;
+		if (has_letter(&options[i]))
+			snprintf(letters + strlen(letters), 3, "%c%s", options[i].value,
 				 options[i].argument ? ":" : "");
 	}
 	while (verdict == CONF_RUN &&
@@ -258,15 +344,45 @@ static enum conf_verdict parse_options(struct conf *conf, int argc, char **argv,
 	return verdict;
 }
 
+static bool is_device(const struct conf *conf, const char *name)
+{
+	for (unsigned i = 0; i < conf->device_count; i++)
+		if (strcmp(conf->devices[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+static enum conf_verdict check_tls(const struct conf *conf, char *why, size_t size)
+{
+	const struct conf_tls *tls = &conf->tls;
+	bool keys = tls->certificates || tls->psk;
+
+	if (tls->mode != TLS_OFF && !keys)
+		return wrong(why, size, "--tls needs --tls-certificates=DIR or --tls-psk=FILE");
+	if (tls->mode == TLS_OFF && (keys || tls->verify_peer))
+		return wrong(why, size, "TLS keys are given, but not --tls=on or --tls=require");
+	if (tls->verify_peer && !tls->certificates)
+		return wrong(why, size, "--tls-verify-peer needs --tls-certificates=DIR");
+	if (tls->allow_count && !tls->verify_peer)
+		return wrong(why, size, "--tls-allow needs --tls-verify-peer");
+	if (tls->only_count && tls->mode != TLS_ON)
+		return wrong(why, size, "--tls-only needs --tls=on");
+	for (unsigned i = 0; i < tls->only_count; i++)
+		if (!is_device(conf, tls->only[i]))
+			return wrong(why, size, "--tls-only=%s: no device has this name",
+				     tls->only[i]);
+	return CONF_RUN;
+}
+
 /* What only makes sense together. */
 static enum conf_verdict check(struct conf *conf, char *why, size_t size)
 {
 	if (conf->device_count == 0)
 		return wrong(why, size, "no DEVICE to serve; for example: %s", example);
-	if (conf->nbd_count + conf->iscsi_count == 0)
+	if (conf->nbd_count + conf->iscsi_count == 0 && !conf->single && !getenv("LISTEN_FDS"))
 		return wrong(why, size, "nothing to listen on: give --nbd=ADDR or --iscsi=ADDR; "
 			     "for example: %s", example);
-	return CONF_RUN;
+	return check_tls(conf, why, size);
 }
 
 /* A name that is legal whatever the host is called: RFC 7143 §4.2.7.1 wants lower case letters,
@@ -306,11 +422,13 @@ enum conf_verdict conf_parse(struct conf *conf, int argc, char **argv, char *why
 
 	memset(conf, 0, sizeof(*conf));
 	conf->threads = cpus_available();
+	conf->handshake_timeout = 10;
 	default_target(conf);
 	opterr = 0;
 	verdict = parse_options(conf, argc, argv, why, size);
 	for (int i = optind; verdict == CONF_RUN && i < argc; i++)
-		verdict = add_device(conf, argv[i], why, size);
+		if (!conf->single || strcmp(argv[i], "-") != 0)	/* "--single -": as if it were said */
+			verdict = add_device(conf, argv[i], why, size);
 	return verdict == CONF_RUN ? check(conf, why, size) : verdict;
 }
 
@@ -321,4 +439,6 @@ void conf_free(struct conf *conf)
 	free(conf->devices);
 	free(conf->nbd);
 	free(conf->iscsi);
+	free(conf->tls.allow);
+	free(conf->tls.only);
 }

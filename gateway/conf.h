@@ -9,12 +9,24 @@
 
 #include "address.h"
 #include "keys.h"
+#include "tls.h"
 
 /* One DEVICE argument, [NAME=]URI. */
 struct conf_device {
 	char *name;			/* NBD export name: NAME, or "lun" and its position */
 	bool  named;			/* NAME was given */
 	const char *uri;		/* in argv */
+};
+
+/* TLS of the NBD listeners, in nbdkit's terms. */
+struct conf_tls {
+	enum tls_mode mode;
+	const char *certificates, *psk;	/* NULL = not given */
+	bool verify_peer;
+	const char **allow;		/* distinguished names */
+	unsigned allow_count;
+	const char **only;		/* exports that exist only over TLS, by name */
+	unsigned only_count;
 };
 
 struct conf {
@@ -26,6 +38,9 @@ struct conf {
 	bool	 read_only;
 	unsigned threads;		/* > 0 */
 	const char *pidfile, *run;	/* NULL = none */
+	bool	 single;		/* one NBD client, on stdin and stdout */
+	double	 handshake_timeout;	/* seconds; 0 = none */
+	struct conf_tls tls;
 };
 
 enum conf_verdict {

@@ -42,7 +42,8 @@ static void miscompare(struct disk_op *op, uint64_t offset)
 /* VERIFY ------------------------------------------------------------------------- */
 
 /* The same as first_difference(), against one block over and over. */
-static size_t differs_from_block(const uint8_t *medium, const uint8_t *block, size_t block_len, size_t len)
+static size_t differs_from_block(const uint8_t *medium, const uint8_t *block, size_t block_len,
+				 size_t len)
 {
 	size_t same = block_len;
 
@@ -184,7 +185,8 @@ static void or_merge(struct disk_op *op)
 
 	for (size_t i = 0; i < len; i++)
 		op->buffer[i] |= data[i];
-	disk_op_request(op, BLK_WRITE, disk_fua(op->disk, op->task), op->at, len, op->buffer, or_written);
+	disk_op_request(op, BLK_WRITE, disk_fua(op->disk, op->task), op->at, len,
+			op->buffer, or_written);
 }
 
 static void or_next(struct disk_op *op)

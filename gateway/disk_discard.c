@@ -66,9 +66,9 @@ static bool judge_ranges(struct disk_lu *disk, struct scsi_task *task, struct un
 			return false;
 		}
 		total += range.blocks;
-		if (total > DISK_MAX_DISCARD / block_len) {
-			disk_refuse_parameter(disk, task, UNMAP_HEADER_LEN + i * UNMAP_DESCRIPTOR_LEN +
-					      UNMAP_BLOCKS_AT, -1);
+		if (total > DISK_MAX_UNMAP) {
+			disk_refuse_parameter(disk, task, UNMAP_HEADER_LEN +
+					      i * UNMAP_DESCRIPTOR_LEN + UNMAP_BLOCKS_AT, -1);
 			return false;
 		}
 		if (range.blocks)
@@ -165,7 +165,7 @@ void disk_write_same(struct disk_lu *disk, struct scsi_task *task)
 	struct disk_op *op;
 
 	/* SBC-3 §6.6.4: 0 would be "to the end", which WSNZ rules out. */
-	if (!blocks || blocks > DISK_MAX_DISCARD / block_len) {
+	if (!blocks || blocks > DISK_MAX_WRITE_SAME) {
 		disk_refuse_field(disk, task, blocks);
 		return;
 	}

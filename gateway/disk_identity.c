@@ -117,7 +117,8 @@ struct scsi_port {
 
 #define FIELD_STRUCT struct scsi_port
 static const struct field scsi_port[] = {
-	FIELD_U16(relative_port, 2), FIELD_U16(initiator_len, 6), FIELD_U16(target_len, 10), FIELD_END
+	FIELD_U16(relative_port, 2), FIELD_U16(initiator_len, 6), FIELD_U16(target_len, 10),
+	FIELD_END
 };
 #undef FIELD_STRUCT
 #define SCSI_PORT_LEN	12

@@ -45,7 +45,8 @@ static const struct field extended_inquiry[] = {
 #undef FIELD_STRUCT
 #define EXTENDED_INQUIRY_LEN	64
 
-static size_t vpd_extended_inquiry(const struct disk_lu *disk, const struct nexus *nexus, uint8_t *wire)
+static size_t vpd_extended_inquiry(const struct disk_lu *disk, const struct nexus *nexus,
+				   uint8_t *wire)
 {
 	const struct extended_inquiry data = {
 		.head_sup = true, .ord_sup = true, .simp_sup = true,
@@ -77,20 +78,20 @@ static size_t vpd_block_limits(const struct disk_lu *disk, const struct nexus *n
 {
 	const struct blk_info *info = &disk->dev->info;
 	uint32_t block_len = disk->lu.block_len;
-	uint32_t granularity = info->preferred_block > block_len ? info->preferred_block / block_len : 1;
+	uint32_t granularity = info->preferred_block / block_len;
 	struct block_limits limits = {
-		.wsnz = true,		/* "to the end of the unit" is longer than the limit below */
+		.wsnz = true,		/* "to the end" is longer than the limit below */
 		.max_compare_and_write = DISK_MAX_COMPARE,
 		.transfer_granularity = (uint16_t)at_most(granularity, UINT16_MAX),
 		.max_transfer = disk->lu.max_transfer / block_len,
-		.max_write_same = DISK_MAX_DISCARD / block_len,
+		.max_write_same = DISK_MAX_WRITE_SAME,
 	};
 
 	(void)nexus;
 	if (info->can_trim) {
-		limits.max_unmap_blocks = (uint32_t)(DISK_MAX_DISCARD / block_len);
+		limits.max_unmap_blocks = DISK_MAX_UNMAP;
 		limits.max_unmap_descriptors = DISK_MAX_UNMAP_RANGES;
-		limits.unmap_granularity = granularity;
+		limits.unmap_granularity = granularity ? granularity : 1;
 		limits.ugavalid = true;
 	}
 	return block_limits_encode(&limits, 0, wire);
@@ -122,7 +123,8 @@ static size_t vpd_provisioning(const struct disk_lu *disk, const struct nexus *n
 	return provisioning_encode(&p, 0, wire);
 }
 
-static size_t vpd_supported_pages(const struct disk_lu *disk, const struct nexus *nexus, uint8_t *wire);
+static size_t vpd_supported_pages(const struct disk_lu *disk, const struct nexus *nexus,
+				  uint8_t *wire);
 
 /* Ascending, as page 00h lists them. */
 static const struct {
@@ -141,7 +143,8 @@ static const struct {
 };
 #define PAGE_COUNT	(sizeof pages / sizeof pages[0])
 
-static size_t vpd_supported_pages(const struct disk_lu *disk, const struct nexus *nexus, uint8_t *wire)
+static size_t vpd_supported_pages(const struct disk_lu *disk, const struct nexus *nexus,
+				  uint8_t *wire)
 {
 	(void)disk;
 	(void)nexus;

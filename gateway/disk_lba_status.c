@@ -10,7 +10,7 @@
 enum { LBA_MAPPED, LBA_DEALLOCATED };
 
 #define MAX_DESCRIPTORS	512
-#define MAX_RANGE	(UINT64_C(1) << 30)	/* bytes asked of a device that does not take more at a time */
+#define MIN_RANGE	(UINT64_C(1) << 30)	/* bytes looked at, in however many pieces */
 
 /* The buffer of the operation: what the device answers, and what is made of it. */
 struct status_buffer {
@@ -31,7 +31,8 @@ static bool append(struct status_list *list, uint64_t end, uint8_t status)
 {
 	while (list->next < end) {
 		uint64_t blocks = end - list->next;
-		bool joins = list->count && list->last.status == status && list->last.blocks < UINT32_MAX;
+		bool joins = list->count && list->last.status == status &&
+			     list->last.blocks < UINT32_MAX;
 
 		if (!joins && list->count == list->room)
 			return false;
@@ -90,7 +91,8 @@ static void status_done(struct disk_op *op)
 	convert(op, &list);
 	lba_status_header(list.wire, list.count);
 	disk_reply(op->disk, task, list.wire,
-		   LBA_STATUS_HEADER_LEN + list.count * LBA_STATUS_DESCRIPTOR_LEN, task->cdb.alloc_len);
+		   LBA_STATUS_HEADER_LEN + list.count * LBA_STATUS_DESCRIPTOR_LEN,
+		   task->cdb.alloc_len);
 }
 
 static uint32_t descriptors_for(uint32_t alloc_len)
@@ -117,10 +119,11 @@ void disk_get_lba_status(struct disk_lu *disk, struct scsi_task *task)
 	if (!op || !disk_op_buffer(op, sizeof(struct status_buffer)))
 		return;
 	len = (disk_blocks(disk) - task->cdb.lba) * disk->lu.block_len;
-	if (most < MAX_RANGE)
-		most = MAX_RANGE;
+	if (most < MIN_RANGE)
+		most = MIN_RANGE;
 	op->req.extents = ((struct status_buffer *)(void *)op->buffer)->extents;
 	op->req.extent_room = descriptors_for(task->cdb.alloc_len);
 	disk_op_request(op, BLK_STATUS, op->req.extent_room == 1 ? BLK_REQ_ONE : 0,
-			task->cdb.lba * disk->lu.block_len, len < most ? len : most, NULL, status_done);
+			task->cdb.lba * disk->lu.block_len, len < most ? len : most, NULL,
+			status_done);
 }

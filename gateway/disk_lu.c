@@ -40,7 +40,7 @@ bool disk_reads_unmapped_as_zeroes(const struct disk_lu *disk)
 
 static uint32_t capabilities(const struct blk_info *info)
 {
-	uint32_t caps = CDB_CAP_BIT(CDB_CAP_FUA);	/* blk.c flushes where the device has no FUA */
+	uint32_t caps = CDB_CAP_BIT(CDB_CAP_FUA);	/* blk.c flushes where there is no FUA */
 
 	if (info->can_trim)
 		caps |= CDB_CAP_BIT(CDB_CAP_UNMAP);

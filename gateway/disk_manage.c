@@ -83,7 +83,8 @@ void disk_abort(struct scsi_lu *lu, struct scsi_task *task)
 }
 
 /* SAM-5 §7.5: with TAS = 0 nobody is told of an aborted command but by unit attention. */
-static void tell_owner(struct disk_lu *disk, const struct scsi_tmf *tmf, const struct scsi_task *task)
+static void tell_owner(struct disk_lu *disk, const struct scsi_tmf *tmf,
+		       const struct scsi_task *task)
 {
 	struct nexus_state *owner;
 

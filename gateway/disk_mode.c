@@ -38,7 +38,9 @@ static const struct field page_header[] = {
 
 static size_t put_header(uint8_t code, size_t whole, uint8_t *wire)
 {
-	const struct page_header header = { .code = code, .len = (uint8_t)(whole - PAGE_HEADER_LEN) };
+	const struct page_header header = {
+		.code = code, .len = (uint8_t)(whole - PAGE_HEADER_LEN),
+	};
 
 	memset(wire, 0, whole);
 	field_encode(page_header, &header, wire);
@@ -168,7 +170,8 @@ static void mask_of(const struct mode_page *page, unsigned flags, uint8_t *wire)
 		wire[i] ^= off[i];
 }
 
-static size_t put_page(const struct disk_lu *disk, const struct mode_page *page, uint8_t pc, uint8_t *wire)
+static size_t put_page(const struct disk_lu *disk, const struct mode_page *page, uint8_t pc,
+		       uint8_t *wire)
 {
 	uint8_t mask[MODE_PAGE_ROOM];
 	size_t len;
@@ -199,7 +202,9 @@ static const struct field long_descriptor[] = {
 
 static struct block_descriptor describe_blocks(const struct disk_lu *disk, bool long_lba)
 {
-	struct block_descriptor d = { .blocks = disk_blocks(disk), .block_len = disk->lu.block_len };
+	struct block_descriptor d = {
+		.blocks = disk_blocks(disk), .block_len = disk->lu.block_len,
+	};
 
 	if (!long_lba && d.blocks > UINT32_MAX)
 		d.blocks = UINT32_MAX;		/* SBC-3 §6.5.2.2: "more than that" */
@@ -257,7 +262,8 @@ void disk_mode_sense(struct disk_lu *disk, struct scsi_task *task)
 		if (task->cdb.page == ALL_PAGES || task->cdb.page == pages[i].code)
 			at += put_page(disk, &pages[i], task->cdb.pc, wire + at);
 	assert(at <= sizeof wire);
-	header.data_len = (uint16_t)(at - (ten ? 2 : 1));	/* MODE DATA LENGTH does not count itself */
+	/* MODE DATA LENGTH does not count itself. */
+	header.data_len = (uint16_t)(at - (ten ? 2 : 1));
 	mode_header_encode(&header, ten, wire);
 	disk_reply(disk, task, wire, at, task->cdb.alloc_len);
 }
@@ -324,7 +330,8 @@ static bool take_header(struct selection *s)
 }
 
 /* Switch on and off what the page's bits say. */
-static void take_flags(struct selection *s, const struct mode_page *page, const uint8_t *wire, size_t len)
+static void take_flags(struct selection *s, const struct mode_page *page, const uint8_t *wire,
+		       size_t len)
 {
 	uint8_t mask[MODE_PAGE_ROOM];
 
@@ -333,8 +340,10 @@ static void take_flags(struct selection *s, const struct mode_page *page, const 
 			continue;
 		mask_of(page, all_flags[f], mask);
 		for (size_t i = 0; i < len; i++) {
-			if (mask[i])
-				s->flags = (s->flags & ~all_flags[f]) | (wire[i] & mask[i] ? all_flags[f] : 0);
+			if (mask[i] & wire[i])
+				s->flags |= all_flags[f];
+			else if (mask[i])
+				s->flags &= ~(unsigned)all_flags[f];
 		}
 	}
 }
@@ -398,7 +407,7 @@ void disk_mode_select(struct disk_lu *disk, struct scsi_task *task)
 	};
 
 	if (task->cdb.sp) {
-		disk_refuse_field(disk, task, sp);	/* SPC-4 §6.11: there is nowhere to save to */
+		disk_refuse_field(disk, task, sp);	/* there is nowhere to save to */
 		return;
 	}
 	if (!s.len) {
@@ -406,7 +415,7 @@ void disk_mode_select(struct disk_lu *disk, struct scsi_task *task)
 		return;
 	}
 	if (!task->cdb.pf) {
-		disk_refuse_field(disk, task, pf);	/* lists in a vendor's own format: we have none */
+		disk_refuse_field(disk, task, pf);	/* a vendor's own format: we have none */
 		return;
 	}
 	if (disk_arrived(task) < s.len) {

@@ -26,12 +26,15 @@
 #include "lu_shared.h"
 #include "range_lock.h"
 
-/* Bytes that one command may move (VPD B0h), and may unmap or fill (VPD B0h too): long
- * enough for whole-disk jobs in few commands, short enough for hosts' timeouts. */
-#define DISK_MAX_TRANSFER	(16u << 20)
-#define DISK_MAX_DISCARD	(UINT64_C(1) << 30)
+/*
+ * What one command may do at most (VPD B0h), in blocks but for the first: long enough
+ * for whole-disk jobs in few commands, short enough for hosts' timeouts.
+ */
+#define DISK_MAX_TRANSFER	(16u << 20)	/* bytes */
+#define DISK_MAX_UNMAP		(1u << 20)	/* in all ranges together */
 #define DISK_MAX_UNMAP_RANGES	256
-#define DISK_MAX_COMPARE	255	/* blocks of COMPARE AND WRITE: all that its CDB can say */
+#define DISK_MAX_WRITE_SAME	UINT16_MAX	/* what both forms of the command can say */
+#define DISK_MAX_COMPARE	UINT8_MAX	/* what COMPARE AND WRITE can say */
 
 /* Bytes that are verified, filled or ORed at a time, through a buffer of the pool. */
 #define DISK_CHUNK		(256u << 10)

@@ -42,7 +42,7 @@ void disk_read(struct disk_lu *disk, struct scsi_task *task)
 	op = disk_op_new(disk, task);
 	if (!op)
 		return;
-	/* SBC-3 §4.15: FUA reads from the medium, so what is only in the cache goes there first. */
+	/* SBC-3 §4.15: FUA reads from the medium; what is only in the cache goes there first. */
 	if (task->cdb.fua && disk_write_back(disk))
 		disk_op_request(op, BLK_FLUSH, 0, 0, 0, NULL, read_data);
 	else

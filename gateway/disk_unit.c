@@ -25,7 +25,8 @@ void disk_request_sense(struct disk_lu *disk, struct scsi_task *task)
 		nexus = lu_instance_find(&disk->instance, task->nexus);
 	if (nexus)
 		sense.reason = nexus_take_attention(nexus);
-	disk_reply(disk, task, wire, sense_build(&sense, task->cdb.desc, wire), task->cdb.alloc_len);
+	disk_reply(disk, task, wire, sense_build(&sense, task->cdb.desc, wire),
+		   task->cdb.alloc_len);
 }
 
 /* LOGICAL BLOCKS PER PHYSICAL BLOCK EXPONENT: what the device writes whole. */
@@ -41,7 +42,7 @@ static uint8_t physical_exponent(const struct disk_lu *disk)
 static struct capacity capacity_of(const struct disk_lu *disk)
 {
 	return (struct capacity){
-		.last_lba = disk_blocks(disk) - 1,	/* the dispatcher has seen that there are any */
+		.last_lba = disk_blocks(disk) - 1,	/* disk_start() saw that there are any */
 		.block_len = disk->lu.block_len,
 		.lbppbe = physical_exponent(disk),
 		.lbpme = disk->dev->info.can_trim,
@@ -124,8 +125,9 @@ void disk_read_defect_data(struct disk_lu *disk, struct scsi_task *task)
 		.format = task->cdb.defect_format,
 	};
 	uint8_t wire[DEFECT_LIST_12_LEN] = { 0 };
-	size_t len = task->cdb.id == CDB_READ_DEFECT_DATA_10 ? DEFECT_LIST_10_LEN : DEFECT_LIST_12_LEN;
+	bool ten = task->cdb.id == CDB_READ_DEFECT_DATA_10;
 
 	field_encode(defect_list, &list, wire);
-	disk_reply(disk, task, wire, len, task->cdb.alloc_len);
+	disk_reply(disk, task, wire, ten ? DEFECT_LIST_10_LEN : DEFECT_LIST_12_LEN,
+		   task->cdb.alloc_len);
 }

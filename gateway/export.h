@@ -25,6 +25,7 @@ struct export {
 	const char *name;	/* NBD export name, UTF-8, at most 4096 bytes */
 	uint16_t lun;
 	bool	 read_only;
+	bool	 tls_only;	/* NBD: SELECTIVETLS, only clients with TLS see it */
 	struct device *device;	/* device->uri is the DEVICE as given, for messages */
 	struct export_instance *instance;	/* one per worker, by worker number */
 };

@@ -20,17 +20,15 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
-#ifdef HAVE_SYSTEMD
 #include <systemd/sd-daemon.h>
-#endif
 
 #include "captive.h"
 #include "device.h"
+#include "front.h"
 #include "gateway.h"
-#include "listener.h"
 #include "log.h"
 #include "offload.h"
-#include "uri.h"
+#include "tls.h"
 #include "worker.h"
 
 #define OFFLOAD_THREADS	16
@@ -49,11 +47,8 @@ struct gateway {
 	struct worker_conf worker_conf;
 	struct worker *workers;
 	unsigned worker_count;
-	unsigned next_worker;
-	struct listener *listeners;
-	unsigned listener_count;
-	const char **portals;
-	char *nbd_uri, *iscsi_uri;	/* of the first device at the first listener */
+	struct front front;
+	struct tls *tls;		/* NULL: no TLS */
 	struct captive captive;
 	ev_signal sigterm, sigint;
 	ev_timer deadline;
@@ -139,9 +134,7 @@ static void drained(struct worker_order *o)
 
 static void stop_listening(struct gateway *g)
 {
-	for (unsigned i = 0; i < g->listener_count; i++)
-		listener_stop(&g->listeners[i]);
-	g->listener_count = 0;
+	front_close(&g->front);
 	if (g->conf->pidfile)
 		unlink(g->conf->pidfile);
 }
@@ -151,9 +144,7 @@ static void start_draining(struct gateway *g)
 	if (g->phase != SERVING)
 		return;
 	g->phase = DRAINING;
-#ifdef HAVE_SYSTEMD
 	sd_notify(0, "STOPPING=1");
-#endif
 	stop_listening(g);
 	ev_timer_set(&g->deadline, DRAIN_SECONDS, 0);
 	ev_timer_start(g->loop->ev, &g->deadline);
@@ -190,6 +181,13 @@ static void stop_signal(struct ev_loop *ev, ev_signal *watcher, int events)
 	start_draining(g);
 }
 
+static void single_ended(struct loop_msg *msg)
+{
+	struct worker_conf *wc = container_of(msg, struct worker_conf, single_ended);
+
+	start_draining(container_of(wc, struct gateway, worker_conf));
+}
+
 static void captive_ended(struct captive *captive, int status)
 {
 	struct gateway *g = container_of(captive, struct gateway, captive);
@@ -199,63 +197,6 @@ static void captive_ended(struct captive *captive, int status)
 }
 
 /* SERVING ---------------------------------------------------------------- */
-
-static bool listen_on(struct gateway *g, const struct address *address, const char *text)
-{
-	int fds[ADDRESS_MAX_SOCKETS];
-	char why[200];
-	int count = address_listen(address, fds, why, sizeof(why));
-
-	if (count < 0) {
-		log_error("cannot listen on %s: %s", text, why);
-		return false;
-	}
-	for (int i = 0; i < count; i++) {
-		struct listener *listener = &g->listeners[g->listener_count++];
-
-		listener->iscsi = address->use == ADDRESS_ISCSI;
-		listener->workers = g->workers;
-		listener->worker_count = g->worker_count;
-		listener->next_worker = &g->next_worker;
-		listener_start(listener, g->loop, fds[i]);
-	}
-	return true;
-}
-
-static bool listen_on_all(struct gateway *g, const struct address *addresses, unsigned count)
-{
-	for (unsigned i = 0; i < count; i++) {
-		char text[300];
-
-		snprintf(text, sizeof(text), addresses[i].unix_socket ? "unix:%s" : "%s:%s",
-			 addresses[i].host, addresses[i].port);
-		if (!listen_on(g, &addresses[i], text))
-			return false;
-	}
-	return true;
-}
-
-/* SendTargets lists the portals; the first of each kind is where our own URIs point. */
-static void announce(struct gateway *g)
-{
-	unsigned portals = 0;
-
-	for (unsigned i = 0; i < g->listener_count; i++) {
-		struct listener *listener = &g->listeners[i];
-		char *uri = listener->iscsi ? uri_iscsi(listener->text, g->conf->target, 0)
-					    : uri_nbd(listener->text);
-		char **first = listener->iscsi ? &g->iscsi_uri : &g->nbd_uri;
-
-		log_info("serving %s", uri);
-		if (listener->iscsi)
-			g->portals[portals++] = listener->text;
-		if (*first)
-			free(uri);
-		else
-			*first = uri;
-	}
-	g->worker_conf.portal_count = portals;
-}
 
 static bool write_pidfile(const char *path)
 {
@@ -272,18 +213,16 @@ static bool write_pidfile(const char *path)
 static bool start_serving(struct gateway *g)
 {
 	g->phase = SERVING;
-	if (!listen_on_all(g, g->conf->nbd, g->conf->nbd_count) ||
-	    !listen_on_all(g, g->conf->iscsi, g->conf->iscsi_count))
+	if (!front_open(&g->front) || (g->conf->single && !front_single(&g->front)))
 		return false;
-	announce(g);
+	g->worker_conf.portal_count = g->front.portal_count;
 	if (g->conf->pidfile && !write_pidfile(g->conf->pidfile))
 		return false;
-#ifdef HAVE_SYSTEMD
 	sd_notify(0, "READY=1");
-#endif
 	g->captive.ended = captive_ended;
 	if (g->conf->run &&
-	    captive_start(&g->captive, g->loop, g->conf->run, g->nbd_uri, g->iscsi_uri) < 0) {
+	    captive_start(&g->captive, g->loop, g->conf->run, g->front.nbd_uri,
+			  g->front.iscsi_uri) < 0) {
 		log_error("--run: %s", strerror(errno));
 		return false;
 	}
@@ -320,6 +259,13 @@ static void open_devices(struct gateway *g)
 
 /* Making and taking apart ------------------------------------------------- */
 
+/* Nothing but memory or threads can be short where this is called. */
+static bool cannot_start(void)
+{
+	log_error("cannot start: %s", strerror(errno));
+	return false;
+}
+
 static bool make_device(struct gateway *g, const struct conf_device *conf, struct export *export)
 {
 	struct disk_lu_conf lu = { .lun = export->lun, .block_len = 512 };
@@ -333,7 +279,15 @@ static bool make_device(struct gateway *g, const struct conf_device *conf, struc
 	export->device = device;
 	snprintf(lu.target_name, sizeof(lu.target_name), "%s", g->conf->target);
 	device->lu_shared = lu_shared_new(&lu);
-	return device->lu_shared != NULL;
+	return device->lu_shared || cannot_start();
+}
+
+static bool is_tls_only(const struct conf *conf, const char *name)
+{
+	for (unsigned i = 0; i < conf->tls.only_count; i++)
+		if (strcmp(conf->tls.only[i], name) == 0)
+			return true;
+	return false;
 }
 
 static bool make_exports(struct gateway *g)
@@ -342,19 +296,40 @@ static bool make_exports(struct gateway *g)
 
 	g->exports.export = calloc(conf->device_count, sizeof(*g->exports.export));
 	if (!g->exports.export)
-		return false;
+		return cannot_start();
 	for (unsigned i = 0; i < conf->device_count; i++) {
 		struct export *export = &g->exports.export[i];
 
 		export->name = conf->devices[i].name;
 		export->lun = (uint16_t)i;
 		export->read_only = conf->read_only;
+		export->tls_only = is_tls_only(conf, export->name);
 		export->instance = calloc(g->worker_count, sizeof(*export->instance));
 		g->exports.count++;
-		if (!export->instance || !make_device(g, &conf->devices[i], export))
+		if (!export->instance)
+			return cannot_start();
+		if (!make_device(g, &conf->devices[i], export))
 			return false;
 	}
 	return true;
+}
+
+static bool make_tls(struct gateway *g)
+{
+	const struct conf_tls *tls = &g->conf->tls;
+	struct tls_conf conf = {
+		.certificates = tls->certificates, .psk = tls->psk,
+		.verify_peer = tls->verify_peer, .allow = tls->allow,
+		.allow_count = tls->allow_count,
+	};
+	char why[300];
+
+	if (tls->mode == TLS_OFF)
+		return true;
+	g->tls = tls_new(&conf, why, sizeof(why));
+	if (!g->tls)
+		log_error("TLS: %s", why);
+	return g->tls;
 }
 
 static bool make_workers(struct gateway *g)
@@ -363,19 +338,24 @@ static bool make_workers(struct gateway *g)
 
 	wc->main_loop = g->loop;
 	wc->exports = &g->exports;
-	wc->instances.serve_blk = g->conf->nbd_count > 0;
-	wc->instances.serve_lu = g->conf->iscsi_count > 0;
+	/* What systemd passes is not known to be for the one or the other yet. */
+	wc->instances.serve_blk = g->conf->nbd_count || g->conf->single || getenv("LISTEN_FDS");
+	wc->instances.serve_lu = g->conf->iscsi_count || getenv("LISTEN_FDS");
 	wc->instances.offload = offload_new(OFFLOAD_THREADS);
 	nbd_limits_init(&wc->nbd_limits);
+	wc->nbd_limits.handshake_timeout = g->conf->handshake_timeout;
+	wc->tls_mode = g->conf->tls.mode;
+	wc->tls = g->tls;
+	wc->single_ended.run = single_ended;
 	target_conf_init(&wc->target);
 	snprintf(wc->target.name, sizeof(wc->target.name), "%s", g->conf->target);
 	wc->target_shared = target_shared_new(&wc->target);
-	wc->portals = g->portals;
+	wc->portals = g->front.portals;
 	if (!wc->instances.offload || !wc->target_shared)
-		return false;
+		return cannot_start();
 	for (unsigned w = 0; w < g->worker_count; w++)
 		if (!worker_start(&g->workers[w], w, wc))
-			return false;
+			return cannot_start();
 	return true;
 }
 
@@ -399,21 +379,21 @@ static void raise_descriptor_limit(void)
 
 static bool make(struct gateway *g)
 {
-	unsigned sockets = (g->conf->nbd_count + g->conf->iscsi_count) * ADDRESS_MAX_SOCKETS;
-
 	raise_descriptor_limit();
 	signal(SIGPIPE, SIG_IGN);
 	g->worker_count = g->conf->threads;
 	g->loop = loop_new();
 	g->workers = calloc(g->worker_count, sizeof(*g->workers));
-	g->listeners = calloc(sockets, sizeof(*g->listeners));
-	g->portals = calloc(sockets, sizeof(*g->portals));
-	if (!g->loop || !g->workers || !g->listeners || !g->portals)
-		return false;
+	if (!g->loop || !g->workers)
+		return cannot_start();
+	g->front.conf = g->conf;
+	g->front.loop = g->loop;
+	g->front.workers = g->workers;
+	g->front.worker_count = g->worker_count;
 	watch_signal(g, &g->sigterm, SIGTERM);
 	watch_signal(g, &g->sigint, SIGINT);
 	ev_timer_init(&g->deadline, deadline_passed, 0, 0);
-	return make_exports(g) && make_workers(g);
+	return make_tls(g) && make_exports(g) && make_workers(g);
 }
 
 static void take_apart(struct gateway *g)
@@ -430,10 +410,8 @@ static void take_apart(struct gateway *g)
 	}
 	free(g->exports.export);
 	free(g->workers);
-	free(g->listeners);
-	free(g->portals);
-	free(g->nbd_uri);
-	free(g->iscsi_uri);
+	front_free(&g->front);
+	tls_free(g->tls);
 	if (g->loop)
 		loop_free(g->loop);
 }
@@ -442,13 +420,10 @@ int gateway_run(const struct conf *conf)
 {
 	struct gateway g = { .conf = conf, .status = EXIT_SUCCESS };
 
-	errno = 0;
 	if (make(&g)) {
 		open_devices(&g);
 		loop_run(g.loop);
 	} else {
-		if (errno)
-			log_error("cannot start: %s", strerror(errno));
 		g.status = EXIT_FAILURE;
 	}
 	take_apart(&g);

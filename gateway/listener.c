@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -56,6 +57,8 @@ static void accept_some(struct ev_loop *ev, ev_io *io, int events)
 
 void listener_start(struct listener *listener, struct loop *loop, int fd)
 {
+	/* One that systemd passes may block. */
+	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
 	listener->loop = loop;
 	address_local(fd, listener->text);
 	ev_io_init(&listener->acceptable, accept_some, fd, EV_READ);

@@ -190,7 +190,8 @@ void lu_instance_raise(struct lu_instance *instance, enum attention attention)
 	raise_except(instance, NULL, attention);
 }
 
-void lu_shared_raise(struct lu_shared *shared, const struct nexus *except, enum attention attention)
+void lu_shared_raise(struct lu_shared *shared, const struct nexus *except,
+		     enum attention attention)
 {
 	pthread_mutex_lock(&shared->mutex);
 	list_for_each(node, &shared->instances)

@@ -53,7 +53,7 @@ struct lu_instance {
 	struct lu_shared *shared;
 	struct list node;			/* among the shared's */
 	struct list nexuses[NEXUS_BUCKETS];	/* struct nexus_state, hashed by address */
-	atomic_uint visitors;			/* messages of other instances, under way or at work here */
+	atomic_uint visitors;			/* of task management, under way or here */
 };
 
 struct lu_shared {
@@ -80,7 +80,8 @@ struct nexus_state *lu_instance_find(struct lu_instance *instance, const struct 
 /* Raise a unit attention: for every nexus of this instance (on its thread), ... */
 void lu_instance_raise(struct lu_instance *instance, enum attention attention);
 /* ... for every nexus of the logical unit but one (NULL: no exception); any thread. */
-void lu_shared_raise(struct lu_shared *shared, const struct nexus *except, enum attention attention);
+void lu_shared_raise(struct lu_shared *shared, const struct nexus *except,
+		     enum attention attention);
 void nexus_raise(struct nexus_state *state, enum attention attention);
 
 /* Take the unit attention that comes first: its sense reason, or SENSE_NONE. */

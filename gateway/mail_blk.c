@@ -26,7 +26,7 @@ struct mail_blk {
 struct mail {
 	struct loop_msg msg;
 	struct mail_blk *self;
-	struct blk_req *origin;		/* the request as we were given it; touched on our loop only */
+	struct blk_req *origin;		/* as we were given it; touched on our loop only */
 	struct blk_req req;		/* its clone, the far device's */
 	unsigned generation;		/* of the info that our side has */
 	bool	 news;			/* "info" is newer */

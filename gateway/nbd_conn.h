@@ -29,7 +29,7 @@ enum nbd_context { NBD_CONTEXT_ALLOCATION, NBD_CONTEXT_PROVISIONING, NBD_CONTEXT
  * (after STARTTLS), and nothing else is. */
 struct nbd_terms {
 	bool structured, extended;	/* extended headers take precedence */
-	const struct export *context_export; /* the one that contexts were selected for */
+	const struct export *context_export; /* the contexts are for this one */
 	unsigned contexts;		/* bit set of enum nbd_context */
 };
 
@@ -47,7 +47,7 @@ struct nbd_conn {
 	struct nbd_service *service;
 	struct list node;		/* of service->connections */
 	ev_timer deadline;		/* of the handshake */
-	bool released;			/* the stream is closed; requests may still be at the device */
+	bool released;			/* the stream is closed; requests may remain */
 
 	/* Receiving: the next header goes to parse(); data on the way, or to be thrown
 	 * away ("drain" bytes), ends in arrived(). */
@@ -59,13 +59,13 @@ struct nbd_conn {
 	bool fixed_newstyle, no_zeroes;	/* client flags */
 	unsigned options;		/* so many so far */
 	struct nbd_option_header option; /* the one being dealt with */
-	uint8_t *option_data;		/* option.length bytes, from the pool; NULL: none or drained */
+	uint8_t *option_data;		/* option.length bytes of the pool, or NULL */
 	unsigned unsent;		/* messages that the client has not taken yet */
 	struct nbd_terms terms;
 	struct nbd_offer offer;		/* that the last INFO made; final with GO */
 
 	/* Transmission. */
-	bool sizes_agreed;		/* the client knows of, and keeps to, min_block and max_payload */
+	bool sizes_agreed;		/* the client keeps to min_block and max_payload */
 	bool leaving;			/* NBD_CMD_DISC has come */
 	bool blocked;			/* paused until enough requests are through */
 	struct list requests;		/* all that are alive */

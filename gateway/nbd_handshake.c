@@ -7,7 +7,6 @@
  * A client is not listened to until it has taken the replies to its last option, so
  * that one that never reads cannot make them pile up.
  */
-#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>

@@ -60,20 +60,31 @@ struct nbd_link {
 	char why[WHY_LEN];
 };
 
-/* libnbd's last error of this thread, in one line without the name of the function. */
+/*
+ * libnbd's last error of this thread, in one line: without the name of the function in
+ * front, and without the text of an errno behind that is libnbd's own way of saying no.
+ */
 static void note_error(struct nbd_link *link)
 {
 	const char *text = nbd_get_error();
-	const char *colon = text ? strstr(text, ": ") : NULL;
+	int err = nbd_get_errno();
+	const char *meaning = strerror(err), *colon;
+	char *tail;
 
 	if (!text)
 		text = "no reason given";
+	colon = strstr(text, ": ");
 	if (colon && strncmp(text, "nbd_", 4) == 0)
 		text = colon + 2;
-	if (strncmp(text, "connect: ", 9) == 0 && nbd_get_errno())
-		snprintf(link->why, sizeof(link->why), "connect: %s", strerror(nbd_get_errno()));
+	if (err && strncmp(text, "connect: ", 9) == 0)
+		snprintf(link->why, sizeof(link->why), "connect: %s", meaning);
 	else
 		snprintf(link->why, sizeof(link->why), "%s", text);
+	if (err != EINVAL && err != ENOTSUP)
+		return;
+	tail = strrchr(link->why, ':');
+	if (tail && tail[1] == ' ' && strcmp(tail + 2, meaning) == 0)
+		*tail = '\0';
 }
 
 /* The end of the link, for the reason in link->why. The owner may free it here. */

@@ -90,8 +90,17 @@ void nbd_request_abort_all(struct nbd_conn *c)
 
 static void submit(struct nbd_request *req)
 {
+	struct blkdev *dev = req->conn->offer.blk;
+
+	/* It may have shrunk since the header was checked. */
+	if (req->blk.offset > dev->info.size ||
+	    req->blk.length > dev->info.size - req->blk.offset) {
+		blk_fail(&req->blk, req->command->past_end, "the device has shrunk");
+		nbd_reply_error(req);
+		return;
+	}
 	req->at_device = true;
-	blk_submit(req->conn->offer.blk, &req->blk);
+	blk_submit(dev, &req->blk);
 }
 
 /* The largest piece of a READ: what one chunk may carry, but not so that every piece begins

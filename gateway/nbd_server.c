@@ -76,7 +76,7 @@ static void conn_free(struct nbd_conn *c)
 	assert(list_empty(&c->requests) && c->in_flight == 0 && c->bytes == 0);
 	list_del(&c->node);
 	free(c);
-	if (service->shutting_down && list_empty(&service->connections) && service->idle)
+	if (list_empty(&service->connections) && service->idle)
 		service->idle(service);
 }
 

@@ -12,6 +12,7 @@
 #include "log.h"
 #include "loop.h"
 #include "stream.h"
+#include "tls.h"
 
 struct nbd_limits {
 	double	 handshake_timeout;	/* seconds until GO; 0 = none */
@@ -30,11 +31,13 @@ struct nbd_service {
 	const struct nbd_limits *limits;
 	struct list connections;		/* list_init()ed by the worker */
 	bool	 shutting_down;
-	void   (*idle)(struct nbd_service *);	/* called while shutting down: the last connection has gone */
+	enum tls_mode tls_mode;
+	struct tls *tls;			/* NULL with TLS_OFF; outlives the connections */
+	void   (*idle)(struct nbd_service *);	/* the last connection has gone; may be NULL */
 	struct log_limit complaints;		/* about clients that were dropped; zero at first */
 };
 
-/* Serve a client on "stream", which becomes the connection's. Frees itself. On the service's loop. */
+/* Serve a client on "stream", which becomes the connection's. Frees itself. On the loop. */
 void nbd_server_start(struct nbd_service *service, struct stream *stream);
 
 /*

@@ -22,7 +22,7 @@
 #define NBD_EXTENDED_REPLY_MAGIC UINT32_C(0x6e8a278c)
 
 #define NBD_MAX_STRING		4096		/* names, queries, error texts */
-#define NBD_DEFAULT_MAX_PAYLOAD	(32u << 20)	/* what a client may use unasked ("Size constraints") */
+#define NBD_DEFAULT_MAX_PAYLOAD	(32u << 20)	/* what a client may use unasked */
 #define NBD_ALWAYS_WHOLE	(64u << 10)	/* NBD_CMD_FLAG_DF must work up to this length */
 #define NBD_MAX_MIN_BLOCK	(64u << 10)
 #define NBD_EXPORT_NAME_ZEROES	124

@@ -91,7 +91,8 @@ static size_t put_descriptor(enum cdb_id id, bool rctd, uint8_t *wire)
 
 static void report_all(struct disk_lu *disk, struct scsi_task *task)
 {
-	uint8_t wire[ALL_COMMANDS_LEN + CDB_COUNT * (COMMAND_DESCRIPTOR_LEN + TIMEOUTS_LEN)] = { 0 };
+	enum { ROOM = ALL_COMMANDS_LEN + CDB_COUNT * (COMMAND_DESCRIPTOR_LEN + TIMEOUTS_LEN) };
+	uint8_t wire[ROOM] = { 0 };
 	struct all_commands header;
 	size_t at = ALL_COMMANDS_LEN;
 
@@ -152,7 +153,10 @@ void rsoc_report_opcodes(struct disk_lu *disk, struct scsi_task *task)
 			report_one(disk, task, find(cdb));
 		break;
 	case 3:			/* either; the service action of a command that has none is 0 */
-		report_one(disk, task, known && !has_sa && cdb->requested_sa ? CDB_UNKNOWN : find(cdb));
+		if (known && !has_sa && cdb->requested_sa)
+			report_one(disk, task, CDB_UNKNOWN);
+		else
+			report_one(disk, task, find(cdb));
 		break;
 	default:
 		disk_refuse_field(disk, task, reporting_options);

@@ -14,10 +14,11 @@ void target_conf_init(struct target_conf *conf)
 	*conf = (struct target_conf){
 		.tpgt = 1,
 		.login_timeout = 15,
+		.logout_timeout = 3,
 		.nop_interval = 15,
 		.nop_timeout = 30,
 		.queue_depth = 128,
-		.max_transfer = 16u << 20,
+		.max_transfer = 32u << 20,
 		.max_bytes = (size_t)64 << 20,
 	};
 	keys_defaults(&conf->params);

@@ -11,6 +11,7 @@
 #include "export.h"
 #include "keys.h"
 #include "list.h"
+#include "log.h"
 #include "loop.h"
 #include "stream.h"
 
@@ -20,6 +21,7 @@ struct target_conf {
 	uint16_t tpgt;
 	struct login_params params;		/* offers and limits */
 	double	 login_timeout;			/* seconds */
+	double	 logout_timeout;		/* seconds to log out in when asked to, at shutdown */
 	double	 nop_interval, nop_timeout;	/* NOP-In keepalive; 0 = none */
 	unsigned queue_depth;			/* CmdSN window per session */
 	uint32_t max_transfer;			/* bytes of one command's data */
@@ -46,6 +48,7 @@ struct target_service {
 	struct list connections;		/* list_init()ed by the worker */
 	struct list sessions;
 	bool	 shutting_down;
+	struct log_limit news;			/* what peers can have us log */
 	void   (*idle)(struct target_service *);
 };
 

@@ -5,23 +5,18 @@
  * What the bytes mean is target_receive.c's business. The connection frees itself
  * when it has died and its session knows.
  */
-#include <assert.h>
 #include <stdlib.h>
 
 #include "log.h"
-#include "pool.h"
 #include "stream.h"
 #include "target_private.h"
 
 /* Seconds for the peer to take our last words. */
 #define FAREWELL_TIMEOUT	5
 
-/*
- * Seconds that an initiator has to log out when asked to (Parameter3 of the Async
- * Message). After that nothing more is received from it, and the connection closes
- * when its tasks have ended.
- */
-#define LOGOUT_TIME		3
+/* Lines in the log about connections, per so many seconds. */
+#define NEWS_BURST		40
+#define NEWS_WINDOW		10
 
 static void set_timer(struct target_conn *c, double seconds)
 {
@@ -53,6 +48,11 @@ void target_conn_finish(struct target_conn *c, const char *why)
 		return;
 	conn_finish(&c->conn, why);
 	set_timer(c, FAREWELL_TIMEOUT);
+}
+
+bool target_conn_is_news(const struct target_conn *c)
+{
+	return log_allowed(&c->service->news, loop_now(c->service->loop), NEWS_BURST, NEWS_WINDOW);
 }
 
 /* When the silence of the peer calls for something; 0 = never. */
@@ -145,15 +145,22 @@ void target_conn_established(struct target_conn *c)
 	watch(c);
 }
 
+/*
+ * Parameter3 says how long the initiator has. After that nothing more is received
+ * from it, and the connection closes when its tasks have ended.
+ */
 void target_conn_ask_logout(struct target_conn *c)
 {
-	struct bhs b = { .op = OP_ASYNC_MESSAGE, .async_event = 1, .parameter3 = LOGOUT_TIME };
+	double seconds = c->service->conf->logout_timeout;
+	uint16_t whole = (uint16_t)seconds;
+	struct bhs b = { .op = OP_ASYNC_MESSAGE, .async_event = 1,
+			 .parameter3 = (uint16_t)(whole + (whole < seconds)) };
 
 	if (!target_conn_alive(c))
 		return;
 	b.stat_sn = target_stat_sn(c);
 	target_send_copy(c, &b, NULL, 0);
-	c->logout_due = loop_now(c->service->loop) + LOGOUT_TIME;
+	c->logout_due = loop_now(c->service->loop) + seconds;
 	watch(c);
 }
 
@@ -162,11 +169,11 @@ static void on_closed(struct conn *conn, const char *why)
 	struct target_conn *c = container_of(conn, struct target_conn, conn);
 	struct target_service *service = c->service;
 
-	if (c->session)
+	if (c->session && target_conn_is_news(c))
 		log_info("iSCSI %s: %s: connection ended: %s", c->peer,
 			 c->session->nexus.initiator_name, why);
 	else
-		log_trace(iscsi_debug_login, "iSCSI %s: ended in login: %s", c->peer, why);
+		log_trace(iscsi_debug_conn, "iSCSI %s: connection ended: %s", c->peer, why);
 	ev_timer_stop(service->loop->ev, &c->timer);
 	target_receive_end(c);
 	target_login_free(c);

@@ -62,7 +62,8 @@ static void refuse(struct target_conn *c, enum login_status status)
 	assert(status != LOGIN_OK);
 	send_response(c, &b, NULL, 0);
 	snprintf(why, sizeof(why), "login refused: %04x", (unsigned)status);
-	log_info("iSCSI %s: %s", c->peer, why);
+	if (target_conn_is_news(c))
+		log_info("iSCSI %s: %s", c->peer, why);
 	target_conn_finish(c, why);
 }
 
@@ -102,8 +103,10 @@ static void enter_full_feature(struct target_conn *c)
 	target_session_attach(c->session);
 	target_conn_established(c);
 	target_conn_release(c, HOLD_TAKEOVER);
-	log_info("iSCSI %s: %s: %s session 0x%04x", c->peer, nexus->initiator_name,
-		 c->session->discovery ? "discovery" : "normal", c->session->identity.tsih);
+	if (target_conn_is_news(c))
+		log_info("iSCSI %s: %s: %s session 0x%04x", c->peer, nexus->initiator_name,
+			 c->session->discovery ? "discovery" : "normal",
+			 c->session->identity.tsih);
 	if (c->service->shutting_down)
 		target_conn_ask_logout(c);
 }
@@ -120,7 +123,8 @@ static void conclude(struct target_conn *c)
 	struct target_login *l = c->login;
 
 	if (!negotiation_finish(&l->negotiation)) {
-		log_info("iSCSI %s: %s makes no sense", c->peer, l->negotiation.bad_key);
+		log_trace(iscsi_debug_login, "iSCSI %s: %s makes no sense", c->peer,
+			  l->negotiation.bad_key);
 		refuse(c, LOGIN_INITIATOR_ERROR);
 		return;
 	}
@@ -237,7 +241,7 @@ static enum login_status take_request(struct target_conn *c, const struct target
 		l->in_len = 0;
 		return status;
 	}
-	return take_text(c, (const char *)pdu->data, b->data_len);
+	return take_text(c, pdu->data ? (const char *)pdu->data : "", b->data_len);
 }
 
 void target_login_request(struct target_conn *c, struct target_pdu *pdu)

@@ -291,6 +291,9 @@ void target_conn_finish(struct target_conn *c, const char *why);
 /* Full feature phase begins: keepalive instead of the login timer. */
 void target_conn_established(struct target_conn *c);
 
+/* May a line about this connection go to the log now? Peers must not flood it. */
+bool target_conn_is_news(const struct target_conn *c);
+
 /* Ask the initiator to log out (RFC 7143 §11.9.1, event 1). */
 void target_conn_ask_logout(struct target_conn *c);
 

@@ -60,8 +60,7 @@ static void nop_out(struct target_pdu *pdu)
 {
 	struct target_conn *c = pdu->conn;
 	uint32_t limit = c->params.max_recv_data_segment_length;
-	struct bhs b = { .op = OP_NOP_IN, .itt = pdu->bhs.itt, .ttt = ISCSI_NO_TAG,
-			 .lun = pdu->bhs.lun };
+	struct bhs b = { .op = OP_NOP_IN, .itt = pdu->bhs.itt, .ttt = ISCSI_NO_TAG };
 	/* RFC 7143 §11.18: the answer to our NOP-In, or just news of its counters. */
 	struct target_out *out = b.itt == ISCSI_NO_TAG ? NULL : target_out_new(c);
 

@@ -131,7 +131,9 @@ static uint64_t called_for(struct target_task *task)
 		return task->edtl;	/* the far end knows */
 	if (scsi->verdict != CDB_OK)
 		return 0;
-	called = cdb_transfer_len(&scsi->cdb, task->lu ? task->lu->block_len : 0);
+	if (!task->lu)
+		return scsi->direction == CDB_DATA_IN ? scsi->cdb.alloc_len : 0;
+	called = cdb_transfer_len(&scsi->cdb, task->lu->block_len);
 	if (!task->edtl || (called && cdb_direction(&scsi->cdb) == scsi->direction))
 		return called;
 	/* A buffer for the other direction, or for nothing, is no buffer: what is read goes nowhere,

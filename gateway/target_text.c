@@ -177,7 +177,7 @@ static bool take_request(struct target_conn *c, const struct target_pdu *pdu)
 	if (t->out.len)
 		return true;	/* the next piece of what is already known */
 	if (!b->cont && !t->in)
-		return take_text(c, (const char *)pdu->data, b->data_len);
+		return take_text(c, pdu->data ? (const char *)pdu->data : "", b->data_len);
 	if (!target_text_gather(c->conn.loop, &t->in, &t->in_len, pdu->data, b->data_len))
 		return false;
 	if (b->cont)

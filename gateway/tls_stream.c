@@ -271,6 +271,7 @@ struct stream *tls_server_stream(struct tls *tls, struct stream *plain)
 		return NULL;
 	t->stream.ops = &tls_ops;
 	t->stream.fd = plain->fd;
+	t->stream.write_fd = plain->write_fd;
 	t->plain = plain;
 	t->tls = tls;
 	if (gnutls_init(&t->session, GNUTLS_SERVER | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL) < 0) {

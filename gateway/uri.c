@@ -49,6 +49,10 @@ char *uri_nbd(const char *listener)
 		append_escaped(text, sizeof(text), listener + 5);
 		return copy(text);
 	}
+	if (strncmp(listener, "vsock:", 6) == 0) {
+		snprintf(text, sizeof(text), "nbd+vsock://2:%s", listener + 6);
+		return copy(text);
+	}
 	reachable(listener, where, sizeof(where));
 	snprintf(text, sizeof(text), "nbd://%s", where);
 	return copy(text);

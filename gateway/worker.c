@@ -13,12 +13,12 @@
 #include "stream.h"
 #include "worker.h"
 
-/* A socket on its way from the listener. */
+/* A connection on its way from the listener. */
 struct arrival {
 	struct loop_msg msg;
 	struct worker *worker;
-	int fd;
-	bool iscsi;
+	struct stream *stream;
+	bool iscsi, single;
 };
 
 static void *run(void *opaque)
@@ -68,7 +68,12 @@ static void report_if_drained(struct worker *worker)
 
 static void nbd_idle(struct nbd_service *service)
 {
-	report_if_drained(container_of(service, struct worker, nbd));
+	struct worker *worker = container_of(service, struct worker, nbd);
+
+	if (worker->single)
+		loop_post(worker->conf->main_loop, &worker->conf->single_ended);
+	worker->single = false;
+	report_if_drained(worker);
 }
 
 static void target_idle(struct target_service *service)
@@ -76,7 +81,7 @@ static void target_idle(struct target_service *service)
 	report_if_drained(container_of(service, struct worker, target));
 }
 
-bool worker_start(struct worker *worker, unsigned number, const struct worker_conf *conf)
+bool worker_start(struct worker *worker, unsigned number, struct worker_conf *conf)
 {
 	memset(worker, 0, sizeof(*worker));
 	worker->number = number;
@@ -86,7 +91,8 @@ bool worker_start(struct worker *worker, unsigned number, const struct worker_co
 		return false;
 	worker->nbd = (struct nbd_service){
 		.loop = worker->loop, .worker = number, .exports = conf->exports,
-		.limits = &conf->nbd_limits, .idle = nbd_idle,
+		.limits = &conf->nbd_limits, .tls_mode = conf->tls_mode, .tls = conf->tls,
+		.idle = nbd_idle,
 	};
 	worker->target = (struct target_service){
 		.loop = worker->loop, .worker = number, .exports = conf->exports,
@@ -161,34 +167,47 @@ static void serve(struct loop_msg *msg)
 {
 	struct arrival *arrival = container_of(msg, struct arrival, msg);
 	struct worker *worker = arrival->worker;
-	struct stream *stream = stream_socket(arrival->fd);
 
 	/* Portals are complete once the first connection can come. */
 	worker->target.portals = worker->conf->portals;
 	worker->target.portal_count = worker->conf->portal_count;
-	if (!stream) {
-		log_warning("a connection is dropped: %s", strerror(errno));
-		close(arrival->fd);
-	} else if (arrival->iscsi) {
-		target_start(&worker->target, stream);
-	} else {
-		nbd_server_start(&worker->nbd, stream);
-	}
+	worker->single |= arrival->single;
+	if (arrival->iscsi)
+		target_start(&worker->target, arrival->stream);
+	else
+		nbd_server_start(&worker->nbd, arrival->stream);
 	free(arrival);
 }
 
-void worker_serve(struct worker *worker, int fd, bool iscsi)
+static void hand_over(struct worker *worker, struct stream *stream, bool iscsi, bool single)
 {
 	struct arrival *arrival = malloc(sizeof(*arrival));
 
 	if (!arrival) {
-		close(fd);
+		stream->ops->close(stream);
 		return;
 	}
 	*arrival = (struct arrival){
-		.msg.run = serve, .worker = worker, .fd = fd, .iscsi = iscsi,
+		.msg.run = serve, .worker = worker, .stream = stream, .iscsi = iscsi, .single = single,
 	};
 	loop_post(worker->loop, &arrival->msg);
+}
+
+void worker_serve(struct worker *worker, int fd, bool iscsi)
+{
+	struct stream *stream = stream_socket(fd);
+
+	if (stream) {
+		hand_over(worker, stream, iscsi, false);
+	} else {
+		log_warning("a connection is dropped: %s", strerror(errno));
+		close(fd);
+	}
+}
+
+void worker_serve_stream(struct worker *worker, struct stream *stream)
+{
+	hand_over(worker, stream, false, true);
 }
 
 void worker_stop(struct worker *worker)

@@ -16,19 +16,23 @@
 #include "loop.h"
 #include "nbd_server.h"
 #include "target.h"
+#include "tls.h"
 
 struct worker;
 
-/* What all workers share; constant while they run. Owned by the gateway. */
+/* What all workers share; constant while they serve. Owned by the gateway. */
 struct worker_conf {
 	struct loop *main_loop;			/* reports go there */
 	struct export_table *exports;
 	struct instance_conf instances;
 	struct nbd_limits nbd_limits;
+	enum tls_mode tls_mode;
+	struct tls *tls;			/* NULL with TLS_OFF */
 	struct target_conf target;
 	struct target_shared *target_shared;
 	const char *const *portals;		/* iSCSI listeners, for SendTargets */
 	unsigned portal_count;
+	struct loop_msg single_ended;		/* to the main loop: worker_serve_stream()'s client has gone */
 };
 
 enum worker_task { WORKER_OPEN, WORKER_DRAIN, WORKER_ABORT, WORKER_CLOSE };
@@ -50,14 +54,15 @@ struct worker {
 	struct loop *loop;
 	pthread_t thread;
 	bool running;
-	const struct worker_conf *conf;
+	struct worker_conf *conf;
 	struct nbd_service nbd;
 	struct target_service target;
+	bool single;				/* serves worker_serve_stream()'s client */
 	struct worker_order *drain;		/* the WORKER_DRAIN that waits for its report */
 };
 
 /* Start the thread. False with errno. */
-bool worker_start(struct worker *worker, unsigned number, const struct worker_conf *conf);
+bool worker_start(struct worker *worker, unsigned number, struct worker_conf *conf);
 
 /*
  *	WORKER_OPEN	fill export->instance[number]
@@ -70,6 +75,10 @@ void worker_order(struct worker_order *order);
 
 /* Hand over a connected socket; the worker closes it in the end. */
 void worker_serve(struct worker *worker, int fd, bool iscsi);
+
+/* Hand over a stream to the one NBD client that there will be; the main loop hears of its end.
+ * Before anybody else is served. */
+void worker_serve_stream(struct worker *worker, struct stream *stream);
 
 /* Stop the loop and join the thread. All its connections and instances are gone by now. */
 void worker_stop(struct worker *worker);

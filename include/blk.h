@@ -33,9 +33,10 @@ enum {
 	BLK_NO_HOLE = 1 << 1,	/* ZERO: the range stays allocated */
 	BLK_FAST = 1 << 2,	/* ZERO: ENOTSUP at once unless it is faster than writing */
 	BLK_REQ_ONE = 1 << 3,	/* STATUS: one extent is enough */
-	BLK_LOCKED = 1 << 4,	/* WRITE, TRIM, ZERO: the submitter holds the range, rounded out to
-				 * min_block, in shared->ranges (COMPARE AND WRITE: exclusively), and
-				 * it is not taken again. Executors need not look at it. */
+	/* WRITE, TRIM, ZERO: the submitter holds the range, rounded out to min_block, in
+	 * shared->ranges (COMPARE AND WRITE: exclusively), and it is not taken again.
+	 * Executors need not look at it. */
+	BLK_LOCKED = 1 << 4,
 };
 
 /* State of an extent: NBD's base:allocation bits, and SBC-3's provisioning status beside them. */
@@ -65,8 +66,9 @@ struct blk_req {
 	void   (*done)(struct blk_req *);
 
 	/* Set by the executor before done(): */
-	int	 error;			/* 0 or a positive errno. ENOTSUP only for BLK_FAST, or from an executor
-					 * whose info no longer says that it can: then blk.c emulates */
+	/* 0 or a positive errno. ENOTSUP only for BLK_FAST, or from an executor whose info no
+	 * longer says that it can: then blk.c emulates, and the submitter does not see it. */
+	int	 error;
 	bool	 has_error_offset;	/* does the device know where? Then: */
 	uint64_t error_offset;		/* absolute, within the request; data before it is good for a READ */
 	char	 why[BLK_WHY_LEN];	/* what a person reads, "" if there is no more than the errno */
@@ -118,8 +120,9 @@ struct blk_ops {
 
 /* What the instances of one device on several workers share; the owner of the device keeps it alive. */
 struct blk_shared {
-	struct range_lock *ranges;	/* read-modify-write against every other writer of the device;
-					 * never NULL where min_block > 1 and the device is written */
+	/* Read-modify-write against every other writer of the device; never NULL where
+	 * min_block > 1 and the device is written. */
+	struct range_lock *ranges;
 };
 
 /* One worker's instance of a device. Executors embed it and fill it with blk_init(). */
@@ -131,7 +134,7 @@ struct blkdev {
 	/* blk.c's: */
 	unsigned in_flight;
 	uint64_t requests, failures;	/* pieces of a request that was cut count too */
-	bool	 busy;			/* inside ops->submit or ops->abort, where nothing may end */
+	bool	 busy;			/* inside ops->submit or abort, where nothing may end */
 	struct list finished;		/* their blk_complete() is pending in "finish" */
 	struct loop_call finish;
 	struct list flush_waiting;	/* folded into one flush that starts when the running one ends */
@@ -162,10 +165,10 @@ void blk_close(struct blkdev *dev, void (*closed)(void *), void *opaque);
  */
 int blk_refusal(const struct blkdev *dev, const struct blk_req *req);
 
-/* For executors, the only way to end a request that they were given. Never within submit or abort. */
+/* For executors, the only way to end a request that they have. Never within submit or abort. */
 void blk_complete(struct blkdev *dev, struct blk_req *req);
 
-/* The same from within submit or abort: it ends once the caller has returned, in one batch with others. */
+/* The same from within submit or abort: it ends once they have returned, in a batch with others. */
 void blk_complete_later(struct blkdev *dev, struct blk_req *req);
 
 /* For executors: set error and why (printf-like; fmt NULL = no text) without completing. */

@@ -38,7 +38,8 @@ struct conn_out {
 	struct list node;
 	struct iovec iov[CONN_OUT_IOV];
 	int count;
-	/* The bytes have been handed to the stream (ok), or never will be (!ok). Never inside conn_send(). */
+	/* The bytes have been handed to the stream (ok), or never will be (!ok). Never inside
+	 * conn_send(). */
 	void (*sent)(struct conn_out *, bool ok);
 };
 
@@ -81,7 +82,8 @@ struct conn {
 };
 
 /* The stream becomes the connection's. Reading starts with the next loop turn. */
-void conn_init(struct conn *c, struct loop *loop, struct stream *stream, const struct conn_ops *ops);
+void conn_init(struct conn *c, struct loop *loop, struct stream *stream,
+	       const struct conn_ops *ops);
 
 /* After closed(): frees what the connection holds (not c itself) and closes the stream. The peer
  * has been told of the end before closed(), so there is no hurry. */

@@ -27,7 +27,8 @@ struct pool;
 
 struct loop_msg {
 	struct loop_msg *next;		/* the mailbox's */
-	void (*run)(struct loop_msg *);	/* on the loop's thread; the message is free again before it runs */
+	/* On the loop's thread; the message is free again before it runs. */
+	void (*run)(struct loop_msg *);
 };
 
 struct loop_call {
@@ -54,7 +55,8 @@ void loop_run(struct loop *loop);
 /* Any thread, also a signal watcher; loop_run() returns after the current turn. */
 void loop_stop(struct loop *loop);
 
-/* Any thread: run msg->run on the loop's thread. The message is lent until it runs. FIFO per sender. */
+/* Any thread: run msg->run on the loop's thread. The message is lent until it runs. FIFO per
+ * sender. */
 void loop_post(struct loop *loop, struct loop_msg *msg);
 
 /* A call is initialised once; it may then be deferred (or flushed) again and again. */

@@ -13,7 +13,8 @@
 #include "lu.h"
 
 struct scsi_blk_conf {
-	double	 retry_timeout;		/* seconds that a transient failure is retried */
+	double	 retry_timeout;		/* seconds that a transient failure is retried, or a lost
+					 * path waited for; < 0 = for ever */
 	bool	 read_only;		/* whatever the unit says */
 };
 

@@ -27,11 +27,17 @@ struct stream_ops {
 
 struct stream {
 	const struct stream_ops *ops;
-	int fd;			/* to poll */
+	int fd;			/* to poll for receiving */
+	int write_fd;		/* ... and for sending: mostly the same */
 	const char *why;	/* after recv or send failed: more than errno tells, or NULL */
 };
 
-/* A stream on a connected socket, which it owns and makes non-blocking. NULL with errno (fd stays the caller's). */
+/* A stream on a connected socket, which it owns and makes non-blocking. NULL with errno (fd stays
+ * the caller's). */
 struct stream *stream_socket(int fd);
+
+/* A stream on two pipes (or sockets, or one socket twice), which it owns and makes
+ * non-blocking. NULL with errno (the descriptors stay the caller's). */
+struct stream *stream_pipes(int in, int out);
 
 #endif

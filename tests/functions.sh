@@ -214,8 +214,10 @@ start_nbd_server() {
 	flush = true
 	fua = true
 	END
-	nbd-server -d -C "$tmp/nbd-server.conf" >"$tmp/nbd-server.log" 2>&1 &
-	peer_pid=$!
+	# It has no foreground mode that serves more than one client.
+	nbd-server -C "$tmp/nbd-server.conf" -p "$tmp/nbd-server.pid" >"$tmp/nbd-server.log" 2>&1
+	wait_for $$ test -s "$tmp/nbd-server.pid"
+	peer_pid=$(cat "$tmp/nbd-server.pid")
 	cleanup_fn end_process $peer_pid
 	wait_for $peer_pid accepts 127.0.0.1 "$port"
 	peer_uri=nbd://127.0.0.1:$port/disk

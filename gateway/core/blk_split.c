@@ -36,7 +36,7 @@ struct blk_split {
 	unsigned in_flight;		/* ... and the flush */
 	unsigned pieces;		/* children so far */
 	uint64_t failed_at;		/* if req->error */
-	bool	 stopped;		/* no more children: an error, an abort, or enough extents */
+	bool	 stopped;		/* no more children: error, abort, or enough extents */
 	bool	 aborted;
 	bool	 flush_after;		/* FUA by way of a flush; fixed at the start */
 	struct blk_req flush;

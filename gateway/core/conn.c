@@ -288,7 +288,7 @@ static void drained(struct conn *c)
 	die(c);
 }
 
-/* Gather what is queued, but for what has left already. Returns how many slices, and their bytes. */
+/* Gather what is queued, but for what has left already. How many slices, and their bytes. */
 static int gather(const struct conn *c, struct iovec *iov, size_t *bytes)
 {
 	size_t skip = c->out_first;
@@ -408,7 +408,7 @@ void conn_init(struct conn *c, struct loop *loop, struct stream *stream, const s
 	loop_call_init(&c->teardown, on_teardown);
 	loop_call_init(&c->resume, on_resume);
 	ev_io_init(&c->readable, on_readable, stream->fd, EV_READ);
-	ev_io_init(&c->writable, on_writable, stream->fd, EV_WRITE);
+	ev_io_init(&c->writable, on_writable, stream->write_fd, EV_WRITE);
 	loop_defer(loop, &c->resume);
 }
 
@@ -489,7 +489,7 @@ bool conn_switch(struct conn *c, struct stream *over)
 	ev_io_stop(c->loop->ev, &c->writable);
 	c->stream = over;
 	ev_io_set(&c->readable, over->fd, EV_READ);
-	ev_io_set(&c->writable, over->fd, EV_WRITE);
+	ev_io_set(&c->writable, over->write_fd, EV_WRITE);
 	if (receiving(c))
 		loop_defer(c->loop, &c->resume);
 	return true;

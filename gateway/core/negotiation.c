@@ -69,6 +69,12 @@ static void put_list(struct key_text *out, const struct key_row *row, uint32_t p
 	keys_put(out, row->name, list);
 }
 
+/* No answer can change this, so that none need come (RFC 7143 §6.2.2). */
+static bool is_settled(enum key_rule rule, uint32_t offer)
+{
+	return (rule == KEY_RULE_AND && !offer) || (rule == KEY_RULE_OR && offer);
+}
+
 void negotiation_offer(struct negotiation *n, struct key_text *out)
 {
 	for (unsigned i = 0; i < KEY_NEGOTIATED; i++) {
@@ -86,6 +92,8 @@ void negotiation_offer(struct negotiation *n, struct key_text *out)
 		else
 			continue;
 		n->offered |= key_bit(id);
+		if (is_settled(row->rule, ours))
+			*login_param(&n->result, id) = ours;
 	}
 }
 

@@ -104,7 +104,7 @@ static void grant(struct range_lock *lock)
 			continue;
 		list_del(node);
 		list_add_tail(&lock->held, node);
-		/* Its owner may run at once, but cannot let go of it before we release the mutex. */
+		/* Its owner may run at once, but cannot let go of it while we hold the mutex. */
 		loop_post(range->loop, &range->msg);
 	}
 }

@@ -91,7 +91,7 @@ struct scsi_probe {
 	uint8_t data[SCSI_PROBE_LEN];
 	bool vpd[256];			/* pages that the unit lists */
 	struct scsi_facts facts;
-	void (*ended)(struct scsi_blk *sb, const char *why);	/* NULL: facts are complete */
+	void (*ended)(struct scsi_blk *sb, const char *why); /* NULL: facts are complete */
 };
 
 /* Start probing; none is running. ended() comes later, once. */
@@ -100,7 +100,7 @@ void scsi_probe_start(struct scsi_blk *sb, void (*ended)(struct scsi_blk *sb, co
 /* Make haste: ended() comes soon, maybe within the call. */
 void scsi_probe_stop(struct scsi_blk *sb);
 
-/* One kind of block request. A job that is synchronised after its work changes from one to another. */
+/* One kind of work. A job whose range is synchronised when all is written changes its kind. */
 struct scsi_op {
 	enum errmap_kind kind;
 
@@ -209,7 +209,7 @@ struct scsi_blk {
 
 	/* Acknowledged writes: counts since the device was opened. */
 	uint64_t acked, flushed;
-	bool cache_lost;		/* a reset may have lost some: the next flush owes an error */
+	bool cache_lost;		/* a reset may have lost some: the next flush fails */
 	struct log_limit log_limit;
 };
 
@@ -252,9 +252,11 @@ void scsi_job_abort(struct scsi_job *job);
 /* Room for parameter data of the io; NULL without memory. Contents undefined. */
 void *scsi_io_param(struct scsi_io *io, uint32_t len);
 
-/* Its command went well, or it is to be built anew. */
+/* Its command went well: on with what is left. */
 void scsi_io_good(struct scsi_io *io);
-void scsi_io_rebuild(struct scsi_io *io);
+
+/* Build and send what is left for it to do; nothing, or nothing that is wanted: it ends. */
+void scsi_io_go_on(struct scsi_io *io);
 
 /* Its command failed for good; "at" is the block, if the unit told. */
 void scsi_io_fail(struct scsi_io *io, int error, const uint64_t *at, const char *why);

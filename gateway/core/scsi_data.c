@@ -273,14 +273,15 @@ bool mode_caching_find(const uint8_t *wire, size_t len, bool ten, struct mode_ca
 {
 	struct mode_header header;
 	struct mode_page page;
-	size_t whole;
+	size_t at, whole;
 
 	memset(m, 0, sizeof(*m));
 	if (!mode_header_decode(wire, len, ten, &header))
 		return false;
 	/* MODE DATA LENGTH does not count itself. */
 	len = shorter(len, header.data_len + (ten ? 2u : 1u));
-	for (size_t at = mode_header_len(ten) + header.block_descriptor_len; at < len; at += whole) {
+	at = mode_header_len(ten) + header.block_descriptor_len;
+	for (; at < len; at += whole) {
 		whole = mode_page_decode(wire + at, len - at, &page);
 		if (page.page != MODE_PAGE_CACHING || page.spf)
 			continue;

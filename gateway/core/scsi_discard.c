@@ -76,10 +76,14 @@ static uint64_t unmap_limit(const struct scsi_blk *sb)
 {
 	const struct block_limits *limits = &sb->facts.limits;
 	uint32_t descriptors = limits->max_unmap_descriptors;
+	uint64_t most;
 
-	if (limits->max_unmap_blocks != UNLIMITED)
-		return limits->max_unmap_blocks;
-	return descriptor_limit(sb) * (descriptors < DESCRIPTORS ? descriptors : DESCRIPTORS);
+	if (descriptors > DESCRIPTORS)
+		descriptors = DESCRIPTORS;
+	most = descriptor_limit(sb) * descriptors;
+	if (limits->max_unmap_blocks == UNLIMITED || limits->max_unmap_blocks > most)
+		return most;
+	return limits->max_unmap_blocks;
 }
 
 static uint64_t discard_limit(const struct scsi_job *job, uint64_t lba)

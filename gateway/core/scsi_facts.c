@@ -39,7 +39,8 @@ bool scsi_facts_usable(const struct scsi_facts *f, char *why, size_t size)
 		snprintf(why, size, "peripheral type %02x is not a disk", f->inquiry.device_type);
 	else if (!f->has_capacity)
 		return true;
-	else if (!is_power_of_2(c->block_len) || c->block_len < MIN_BLOCK || c->block_len > MAX_BLOCK)
+	else if (!is_power_of_2(c->block_len) || c->block_len < MIN_BLOCK ||
+		 c->block_len > MAX_BLOCK)
 		snprintf(why, size, "blocks of %u bytes cannot be served, only powers of 2 from "
 			 "%u to %u", c->block_len, MIN_BLOCK, MAX_BLOCK);
 	else if (c->last_lba >= INT64_MAX / c->block_len)
@@ -74,7 +75,7 @@ bool scsi_facts_same_unit(const struct scsi_facts *was, const struct scsi_facts 
 
 bool scsi_unmapped_reads_zeroes(const struct scsi_facts *f)
 {
-	/* SBC-3 §6.6.7, table 205; units of before the page have a bit in READ CAPACITY(16). */
+	/* SBC-3 §6.6.7; units of before the page have a bit in READ CAPACITY(16). */
 	return f->has_provisioning ? f->provisioning.lbprz & 1 : f->capacity.lbprz;
 }
 

@@ -87,14 +87,15 @@ static void io_step(struct scsi_io *io)
 {
 	struct scsi_job *job = io->job;
 	uint64_t limit = job->op->limit(job, io->lba);
-	struct cdb cdb = { 0 };
+	struct cdb *cdb = &io->task.cdb;
 	int error;
 
 	assert(limit > 0 && io->blocks > 0);
 	io->step = io->blocks < limit ? io->blocks : limit;
 	io->task.data = NULL;
 	io->task.data_len = 0;
-	error = job->op->build(io, &cdb);
+	memset(cdb, 0, sizeof(*cdb));
+	error = job->op->build(io, cdb);
 	if (error == SCSI_NOTHING_MORE) {
 		job->next = job->end;
 		io_end(io);
@@ -105,10 +106,20 @@ static void io_step(struct scsi_io *io)
 		return;
 	}
 	memset(io->wire, 0, sizeof(io->wire));
-	io->task.cdb = cdb;
-	io->task.wire_len = (uint16_t)cdb_encode(&cdb, io->wire);
-	io->task.direction = cdb_direction(&cdb);
+	io->task.wire_len = (uint16_t)cdb_encode(cdb, io->wire);
+	io->task.direction = cdb_direction(cdb);
 	scsi_io_send(io);
+}
+
+void scsi_io_go_on(struct scsi_io *io)
+{
+	const struct scsi_job *job = io->job;
+
+	/* What is below a failure is still done, so that the failure says how far it came. */
+	if (io->blocks && (!job->error || io->lba < job->error_lba))
+		io_step(io);
+	else
+		io_end(io);
 }
 
 void scsi_io_good(struct scsi_io *io)
@@ -120,19 +131,7 @@ void scsi_io_good(struct scsi_io *io)
 	io->attempts = (struct scsi_attempts){ 0 };
 	io->lba += done;
 	io->blocks -= done;
-	/* What is below a failure is still done, so that the failure says how far it came. */
-	if (io->blocks && (!io->job->error || io->lba < io->job->error_lba))
-		io_step(io);
-	else
-		io_end(io);
-}
-
-void scsi_io_rebuild(struct scsi_io *io)
-{
-	if (io->blocks)
-		io_step(io);
-	else
-		io_end(io);
+	scsi_io_go_on(io);
 }
 
 /* The lowest failure counts. */

@@ -69,7 +69,8 @@ static void begin_loss(struct scsi_blk *sb)
 	ev_timer_start(sb->dev.loop->ev, &sb->give_up_timer);
 }
 
-static void end_loss(struct scsi_blk *sb)
+/* Not before a probe that began after the loss has gone through. */
+static void found_again(struct scsi_blk *sb)
 {
 	if (!sb->lost)
 		return;
@@ -80,6 +81,7 @@ static void end_loss(struct scsi_blk *sb)
 	if (!sb->lost_delay)
 		sb->lost_delay = FIRST_DELAY;
 	scsi_warn(sb, "%s: found again", sb->dev.info.description);
+	scsi_pump(sb);
 }
 
 static void adopt(struct scsi_blk *sb)
@@ -104,10 +106,10 @@ static void reprobed(struct scsi_blk *sb, const char *why)
 		return;
 	}
 	adopt(sb);
-	end_loss(sb);
 	if (sb->probe_again)
 		probe(sb);
-	scsi_pump(sb);
+	else
+		found_again(sb);
 }
 
 void scsi_reprobe(struct scsi_blk *sb)

@@ -40,7 +40,8 @@ struct probe_step {
 	bool required;
 	enum cdb_id about;	/* of REPORT SUPPORTED OPERATION CODES */
 	bool (*wanted)(const struct scsi_probe *p);	/* NULL = always */
-	bool (*read)(struct scsi_probe *p, const uint8_t *data, size_t len); /* false: makes no sense */
+	/* False: the answer makes no sense. */
+	bool (*read)(struct scsi_probe *p, const uint8_t *data, size_t len);
 };
 
 static bool read_inquiry(struct scsi_probe *p, const uint8_t *data, size_t len)

@@ -13,7 +13,7 @@
 
 #include "scsi_blk_private.h"
 
-/* Unit attentions that may come in a row: one per event that happened (SAM-5 §5.14). */
+/* Unit attentions that may come in a row: one for each event that happened. */
 #define UNIT_ATTENTIONS	16
 
 #define FIRST_DELAY	0.008	/* seconds */
@@ -141,7 +141,7 @@ static bool is_lost_data(const struct sense *sense)
 {
 	uint8_t key = SENSE_KEY(sense->reason);
 
-	/* SPC-4 §4.5.7: a deferred error is about an earlier command, here a cached write. */
+	/* SPC-4 §4.5.5: a deferred error is about an earlier command, here a cached write. */
 	return sense->deferred &&
 		(key == SENSE_KEY_MEDIUM_ERROR || key == SENSE_KEY_HARDWARE_ERROR);
 }
@@ -179,7 +179,7 @@ static void give_up(struct scsi_io *io, const struct sense *sense, int error, co
 	if (op->pass_over && !io->job->aborted) {
 		op->pass_over(io);
 		io->blocks = 0;
-		scsi_io_rebuild(io);
+		scsi_io_go_on(io);
 		return;
 	}
 	if (blamed_block(io, sense, &lba))
@@ -226,7 +226,8 @@ static enum errmap_action judge(const struct scsi_io *io, const struct sense *se
 	return action;
 }
 
-static void act(struct scsi_io *io, enum errmap_action action, const struct sense *sense, int error)
+static void act_on_failure(struct scsi_io *io, enum errmap_action action,
+			   const struct sense *sense, int error)
 {
 	const struct scsi_task *task = &io->task;
 	const struct scsi_op *op = io->job->op;
@@ -237,9 +238,6 @@ static void act(struct scsi_io *io, enum errmap_action action, const struct sens
 		snprintf(why, sizeof(why), "only %u of %u bytes were transferred", task->moved,
 			 task->data_len);
 	switch (action) {
-	case ERRMAP_OK:
-		scsi_io_good(io);
-		break;
 	case ERRMAP_RETRY:
 	case ERRMAP_BACK_OFF:
 	case ERRMAP_PATH:
@@ -247,12 +245,15 @@ static void act(struct scsi_io *io, enum errmap_action action, const struct sens
 		break;
 	case ERRMAP_UNSUPPORTED:
 		if (op->refused && op->refused(io, sense))
-			scsi_io_rebuild(io);
+			scsi_io_go_on(io);
 		else
 			give_up(io, sense, error, why);
 		break;
 	case ERRMAP_FAIL:
 		give_up(io, sense, error, why);
+		break;
+	case ERRMAP_OK:
+		assert(false);
 		break;
 	}
 }
@@ -279,8 +280,12 @@ void scsi_io_done(struct scsi_task *task)
 	}
 	if (task->status == STATUS_TASK_SET_FULL)
 		shrink_depth(sb);
-	scsi_news(sb, &sense);
+	if (sense.reason)
+		scsi_news(sb, &sense);
 	scsi_pump(sb);
 	/* Last: the device may be closed in it. */
-	act(io, action, &sense, error);
+	if (action == ERRMAP_OK)
+		scsi_io_good(io);
+	else
+		act_on_failure(io, action, &sense, error);
 }

@@ -3,7 +3,6 @@
  * SYNCHRONIZE CACHE for flushes, PRE-FETCH for CACHE requests. The 16-byte forms
  * first; the 10-byte ones only for a unit that does not know these.
  */
-#include <assert.h>
 #include <errno.h>
 
 #include "scsi_blk_private.h"
@@ -116,7 +115,7 @@ static void sync_start(struct scsi_job *job)
 	job->end = job->sb->facts.capacity.last_lba + 1;
 }
 
-/* SBC-3 §5.22: LOGICAL BLOCK ADDRESS 0 with NUMBER OF LOGICAL BLOCKS 0 is the whole medium. */
+/* LOGICAL BLOCK ADDRESS 0 with NUMBER OF LOGICAL BLOCKS 0 is the whole medium. */
 static int sync_build(struct scsi_io *io, struct cdb *cdb)
 {
 	const struct scsi_blk *sb = io->job->sb;

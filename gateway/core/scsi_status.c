@@ -12,7 +12,7 @@
 
 #define DESCRIPTORS	256u
 
-/* A descriptor's PROVISIONING STATUS, SBC-3 §5.3.3, in the terms of an extent. */
+/* A descriptor's PROVISIONING STATUS in the terms of an extent. */
 static bool add_extent(const struct scsi_job *job, uint64_t blocks, uint8_t status)
 {
 	uint32_t zeroes = scsi_unmapped_reads_zeroes(&job->sb->facts) ? BLK_ZEROES : 0;

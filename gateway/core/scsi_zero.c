@@ -61,7 +61,7 @@ static uint8_t *zeroes(struct scsi_blk *sb)
 	return sb->zeroes;
 }
 
-/* NDOB=1 writes what reads as LBPRZ says: for 010b that is no zeroes (SBC-3 §5.46). */
+/* NDOB=1 writes what reads as LBPRZ says: for 010b that is no zeroes. */
 static bool may_omit_data(const struct scsi_blk *sb, enum cdb_id id)
 {
 	return id == CDB_WRITE_SAME_16 && sb->facts.ndob && !sb->no_ndob &&

@@ -13,7 +13,7 @@
 
 #define FIXED_LEN		18	/* §4.5.3, up to and with the field pointer */
 #define FIXED_INFORMATION_END	7
-#define HEADER_LEN		8	/* of both formats, up to and with ADDITIONAL SENSE LENGTH */
+#define HEADER_LEN		8	/* of both, up to and with ADDITIONAL SENSE LENGTH */
 #define INFORMATION_LEN		12	/* §4.5.2.2 */
 #define KEY_SPECIFIC_LEN	8	/* §4.5.2.4 */
 

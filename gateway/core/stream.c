@@ -1,5 +1,5 @@
 /*
- * The plain stream: a connected socket of any family, non-blocking.
+ * The plain streams: a connected socket of any family, or a pair of pipes; non-blocking.
  *
  * Called by conn and by the TLS stream. Owns its descriptor.
  */
@@ -12,6 +12,13 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+static bool make_nonblocking(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	return flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0;
+}
 
 static ssize_t socket_recv(struct stream *s, const struct iovec *iov, int count)
 {
@@ -64,18 +71,76 @@ static const struct stream_ops socket_ops = {
 struct stream *stream_socket(int fd)
 {
 	static const int on = 1;
-	int flags = fcntl(fd, F_GETFL);
 	struct stream *s;
 
-	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+	if (!make_nonblocking(fd))
 		return NULL;
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return NULL;
 	s->ops = &socket_ops;
-	s->fd = fd;
+	s->fd = s->write_fd = fd;
 	/* Replies are gathered before they are sent, so there is nothing for Nagle's algorithm
 	 * to gain. A socket that is not TCP refuses the option, and does not need it. */
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	return s;
+}
+
+static ssize_t pipes_recv(struct stream *s, const struct iovec *iov, int count)
+{
+	ssize_t n;
+
+	do
+		n = readv(s->fd, iov, count);
+	while (n < 0 && errno == EINTR);
+	return n;
+}
+
+/* SIGPIPE is the program's to ignore: writev(2) has no flag for that. */
+static ssize_t pipes_send(struct stream *s, const struct iovec *iov, int count)
+{
+	ssize_t n;
+
+	do
+		n = writev(s->write_fd, iov, count);
+	while (n < 0 && errno == EINTR);
+	return n;
+}
+
+static void pipes_shut_writes(struct stream *s)
+{
+	if (s->write_fd >= 0)
+		close(s->write_fd);
+	s->write_fd = -1;
+}
+
+static void pipes_close(struct stream *s)
+{
+	pipes_shut_writes(s);
+	close(s->fd);
+	free(s);
+}
+
+static const struct stream_ops pipes_ops = {
+	.name = "pipes",
+	.recv = pipes_recv,
+	.send = pipes_send,
+	.pending = socket_pending,
+	.shut_writes = pipes_shut_writes,
+	.close = pipes_close,
+};
+
+struct stream *stream_pipes(int in, int out)
+{
+	struct stream *s;
+
+	if (!make_nonblocking(in) || !make_nonblocking(out))
+		return NULL;
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return NULL;
+	s->ops = &pipes_ops;
+	s->fd = in;
+	s->write_fd = out;
 	return s;
 }

@@ -67,7 +67,7 @@ def pour(where, stream, rng):
                 s.settimeout(5)
                 while s.recv(65536):
                     pass
-        except (ConnectionError, BrokenPipeError, TimeoutError):
+        except OSError:
             pass
 
 

@@ -78,7 +78,9 @@ static void connect_all(struct model *m)
 {
 	for (unsigned i = 0; i < m->connections; i++) {
 		m->nbd[i] = nbd_create();
-		if (!m->nbd[i] || nbd_add_meta_context(m->nbd[i], "base:allocation") < 0 ||
+		/* Who asks for block sizes has to keep to them. */
+		if (!m->nbd[i] || nbd_set_request_block_size(m->nbd[i], m->grain >= 512) < 0 ||
+		    nbd_add_meta_context(m->nbd[i], "base:allocation") < 0 ||
 		    nbd_connect_uri(m->nbd[i], m->uri) < 0)
 			die("connect");
 	}

@@ -267,9 +267,10 @@ static void every_lun_survives_a_round_trip(void)
 
 static void what_is_not_a_single_level_lun_is_refused(void)
 {
-	CU_ASSERT_EQUAL(lun_decode(UINT64_C(0x0107000000000000)), -1);	/* bus 1 */
-	CU_ASSERT_EQUAL(lun_decode(UINT64_C(0x8007000000000000)), -1);	/* logical unit addressing */
-	CU_ASSERT_EQUAL(lun_decode(UINT64_C(0xc101000000000000)), -1);	/* well known: REPORT LUNS */
+	/* Bus 1; logical unit addressing; the well known one for REPORT LUNS. */
+	CU_ASSERT_EQUAL(lun_decode(UINT64_C(0x0107000000000000)), -1);
+	CU_ASSERT_EQUAL(lun_decode(UINT64_C(0x8007000000000000)), -1);
+	CU_ASSERT_EQUAL(lun_decode(UINT64_C(0xc101000000000000)), -1);
 	for (unsigned bit = 0; bit < 48; bit++)
 		CU_ASSERT_EQUAL(lun_decode(UINT64_C(1) << bit), -1);
 }

@@ -5,8 +5,8 @@
 #include "field.h"
 #include "unit.h"
 
-#define EVERY(id) \
-	for (enum cdb_id id = (enum cdb_id)(CDB_UNKNOWN + 1); id < CDB_COUNT; id = (enum cdb_id)(id + 1))
+#define NEXT(id)	((enum cdb_id)((id) + 1))
+#define EVERY(id)	for (enum cdb_id id = NEXT(CDB_UNKNOWN); id < CDB_COUNT; id = NEXT(id))
 
 /* A CDB of this id with the least that must be said. */
 static size_t bare(enum cdb_id id, uint8_t wire[CDB_MAX_LEN])
@@ -75,7 +75,8 @@ static void data_goes_the_way_that_the_payload_says(void)
 			CU_ASSERT_EQUAL(row->direction, CDB_DATA_OUT);
 			break;
 		case CDB_PAYLOAD_BLOCKS:
-			CU_ASSERT_EQUAL(row->direction == CDB_DATA_IN, !strncmp(row->name, "READ(", 5));
+			CU_ASSERT_EQUAL(row->direction == CDB_DATA_IN,
+					!strncmp(row->name, "READ(", 5));
 			break;
 		}
 	}
@@ -135,7 +136,8 @@ static void every_field_of_every_row_survives_a_round_trip(void)
 
 		for (const struct field *f = row->fields; f->name; f++) {
 			uint8_t wire[CDB_MAX_LEN], again[CDB_MAX_LEN];
-			uint64_t value = UINT64_C(0x9a5ac3c3a5a53c3d) & UINT64_MAX >> (64 - f->width);
+			uint64_t ones = UINT64_MAX >> (64 - f->width);
+			uint64_t value = UINT64_C(0x9a5ac3c3a5a53c3d) & ones;
 			struct cdb cdb;
 			struct cdb_bad bad;
 
@@ -187,11 +189,12 @@ static void a_field_without_its_capability_is_refused_at_its_place(void)
 
 		for (const struct field *f = row->fields; f->name; f++) {
 			uint8_t wire[CDB_MAX_LEN], usage[CDB_MAX_LEN];
-			uint32_t caps = f->cap ? CDB_CAPS_ALL & ~CDB_CAP_BIT(f->cap - 1) : CDB_CAPS_ALL;
+			uint32_t needs = f->cap ? CDB_CAP_BIT(f->cap - 1) : 0;
+			uint32_t caps = CDB_CAPS_ALL & ~needs;
 			struct cdb cdb;
 			struct cdb_bad bad;
 
-			if (!f->cap || !cdb_allowed(id, caps))
+			if (!needs || !cdb_allowed(id, caps))
 				continue;
 			bare(id, wire);
 			CU_ASSERT_EQUAL(cdb_decode(wire, row->len, caps, &cdb, &bad), CDB_OK);

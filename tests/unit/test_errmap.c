@@ -69,7 +69,8 @@ static void other_errnos_become_the_nearest_nbd_error(void)
 	CU_ASSERT_EQUAL(errmap_nbd(EDQUOT), NBD_ENOSPC);
 	CU_ASSERT_EQUAL(errmap_nbd(EFBIG), NBD_ENOSPC);
 	CU_ASSERT_EQUAL(errmap_nbd(ERANGE), NBD_EINVAL);
-	CU_ASSERT_EQUAL(errmap_nbd(ENOTCONN), NBD_EIO);	/* never ESHUTDOWN: the client would leave */
+	/* Never ESHUTDOWN for a path that may come back: the client would leave. */
+	CU_ASSERT_EQUAL(errmap_nbd(ENOTCONN), NBD_EIO);
 	CU_ASSERT_EQUAL(errmap_nbd(ETIMEDOUT), NBD_EIO);
 	CU_ASSERT_EQUAL(errmap_from_nbd(2), EINVAL);
 	CU_ASSERT_EQUAL(errmap_from_nbd(UINT32_MAX), EINVAL);

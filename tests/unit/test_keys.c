@@ -326,7 +326,7 @@ static const struct {
 	{ "InitialR2T", 0, "Yes", NEGOTIATED, 1 },
 	{ "InitialR2T", 0, "Irrelevant", NEGOTIATED, 1 },
 	{ "ImmediateData", 0, "No", NEGOTIATED, 0 },
-	{ "ImmediateData", 0, "Yes", NEGOTIATION_BROKEN, 1 },
+	{ "ImmediateData", 0, "Yes", NEGOTIATION_BROKEN, 0 },
 	{ "iSCSIProtocolLevel", 2, "NotUnderstood", NEGOTIATED, 1 },
 };
 
@@ -350,6 +350,22 @@ static void an_answer_outside_the_offer_breaks_the_negotiation(void)
 		CU_ASSERT_EQUAL(out.len, len);
 		CU_ASSERT_EQUAL(answers[i].verdict == NEGOTIATION_BROKEN, n.bad_key != NULL);
 	}
+}
+
+static void an_offer_that_settles_the_matter_needs_no_answer(void)
+{
+	struct login_params ours;
+	struct negotiation n;
+	char buf[256];
+	struct key_text out = text_over(buf, sizeof buf);
+
+	keys_defaults(&ours);
+	ours.immediate_data = 0;
+	ours.initial_r2t = 0;
+	negotiation_init(&n, true, &ours);
+	negotiation_offer(&n, &out);
+	CU_ASSERT_EQUAL(n.result.immediate_data, 0);
+	CU_ASSERT_EQUAL(n.result.initial_r2t, 1);
 }
 
 static void a_key_may_come_only_once(void)
@@ -474,6 +490,7 @@ static const struct unit_test tests[] = {
 	UNIT_TEST(only_what_differs_from_the_default_is_offered),
 	UNIT_TEST(every_offer_gets_the_answer_of_its_rule),
 	UNIT_TEST(an_answer_outside_the_offer_breaks_the_negotiation),
+	UNIT_TEST(an_offer_that_settles_the_matter_needs_no_answer),
 	UNIT_TEST(a_key_may_come_only_once),
 	UNIT_TEST(unknown_and_obsolete_keys_are_answered_without_effect),
 	UNIT_TEST(first_burst_never_exceeds_max_burst),

@@ -268,7 +268,8 @@ static void lba_status_counts_only_what_is_there(void)
 	lba_status_header(wire, 2);
 	CU_ASSERT_EQUAL(get_be32(wire), 36);
 	for (uint32_t i = 0; i < 2; i++)
-		lba_status_encode(&s[i], wire + LBA_STATUS_HEADER_LEN + i * LBA_STATUS_DESCRIPTOR_LEN);
+		lba_status_encode(&s[i], wire + LBA_STATUS_HEADER_LEN +
+					 i * LBA_STATUS_DESCRIPTOR_LEN);
 	CU_ASSERT(!memcmp(wire + 24, "\0\0\0\0\0\0\0\x18\xff\xff\xff\xff\2\0\0\0", 16));
 	for (size_t len = 0; len <= sizeof(wire); len++)
 		CU_ASSERT_EQUAL(lba_status_count(wire, len), len < 24 ? 0 : len < 40 ? 1 : 2);

@@ -155,7 +155,7 @@ static void descriptors_in_any_order_and_number_are_walked(void)
 		0x72, 0x03, 0x11, 0x00, 0, 0, 0, 32,
 		0x80, 0x02, 0xff, 0xff,				/* vendor's */
 		0x01, 0x0a, 0, 0, 9, 9, 9, 9, 9, 9, 9, 9,	/* command specific */
-		0x00, 0x02, 0x80, 0,				/* an information that is too short */
+		0x00, 0x02, 0x80, 0,				/* too short for its type */
 		0x00, 0x0a, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 42,
 	};
 	static const uint8_t endless[] = { 0x72, 0x03, 0x11, 0x00, 0, 0, 0, 255, 0, 0, 0, 0, 0, 0,
@@ -224,7 +224,8 @@ static void a_person_reads_what_happened_and_where(void)
 	says(&s, "ILLEGAL REQUEST 26/00 at parameter byte 65535 (INVALID FIELD IN PARAMETER LIST)");
 	s = (struct sense){ .reason = SENSE_MISCOMPARE_VERIFY, .has_information = true,
 			    .information = UINT64_MAX };
-	says(&s, "MISCOMPARE 1D/00 at offset 18446744073709551615 (MISCOMPARE DURING VERIFY OPERATION)");
+	says(&s, "MISCOMPARE 1D/00 at offset 18446744073709551615 "
+		 "(MISCOMPARE DURING VERIFY OPERATION)");
 	s = (struct sense){ .reason = SENSE_WRITE_ERROR, .deferred = true };
 	says(&s, "deferred MEDIUM ERROR 0C/00 (WRITE ERROR)");
 	s = (struct sense){ .reason = SENSE_REASON(4, 0x5d, 0x10) };

@@ -1,0 +1,98 @@
+/* iscsi:// URLs: what is understood, and what each mistake is called. */
+#include <string.h>
+
+#include "initiator.h"
+#include "unit.h"
+
+#define IQN "iqn.2001-04.com.example:disk"
+
+static void good_urls_are_taken_apart(void)
+{
+	static const struct {
+		const char *url, *user, *host, *port, *target;
+		int lun;
+	} good[] = {
+		{ "iscsi://san/" IQN "/0", "", "san", "3260", IQN, 0 },
+		{ "iscsi://san:3261/" IQN "/7", "", "san", "3261", IQN, 7 },
+		{ "iscsi://san:0003260/" IQN "/16383", "", "san", "3260", IQN, 16383 },
+		{ "iscsi://joe@192.0.2.1/" IQN "/255", "joe", "192.0.2.1", "3260", IQN, 255 },
+		{ "iscsi://joe@x@[2001:db8::1]:1/" IQN "/1", "joe@x", "2001:db8::1", "1", IQN, 1 },
+		{ "iscsi://[fe80::1%25eth0]/" IQN "/1", "", "fe80::1%eth0", "3260", IQN, 1 },
+		{ "iscsi://san/iqn.2001-04.com.example%3Aa/1", "", "san", "3260",
+		  "iqn.2001-04.com.example:a", 1 },
+		{ "iscsi://san/eui.02004567A425678D/1", "", "san", "3260", "eui.02004567A425678D", 1 },
+		{ "iscsi://san/" IQN, "", "san", "3260", IQN, -1 },
+	};
+
+	for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+		struct iscsi_url url;
+		char why[160] = "";
+
+		CU_ASSERT_TRUE(iscsi_url_parse(good[i].url, &url, why, sizeof why));
+		CU_ASSERT_STRING_EQUAL(why, "");
+		CU_ASSERT_STRING_EQUAL(url.user, good[i].user);
+		CU_ASSERT_STRING_EQUAL(url.host, good[i].host);
+		CU_ASSERT_STRING_EQUAL(url.port, good[i].port);
+		CU_ASSERT_STRING_EQUAL(url.target, good[i].target);
+		CU_ASSERT_EQUAL(url.has_lun, good[i].lun >= 0);
+		CU_ASSERT_EQUAL(url.lun, good[i].lun < 0 ? 0 : good[i].lun);
+	}
+}
+
+static void every_mistake_is_named(void)
+{
+	static const struct { const char *url, *says; } bad[] = {
+		{ "", "iscsi://" }, { "http://san/" IQN "/0", "iscsi://" },
+		{ "iscsi://", "host is missing" }, { "iscsi:///" IQN "/0", "host is missing" },
+		{ "iscsi://:3260/" IQN "/0", "host is missing" },
+		{ "iscsi://[]/" IQN "/0", "host is missing" },
+		{ "iscsi://[::1/" IQN "/0", "closing bracket" },
+		{ "iscsi://[::1]x/" IQN "/0", "brackets" },
+		{ "iscsi://san:/" IQN "/0", "port" }, { "iscsi://san:0/" IQN "/0", "port" },
+		{ "iscsi://san:65536/" IQN "/0", "port" }, { "iscsi://san:1x/" IQN "/0", "port" },
+		{ "iscsi://san:99999999999999999999/" IQN "/0", "port" },
+		{ "iscsi://joe:secret@san/" IQN "/0", "password" },
+		{ "iscsi://joe%secret@san/" IQN "/0", "password" },
+		{ "iscsi://san", "target name is missing" }, { "iscsi://san/", "target name is missing" },
+		{ "iscsi://san//0", "target name is missing" },
+		{ "iscsi://san/disk/0", "iqn., eui. or naa." },
+		{ "iscsi://san/" IQN "%00/0", "malformed" }, { "iscsi://san/" IQN "%4/0", "malformed" },
+		{ "iscsi://san/" IQN "%zz/0", "malformed" }, { "iscsi://s\nn/" IQN "/0", "malformed" },
+		{ "iscsi://san/" IQN "/", "LUN" }, { "iscsi://san/" IQN "/x", "LUN" },
+		{ "iscsi://san/" IQN "/-1", "LUN" }, { "iscsi://san/" IQN "/16384", "LUN" },
+		{ "iscsi://san/" IQN "/0/1", "LUN" }, { "iscsi://san/" IQN "/0?x=1", "nothing may follow" },
+	};
+
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		struct iscsi_url url;
+		char why[160] = "";
+
+		CU_ASSERT_FALSE(iscsi_url_parse(bad[i].url, &url, why, sizeof why));
+		CU_ASSERT_PTR_NOT_NULL(strstr(why, bad[i].says));
+		CU_ASSERT_PTR_NULL(strstr(why, "secret"));
+	}
+}
+
+static void a_name_of_223_bytes_fits_and_not_one_more(void)
+{
+	char text[400] = "iscsi://san/iqn.2001-04.";
+	size_t len = strlen(text), name = strlen("iqn.2001-04.");
+	struct iscsi_url url;
+	char why[160];
+
+	memset(text + len, 'x', sizeof text - len);
+	memcpy(text + len + ISCSI_NAME_MAX - name, "/3", 3);
+	CU_ASSERT_TRUE(iscsi_url_parse(text, &url, why, sizeof why));
+	CU_ASSERT_EQUAL(strlen(url.target), ISCSI_NAME_MAX);
+	memcpy(text + len + ISCSI_NAME_MAX - name, "x/3", 4);
+	CU_ASSERT_FALSE(iscsi_url_parse(text, &url, why, sizeof why));
+	CU_ASSERT_PTR_NOT_NULL(strstr(why, "longer than 223"));
+}
+
+static const struct unit_test tests[] = {
+	UNIT_TEST(good_urls_are_taken_apart),
+	UNIT_TEST(every_mistake_is_named),
+	UNIT_TEST(a_name_of_223_bytes_fits_and_not_one_more),
+};
+
+UNIT_MAIN("iscsi_url", tests)

@@ -1,0 +1,503 @@
+/* What scsi_blk makes of failures: errno and words, retries, lost paths, lost caches. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "scsi_blk_bed.h"
+#include "unit.h"
+
+#define CHECK	STATUS_CHECK_CONDITION
+
+static void each_failure_has_its_errno_and_its_words(void)
+{
+	static const struct {
+		enum blk_op op;
+		uint8_t status;
+		uint32_t reason;
+		int error;
+		const char *why;
+	} rows[] = {
+		{ BLK_READ, STATUS_RESERVATION_CONFLICT, 0, EPERM, "RESERVATION CONFLICT" },
+		{ BLK_READ, CHECK, SENSE_READ_ERROR, EIO, "MEDIUM ERROR 11/00" },
+		{ BLK_WRITE, CHECK, SENSE_WRITE_ERROR, EIO, "MEDIUM ERROR 0C/00" },
+		{ BLK_READ, CHECK, SENSE_INTERNAL_TARGET_FAILURE, EIO, "HARDWARE ERROR 44/00" },
+		{ BLK_READ, CHECK, SENSE_MEDIUM_NOT_PRESENT, EIO, "NOT READY 3A/00" },
+		{ BLK_WRITE, CHECK, SENSE_WRITE_PROTECTED, EPERM, "DATA PROTECT 27/00" },
+		{ BLK_WRITE, CHECK, SENSE_SPACE_ALLOCATION_FAILED, ENOSPC, "DATA PROTECT 27/07" },
+		{ BLK_WRITE, CHECK, SENSE_LBA_OUT_OF_RANGE, ENOSPC, "ILLEGAL REQUEST 21/00" },
+		{ BLK_READ, CHECK, SENSE_LBA_OUT_OF_RANGE, EINVAL, "ILLEGAL REQUEST 21/00" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		static uint8_t data[512];
+		enum cdb_id id = rows[i].op == BLK_READ ? CDB_READ_16 : CDB_WRITE_16;
+		struct bed_call call;
+		struct scsi_bed s;
+
+		bed_begin(&s, &bed_full);
+		fake_inject(s.fake, id, 1, rows[i].status, rows[i].reason);
+		CU_ASSERT_EQUAL(bed_do(&s, rows[i].op, 0, 5, 1, data, &call), rows[i].error);
+		CU_ASSERT_EQUAL(strncmp(call.req.why, rows[i].why, strlen(rows[i].why)), 0);
+		CU_ASSERT_FALSE(call.req.has_error_offset);
+		CU_ASSERT_EQUAL(fake_count(s.fake, id), 1);	/* none of these is tried again */
+		bed_run_for(&s, 0);
+		bed_end(&s);
+	}
+}
+
+static void what_passes_is_tried_again(void)
+{
+	static const struct { uint8_t status; uint32_t reason; } rows[] = {
+		{ STATUS_BUSY, 0 }, { STATUS_TASK_SET_FULL, 0 }, { STATUS_TASK_ABORTED, 0 },
+		{ CHECK, SENSE_BECOMING_READY },
+		{ CHECK, SENSE_ALUA_TRANSITION },
+		{ CHECK, SENSE_ALUA_STANDBY },
+		{ CHECK, SENSE_POWER_ON_OR_RESET },
+		{ CHECK, SENSE_RESERVATIONS_PREEMPTED },
+		{ CHECK, SENSE_ALUA_STATE_CHANGED },
+		{ CHECK, SENSE_SOFT_THRESHOLD },
+		{ CHECK, SENSE_ABORTED },
+	};
+	static uint8_t data[512];
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct scsi_bed s;
+
+		bed_begin(&s, &bed_full);
+		fake_inject(s.fake, CDB_WRITE_16, 3, rows[i].status, rows[i].reason);
+		CU_ASSERT_EQUAL(bed_do(&s, BLK_WRITE, 0, 5, 1, data, NULL), 0);
+		CU_ASSERT_EQUAL(fake_count(s.fake, CDB_WRITE_16), 4);
+		bed_end(&s);
+	}
+}
+
+static void what_does_not_pass_fails_at_the_deadline(void)
+{
+	static uint8_t data[512];
+	struct bed_call call;
+	struct scsi_bed s;
+
+	bed_start(&s, &bed_full);
+	s.conf.retry_timeout = 0.05;
+	bed_open(&s);
+	s.fake->sent_count = 0;
+	fake_inject(s.fake, CDB_READ_16, 1000, STATUS_BUSY, 0);
+	CU_ASSERT_EQUAL(bed_do(&s, BLK_READ, 0, 5, 1, data, &call), EIO);
+	CU_ASSERT_STRING_EQUAL(call.req.why, "BUSY");
+	CU_ASSERT(s.fake->sent_count > 1 && s.fake->sent_count < 10);
+	bed_end(&s);
+}
+
+static void task_set_full_halves_what_is_sent_at_once(void)
+{
+	static uint8_t data[32][512];
+	struct bed_call calls[32];
+	struct scsi_bed s;
+
+	bed_begin(&s, &bed_full);
+	fake_inject(s.fake, CDB_READ_16, 1, STATUS_TASK_SET_FULL, 0);
+	for (unsigned i = 0; i < 32; i++) {
+		calls[i] = bed_request(BLK_READ, 0, i, 1, data[i]);
+		bed_submit(&s, &calls[i]);
+	}
+	CU_ASSERT_EQUAL(s.fake->most, 32);
+	loop_run(s.loop);
+	s.fake->most = 0;
+	for (unsigned i = 0; i < 32; i++)
+		bed_submit(&s, &calls[i]);
+	loop_run(s.loop);
+	CU_ASSERT(s.fake->most >= 15 && s.fake->most < 24);
+	for (unsigned i = 0; i < 32; i++)
+		CU_ASSERT_EQUAL(calls[i].req.error, 0);
+	bed_end(&s);
+}
+
+static void a_medium_error_says_where_and_what_is_below_is_good(void)
+{
+	static uint8_t data[16 * 512];
+	struct fake_traits t = bed_full;
+	struct bed_call call;
+	struct scsi_bed s;
+
+	t.has_bad_lba = true;
+	t.bad_lba = 13;
+	bed_begin(&s, &t);
+	memset(s.fake->data, 5, 64 * 512);
+	CU_ASSERT_EQUAL(bed_do(&s, BLK_READ, 0, 4, 16, data, &call), EIO);
+	CU_ASSERT_TRUE(call.req.has_error_offset);
+	CU_ASSERT_EQUAL(call.req.error_offset, 13 * 512);
+	CU_ASSERT_EQUAL(data[9 * 512 - 1], 5);
+	CU_ASSERT_PTR_NOT_NULL(strstr(call.req.why, "MEDIUM ERROR 11/00 at LBA 13"));
+	/* Not all that is below has come: then the place is where data ends. */
+	s.fake->short_by = 512 * 2 + 1;
+	CU_ASSERT_EQUAL(bed_do(&s, BLK_READ, 0, 4, 16, data, &call), EIO);
+	CU_ASSERT_EQUAL(call.req.error_offset, 10 * 512);
+	bed_end(&s);
+}
+
+static void information_outside_the_request_is_not_passed_on(void)
+{
+	static uint8_t data[512];
+	struct bed_call call;
+	struct scsi_bed s;
+
+	bed_begin(&s, &bed_full);
+	fake_inject(s.fake, CDB_READ_16, 1, CHECK, SENSE_READ_ERROR);
+	s.fake->outcomes[0].sense.has_information = true;
+	s.fake->outcomes[0].sense.information = 6;
+	CU_ASSERT_EQUAL(bed_do(&s, BLK_READ, 0, 5, 1, data, &call), EIO);
+	CU_ASSERT_FALSE(call.req.has_error_offset);
+	bed_end(&s);
+}
+
+static void a_transfer_that_is_short_is_a_failure(void)
+{
+	static uint8_t data[512];
+	struct bed_call call;
+	struct scsi_bed s;
+
+	bed_begin(&s, &bed_full);
+	s.fake->short_by = 10;
+	CU_ASSERT_EQUAL(bed_do(&s, BLK_READ, 0, 5, 1, data, &call), EIO);
+	CU_ASSERT_STRING_EQUAL(call.req.why, "only 502 of 512 bytes were transferred");
+	CU_ASSERT_EQUAL(bed_do(&s, BLK_WRITE, 0, 5, 1, data, NULL), EIO);
+	bed_end(&s);
+}
+
+static void the_first_error_of_a_long_zero_says_how_far_it_came(void)
+{
+	struct fake_traits t = bed_full;
+	struct bed_call call;
+	struct scsi_bed s;
+
+	t.limits.max_write_same = 16;
+	bed_begin(&s, &t);
+	memset(s.fake->data, 1, BLOCKS * 512);
+	s.fake->holds = true;
+	call = bed_request(BLK_ZERO, 0, 0, BLOCKS, NULL);
+	bed_submit(&s, &call);
+	CU_ASSERT_EQUAL(s.fake->sent_count, 16);
+	fake_inject(s.fake, CDB_WRITE_SAME_16, 1, CHECK, SENSE_WRITE_ERROR);
+	fake_go_on(s.fake);
+	loop_run(s.loop);
+	CU_ASSERT_EQUAL(call.req.error, EIO);
+	CU_ASSERT(s.fake->sent_count < 33);
+	for (uint64_t i = 0; call.req.has_error_offset && i < call.req.error_offset; i++)
+		if (s.fake->data[i])
+			CU_FAIL_FATAL("what is below the error was not done");
+	bed_end(&s);
+}
+
+static void a_write_protect_makes_the_device_read_only(void)
+{
+	unsigned generation;
+	struct scsi_bed s;
+
+	bed_begin(&s, &bed_full);
+	generation = s.dev->info.generation;
+	fake_inject(s.fake, CDB_WRITE_16, 1, CHECK, SENSE_WRITE_PROTECTED);
+	CU_ASSERT_EQUAL(bed_write_one(&s), EPERM);
+	CU_ASSERT_TRUE(s.dev->info.read_only);
+	CU_ASSERT(s.dev->info.generation > generation);
+	/* Until the unit says that its mode has changed. */
+	fake_inject(s.fake, CDB_SYNCHRONIZE_CACHE_16, 1, CHECK, SENSE_MODE_PARAMETERS_CHANGED);
+	CU_ASSERT_EQUAL(bed_flush(&s), 0);
+	bed_run_for(&s, 0.01);
+	CU_ASSERT_FALSE(s.dev->info.read_only);
+	bed_end(&s);
+}
+
+static void news_of_a_change_has_the_unit_looked_at_again(void)
+{
+	static const uint32_t reasons[] = {
+		SENSE_CAPACITY_CHANGED, SENSE_MODE_PARAMETERS_CHANGED, SENSE_INQUIRY_CHANGED,
+		SENSE_LUNS_CHANGED,
+	};
+
+	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
+		unsigned generation;
+		struct scsi_bed s;
+
+		bed_begin(&s, &bed_full);
+		generation = s.dev->info.generation;
+		s.fake->is.blocks = BLOCKS / 2;
+		s.fake->is.wp = true;
+		fake_inject(s.fake, CDB_READ_16, 1, CHECK, reasons[i]);
+		CU_ASSERT_EQUAL(bed_do(&s, BLK_READ, 0, 0, 1, (uint8_t[512]){ 0 }, NULL), 0);
+		bed_run_for(&s, 0.01);
+		CU_ASSERT_EQUAL(s.dev->info.size, BLOCKS / 2 * 512);
+		CU_ASSERT_TRUE(s.dev->info.read_only);
+		CU_ASSERT(s.dev->info.generation > generation);
+		bed_end(&s);
+	}
+}
+
+static void an_lba_out_of_range_has_the_capacity_read_again(void)
+{
+	static uint8_t data[512];
+	struct scsi_bed s;
+
+	bed_begin(&s, &bed_full);
+	s.fake->is.blocks = BLOCKS / 2;
+	CU_ASSERT_EQUAL(bed_do(&s, BLK_WRITE, 0, BLOCKS - 1, 1, data, NULL), ENOSPC);
+	bed_run_for(&s, 0.01);
+	CU_ASSERT_EQUAL(s.dev->info.size, BLOCKS / 2 * 512);
+	bed_end(&s);
+}
+
+static void after_a_reset_with_unflushed_writes_one_flush_fails(void)
+{
+	/* reason, WCE, flushed before: does the next flush fail? */
+	static const struct { uint32_t reason; bool wce, flushed, fails; } rows[] = {
+		{ SENSE_POWER_ON, true, false, true }, { SENSE_INTERNAL_RESET, true, false, true },
+		{ SENSE_POWER_ON, false, false, false }, { SENSE_POWER_ON, true, true, false },
+		{ SENSE_POWER_ON_OR_RESET, true, false, false },
+		{ SENSE_NEXUS_LOSS, true, false, false },
+	};
+	static uint8_t data[512];
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct fake_traits t = bed_full;
+		struct bed_call call;
+		struct scsi_bed s;
+
+		t.wce = rows[i].wce;
+		bed_begin(&s, &t);
+		CU_ASSERT_EQUAL(bed_write_one(&s), 0);
+		if (rows[i].flushed)
+			CU_ASSERT_EQUAL(bed_flush(&s), 0);
+		fake_inject(s.fake, CDB_READ_16, 1, CHECK, rows[i].reason);
+		CU_ASSERT_EQUAL(bed_do(&s, BLK_READ, 0, 0, 1, data, NULL), 0);
+		bed_do(&s, BLK_FLUSH, 0, 0, 0, NULL, &call);
+		CU_ASSERT_EQUAL(call.req.error, rows[i].fails ? EIO : 0);
+		CU_ASSERT_EQUAL(!call.req.why[0], !rows[i].fails);
+		CU_ASSERT_EQUAL(bed_flush(&s), 0);
+		bed_end(&s);
+	}
+}
+
+static void a_fua_write_owes_that_error_too(void)
+{
+	static uint8_t data[512];
+	struct scsi_bed s;
+
+	bed_begin(&s, &bed_full);
+	CU_ASSERT_EQUAL(bed_write_one(&s), 0);
+	fake_inject(s.fake, CDB_WRITE_16, 1, CHECK, SENSE_POWER_ON);
+	CU_ASSERT_EQUAL(bed_do(&s, BLK_WRITE, BLK_FUA, 9, 1, data, NULL), EIO);
+	CU_ASSERT_EQUAL(bed_flush(&s), 0);
+	bed_end(&s);
+}
+
+static void a_flush_that_was_sent_before_a_write_does_not_cover_it(void)
+{
+	static uint8_t data[512];
+	struct bed_call covers = bed_request(BLK_FLUSH, 0, 0, 0, NULL);
+	struct scsi_bed s;
+
+	bed_begin(&s, &bed_full);
+	fake_inject(s.fake, CDB_SYNCHRONIZE_CACHE_16, 1, STATUS_BUSY, 0);
+	bed_submit(&s, &covers);
+	/* Both end; the write came while the flush was out. */
+	CU_ASSERT_EQUAL(bed_write_one(&s), 0);
+	fake_inject(s.fake, CDB_READ_16, 1, CHECK, SENSE_POWER_ON);
+	CU_ASSERT_EQUAL(bed_do(&s, BLK_READ, 0, 0, 1, data, NULL), 0);
+	CU_ASSERT_EQUAL(covers.req.error, 0);
+	CU_ASSERT_EQUAL(bed_flush(&s), EIO);
+	bed_end(&s);
+}
+
+static void a_deferred_error_of_a_cached_write_is_owed_to_the_next_flush(void)
+{
+	static uint8_t data[512];
+	struct scsi_bed s;
+
+	bed_begin(&s, &bed_full);
+	CU_ASSERT_EQUAL(bed_write_one(&s), 0);
+	fake_inject(s.fake, CDB_READ_16, 1, CHECK, SENSE_WRITE_ERROR);
+	s.fake->outcomes[0].sense.deferred = true;
+	CU_ASSERT_EQUAL(bed_do(&s, BLK_READ, 0, 0, 1, data, NULL), 0);
+	CU_ASSERT_EQUAL(bed_flush(&s), EIO);
+	CU_ASSERT_EQUAL(bed_flush(&s), 0);
+	bed_end(&s);
+}
+
+static void what_a_dying_path_took_along_is_sent_again_to_the_same_unit(void)
+{
+	static uint8_t data[512];
+	struct scsi_bed s;
+
+	bed_begin(&s, &bed_full);
+	fake_inject(s.fake, CDB_WRITE_16, 1, LU_LOST, 0);
+	CU_ASSERT_EQUAL(bed_do(&s, BLK_WRITE, 0, 5, 1, data, NULL), 0);
+	CU_ASSERT_EQUAL(bed_sent(&s, 0)->id, CDB_WRITE_16);
+	CU_ASSERT_EQUAL(bed_sent(&s, 1)->id, CDB_INQUIRY);	/* who are you? comes first */
+	CU_ASSERT_EQUAL(bed_sent(&s, s.fake->sent_count - 1)->id, CDB_WRITE_16);
+	CU_ASSERT_EQUAL(fake_count(s.fake, CDB_WRITE_16), 2);
+	bed_end(&s);
+}
+
+static void a_probe_from_before_the_loss_does_not_end_it(void)
+{
+	static uint8_t data[512];
+	struct scsi_bed s;
+
+	bed_begin(&s, &bed_full);
+	fake_inject(s.fake, CDB_READ_16, 1, CHECK, SENSE_CAPACITY_CHANGED);
+	fake_inject(s.fake, CDB_REPORT_SUPPORTED_OPCODES, 1, STATUS_BUSY, 0);
+	CU_ASSERT_EQUAL(bed_do(&s, BLK_READ, 0, 0, 1, data, NULL), 0);
+	while (!fake_count(s.fake, CDB_REPORT_SUPPORTED_OPCODES))
+		bed_run_for(&s, 0);
+	CU_ASSERT_EQUAL(fake_count(s.fake, CDB_INQUIRY), 7);	/* with the pages */
+	/* Its last step waits for its timer; who the unit is was asked before this: */
+	fake_inject(s.fake, CDB_WRITE_16, 1, LU_LOST, 0);
+	CU_ASSERT_EQUAL(bed_do(&s, BLK_WRITE, 0, 5, 1, data, NULL), 0);
+	CU_ASSERT_EQUAL(fake_count(s.fake, CDB_INQUIRY), 14);
+	CU_ASSERT_EQUAL(bed_sent(&s, s.fake->sent_count - 1)->id, CDB_WRITE_16);
+	bed_end(&s);
+}
+
+static void a_unit_that_went_away_is_waited_for(void)
+{
+	static uint8_t data[512];
+	struct scsi_bed s;
+
+	bed_begin(&s, &bed_full);
+	fake_inject(s.fake, CDB_READ_16, 1, CHECK, SENSE_LUN_NOT_SUPPORTED);
+	fake_inject(s.fake, CDB_INQUIRY, 1, LU_LOST, 0);
+	CU_ASSERT_EQUAL(bed_do(&s, BLK_READ, 0, 5, 1, data, NULL), 0);
+	bed_end(&s);
+}
+
+static void another_unit_at_the_old_address_gets_no_writes(void)
+{
+	static uint8_t data[512];
+	struct bed_call call;
+	struct scsi_bed s;
+
+	bed_start(&s, &bed_full);
+	s.conf.retry_timeout = 0.1;
+	bed_open(&s);
+	s.fake->sent_count = 0;
+	s.fake->is.serial = "S-2";
+	fake_inject(s.fake, CDB_WRITE_16, 1, LU_LOST, 0);
+	CU_ASSERT_EQUAL(bed_do(&s, BLK_WRITE, 0, 5, 1, data, &call), EIO);
+	CU_ASSERT_STRING_EQUAL(call.req.why, "the path to the logical unit is lost");
+	CU_ASSERT_EQUAL(bed_write_one(&s), EIO);
+	CU_ASSERT_EQUAL(fake_count(s.fake, CDB_WRITE_16), 1);
+	/* And when the right one is back, all is well. */
+	s.fake->is.serial = "S-1";
+	bed_run_for(&s, 0.5);
+	CU_ASSERT_EQUAL(bed_write_one(&s), 0);
+	bed_end(&s);
+}
+
+static void without_patience_a_lost_path_is_an_error_at_once(void)
+{
+	static uint8_t data[512];
+	struct scsi_bed s;
+
+	bed_start(&s, &bed_full);
+	s.conf.retry_timeout = 0;
+	bed_open(&s);
+	fake_inject(s.fake, CDB_WRITE_16, 1, LU_LOST, 0);
+	CU_ASSERT_EQUAL(bed_do(&s, BLK_WRITE, 0, 5, 1, data, NULL), EIO);
+	bed_end(&s);
+}
+
+static void a_reset_while_the_path_was_away_is_not_overlooked(void)
+{
+	struct scsi_bed s;
+
+	bed_begin(&s, &bed_full);
+	CU_ASSERT_EQUAL(bed_write_one(&s), 0);
+	fake_inject(s.fake, CDB_SYNCHRONIZE_CACHE_16, 1, LU_LOST, 0);
+	fake_inject(s.fake, CDB_READ_CAPACITY_16, 1, CHECK, SENSE_POWER_ON);
+	CU_ASSERT_EQUAL(bed_flush(&s), EIO);
+	CU_ASSERT_EQUAL(bed_flush(&s), 0);
+	bed_end(&s);
+}
+
+static void an_aborted_request_ends_early_wherever_it_is(void)
+{
+	static uint8_t data[3][512];
+	struct bed_call calls[3];
+	struct scsi_bed s;
+
+	bed_begin(&s, &bed_full);
+	s.fake->holds = true;			/* with the unit */
+	calls[0] = bed_request(BLK_READ, 0, 0, 1, data[0]);
+	bed_submit(&s, &calls[0]);
+	blk_abort(s.dev, &calls[0].req);
+	CU_ASSERT_FALSE(calls[0].done);
+	loop_run(s.loop);
+	CU_ASSERT_EQUAL(calls[0].req.error, ECANCELED);
+
+	fake_inject(s.fake, CDB_READ_16, 1, LU_LOST, 0);
+	fake_inject(s.fake, CDB_INQUIRY, 1000, LU_LOST, 0);
+	calls[1] = bed_request(BLK_READ, 0, 0, 1, data[1]);
+	bed_submit(&s, &calls[1]);
+	bed_run_for(&s, 0.01);			/* waiting for the path */
+	CU_ASSERT_FALSE(calls[1].done);
+	blk_abort(s.dev, &calls[1].req);
+	CU_ASSERT_FALSE(calls[1].done);
+	loop_run(s.loop);
+	CU_ASSERT_EQUAL(calls[1].req.error, ECANCELED);
+	bed_end(&s);
+
+	bed_begin(&s, &bed_full);
+	fake_inject(s.fake, CDB_READ_16, 1000, STATUS_BUSY, 0);
+	calls[2] = bed_request(BLK_READ, 0, 0, 1, data[2]);
+	bed_submit(&s, &calls[2]);
+	bed_run_for(&s, 0.1);			/* waiting for its timer */
+	CU_ASSERT_FALSE(calls[2].done);
+	blk_abort(s.dev, &calls[2].req);
+	loop_run(s.loop);
+	CU_ASSERT_EQUAL(calls[2].req.error, ECANCELED);
+	bed_end(&s);
+}
+
+static void a_device_can_be_closed_while_it_probes(void)
+{
+	struct scsi_bed s;
+
+	bed_begin(&s, &bed_full);
+	fake_inject(s.fake, CDB_READ_16, 1, CHECK, SENSE_CAPACITY_CHANGED);
+	CU_ASSERT_EQUAL(bed_do(&s, BLK_READ, 0, 0, 1, (uint8_t[512]){ 0 }, NULL), 0);
+	bed_end(&s);
+
+	bed_begin(&s, &bed_full);
+	fake_inject(s.fake, CDB_READ_16, 1, CHECK, SENSE_CAPACITY_CHANGED);
+	fake_inject(s.fake, CDB_INQUIRY, 1000, STATUS_BUSY, 0);
+	CU_ASSERT_EQUAL(bed_do(&s, BLK_READ, 0, 0, 1, (uint8_t[512]){ 0 }, NULL), 0);
+	bed_run_for(&s, 0.05);
+	bed_end(&s);
+}
+
+static const struct unit_test tests[] = {
+	UNIT_TEST(each_failure_has_its_errno_and_its_words),
+	UNIT_TEST(what_passes_is_tried_again),
+	UNIT_TEST(what_does_not_pass_fails_at_the_deadline),
+	UNIT_TEST(task_set_full_halves_what_is_sent_at_once),
+	UNIT_TEST(a_medium_error_says_where_and_what_is_below_is_good),
+	UNIT_TEST(information_outside_the_request_is_not_passed_on),
+	UNIT_TEST(a_transfer_that_is_short_is_a_failure),
+	UNIT_TEST(the_first_error_of_a_long_zero_says_how_far_it_came),
+	UNIT_TEST(a_write_protect_makes_the_device_read_only),
+	UNIT_TEST(news_of_a_change_has_the_unit_looked_at_again),
+	UNIT_TEST(an_lba_out_of_range_has_the_capacity_read_again),
+	UNIT_TEST(after_a_reset_with_unflushed_writes_one_flush_fails),
+	UNIT_TEST(a_fua_write_owes_that_error_too),
+	UNIT_TEST(a_flush_that_was_sent_before_a_write_does_not_cover_it),
+	UNIT_TEST(a_deferred_error_of_a_cached_write_is_owed_to_the_next_flush),
+	UNIT_TEST(what_a_dying_path_took_along_is_sent_again_to_the_same_unit),
+	UNIT_TEST(a_probe_from_before_the_loss_does_not_end_it),
+	UNIT_TEST(a_unit_that_went_away_is_waited_for),
+	UNIT_TEST(another_unit_at_the_old_address_gets_no_writes),
+	UNIT_TEST(without_patience_a_lost_path_is_an_error_at_once),
+	UNIT_TEST(a_reset_while_the_path_was_away_is_not_overlooked),
+	UNIT_TEST(an_aborted_request_ends_early_wherever_it_is),
+	UNIT_TEST(a_device_can_be_closed_while_it_probes),
+};
+
+UNIT_MAIN("scsi_retry", tests)
