@@ -40,14 +40,14 @@ bool disk_reads_unmapped_as_zeroes(const struct disk_lu *disk)
 
 static uint32_t capabilities(const struct blk_info *info)
 {
-	uint32_t caps = CDB_CAP_BIT(CDB_CAP_FUA);	/* blk.c flushes where there is no FUA */
+	/* Whatever the device: blk.c flushes where there is no FUA, and where nobody knows what is
+	 * allocated, all is. A host that sees LBPME asks (SBC-3 §4.7.3). */
+	uint32_t caps = CDB_CAP_BIT(CDB_CAP_FUA) | CDB_CAP_BIT(CDB_CAP_LBA_STATUS);
 
 	if (info->can_trim)
 		caps |= CDB_CAP_BIT(CDB_CAP_UNMAP);
 	if (info->can_trim && info->can_zero)
 		caps |= CDB_CAP_BIT(CDB_CAP_WRITE_SAME_UNMAP);
-	if (info->can_extents)
-		caps |= CDB_CAP_BIT(CDB_CAP_LBA_STATUS);
 	return caps;
 }
 

@@ -7,7 +7,7 @@
  *	SERVING	portals are bound last, so that no initiator ever meets a target that
  *		is not there yet; then the pidfile is written.
  *	DRAINING nothing new is accepted, peers are told, what is in flight ends, all
- *		within a bound
+ *		within a bound; DROPPING what did not leave in time
  *	CLOSING	the executors: on worker 0 last, for the same reason as above
  */
 #include "config.h"
@@ -35,7 +35,7 @@
 #define DRAIN_SECONDS	10.0
 #define CLOSE_SECONDS	5.0
 
-enum phase { OPENING, SERVING, DRAINING, CLOSING };
+enum phase { OPENING, SERVING, DRAINING, DROPPING, CLOSING };
 
 struct gateway {
 	const struct conf *conf;
@@ -83,6 +83,13 @@ static bool last_report(struct worker_order *o)
 	return --g->pending == 0;
 }
 
+static void set_deadline(struct gateway *g, double seconds)
+{
+	ev_timer_stop(g->loop->ev, &g->deadline);
+	ev_timer_set(&g->deadline, seconds, 0);
+	ev_timer_start(g->loop->ev, &g->deadline);
+}
+
 /* CLOSING ---------------------------------------------------------------- */
 
 static void first_worker_closed(struct worker_order *o)
@@ -113,9 +120,7 @@ static void close_devices(struct gateway *g, unsigned first_worker, unsigned end
 static void start_closing(struct gateway *g)
 {
 	g->phase = CLOSING;
-	ev_timer_stop(g->loop->ev, &g->deadline);
-	ev_timer_set(&g->deadline, CLOSE_SECONDS, 0);
-	ev_timer_start(g->loop->ev, &g->deadline);
+	set_deadline(g, CLOSE_SECONDS);
 	if (g->worker_count > 1)
 		close_devices(g, 1, g->worker_count);
 	else
@@ -146,8 +151,7 @@ static void start_draining(struct gateway *g)
 	g->phase = DRAINING;
 	sd_notify(0, "STOPPING=1");
 	stop_listening(g);
-	ev_timer_set(&g->deadline, DRAIN_SECONDS, 0);
-	ev_timer_start(g->loop->ev, &g->deadline);
+	set_deadline(g, DRAIN_SECONDS);
 	for (unsigned w = 0; w < g->worker_count; w++)
 		order(g, &g->workers[w], WORKER_DRAIN, NULL, drained);
 }
@@ -158,14 +162,15 @@ static void deadline_passed(struct ev_loop *ev, ev_timer *timer, int events)
 
 	(void)ev;
 	(void)events;
-	if (g->phase == DRAINING) {
-		log_warning("some peers did not leave within %g s: they are dropped", DRAIN_SECONDS);
-		for (unsigned w = 0; w < g->worker_count; w++)
-			order(g, &g->workers[w], WORKER_ABORT, NULL, drained);
-	} else {
-		log_warning("a device did not close within %g s", CLOSE_SECONDS);
+	if (g->phase != DRAINING) {
+		log_warning("a device does not answer: its last requests are given up");
 		_exit(g->status);
 	}
+	log_warning("some peers did not leave within %g s: they are dropped", DRAIN_SECONDS);
+	g->phase = DROPPING;
+	set_deadline(g, CLOSE_SECONDS);
+	for (unsigned w = 0; w < g->worker_count; w++)
+		order(g, &g->workers[w], WORKER_ABORT, NULL, drained);
 }
 
 /* The first signal ends the service in good order, the second ends the process. */

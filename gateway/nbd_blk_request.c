@@ -144,10 +144,14 @@ static int on_completion(void *opaque, int *error)
 static void on_free(void *opaque)
 {
 	struct nbd_command *cmd = opaque;
+	struct nbd_blk *nb = cmd->nb;
 
 	/* A command that was refused at once is issue()'s, which has the reason. */
-	if (cmd != cmd->nb->issuing || cmd->answered)
-		finish(cmd);
+	if (cmd == nb->issuing && !cmd->answered)
+		return;
+	if (cmd == nb->issuing)
+		nb->issuing = NULL;
+	finish(cmd);
 }
 
 static int on_chunk(void *opaque, const void *data, size_t count, uint64_t offset,
@@ -257,8 +261,9 @@ static void issue(struct nbd_blk *nb, struct blk_req *req)
 	nb->in_flight_count++;
 	nb->issuing = cmd;
 	cookie = call_libnbd(cmd);
-	nb->issuing = NULL;
-	if (cookie < 0) {
+	/* Sending may find the connection dead: then the call fails as well, for a command
+	 * that has ended and is gone. */
+	if (cookie < 0 && nb->issuing) {
 		/* Refused: what it is asked to do, or that it is not connected any more. */
 		cmd->error = nbd_get_errno();
 		cmd->answered = nbd_aio_is_ready(nbd_link_handle(nb->link)) > 0 ||
@@ -267,6 +272,7 @@ static void issue(struct nbd_blk *nb, struct blk_req *req)
 			cmd->error = EIO;
 		finish(cmd);
 	}
+	nb->issuing = NULL;
 	nbd_link_kick(nb->link);
 }
 

@@ -51,7 +51,7 @@ static void on_sent(struct conn_out *conn_out, bool ok)
 	if (!task)
 		return;
 	task->unsent--;
-	if (!ok)
+	if (!ok && !task->aborted)
 		target_task_abort(task);
 	else if (task->answered || task->aborted)
 		target_task_reap(task);

@@ -59,8 +59,9 @@ static void report_if_drained(struct worker *worker)
 {
 	struct worker_order *order = worker->drain;
 
+	/* A session outlives its connections as long as it has tasks at a device. */
 	if (!order || !list_empty(&worker->nbd.connections) ||
-	    !list_empty(&worker->target.connections))
+	    !list_empty(&worker->target.connections) || !list_empty(&worker->target.sessions))
 		return;
 	worker->drain = NULL;
 	finish(order);

@@ -259,7 +259,7 @@ void task_pdu_sent(struct initiator *ini, struct task_slot *slot);
 struct task_slot *task_slot(struct initiator *ini, uint32_t itt);
 /* The outcome is in slot->task: end it as soon as no PDU points into its buffer. */
 void task_finish(struct initiator *ini, struct task_slot *slot);
-/* All that are on the wire, sent before "cmd_sn" if that is given, end with "status". */
+/* All that are on the wire, sent before that CmdSN if one is given, end with "status". */
 void task_finish_all(struct initiator *ini, const uint32_t *before_cmd_sn, uint8_t status);
 /* The abort of the slot's task has been answered. */
 void task_abort_over(struct initiator *ini, struct task_slot *slot);

@@ -105,7 +105,7 @@ static void session_lost(struct initiator *ini, const char *why)
 	if (ini->ending)
 		initiator_end(ini);
 	else
-		try_again(ini, wait, "session lost: ", why);
+		try_again(ini, wait, asked ? "as the target asked: " : "session lost: ", why);
 }
 
 void recover_connection_closed(struct initiator *ini, const char *why)

@@ -146,7 +146,7 @@ static void escalate(struct initiator *ini)
 	send_next(ini);
 }
 
-/* This abort is late: reset the unit; and if that has not brought its answer either, a new session. */
+/* This abort is late: reset the unit; if that did not bring its answer either, a new session. */
 static void abort_late(struct initiator *ini, struct task_slot *slot, double now)
 {
 	if (slot->escalated)

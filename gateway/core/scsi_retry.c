@@ -213,13 +213,20 @@ static void hold(struct scsi_io *io, const struct sense *sense)
 		scsi_io_send(io);
 }
 
+/* All the blocks that a READ or WRITE is about must have moved. Of other data, a parameter
+ * list say, GOOD status is what counts: tgtd calls an UNMAP's list left over that it has used. */
+static bool is_short(const struct scsi_task *task)
+{
+	return cdb_row(task->cdb.id)->payload == CDB_PAYLOAD_BLOCKS && task->moved < task->data_len;
+}
+
 static enum errmap_action judge(const struct scsi_io *io, const struct sense *sense, int *error)
 {
 	const struct scsi_task *task = &io->task;
 	enum errmap_kind kind = io->job->op->kind;
 	enum errmap_action action = errmap_scsi(task->status, sense, kind, error);
 
-	if (action == ERRMAP_OK && kind != ERRMAP_OTHER && task->moved < task->data_len) {
+	if (action == ERRMAP_OK && is_short(task)) {
 		*error = EIO;
 		return ERRMAP_FAIL;
 	}

@@ -4,7 +4,7 @@ requires iscsi-ls iscsi-inq iscsi-readcapacity16 qemu-img qemu-io
 size=64M
 bytes=67108864
 
-start_gateway -i 127.0.0.1:0 "$peer_uri"
+start_gateway -i 127.0.0.1:0 ${GATEWAY_OPTIONS:-} "$peer_uri"
 portal=${iscsi_uri#iscsi://}
 portal=iscsi://${portal%%/*}
 

@@ -9,7 +9,7 @@ nbdkit "$plugin" --dump-plugin | grep -q '^magic_config_key=url$' || fail "no ma
 
 # --help and the manual page name the same keys.
 pod=$abs_top_srcdir/nbdkit-plugin/nbdkit-iscsi-plugin.pod
-nbdkit "$plugin" --help | sed -n 's/^ *\[\{0,1\}\([a-z-]*\)=\]\{0,1\}.*/\1/p' | sort >"$tmp/help.keys"
+nbdkit "$plugin" --help | sed -n 's|^\[\{0,1\}\([a-z][a-z-]*\)=.*|\1|p' | sort >"$tmp/help.keys"
 sed -n 's/^=item .\{0,1\}B<\([a-z-]*\)=>.*/\1/p' "$pod" | sort >"$tmp/pod.keys"
 diff "$tmp/help.keys" "$tmp/pod.keys" || fail "--help and the manual page name different keys"
 

@@ -1,5 +1,6 @@
 /* See scripted_target.h. */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -207,9 +208,13 @@ void close_listener(struct run *run)
 	run->listener = -1;
 }
 
+/* The end of the stream is a message, too; silence is not. */
 static bool receive(struct run *run, void *to, size_t len)
 {
-	return !len || recv(run->fd, to, len, MSG_WAITALL) == (ssize_t)len;
+	ssize_t n = len ? recv(run->fd, to, len, MSG_WAITALL) : 0;
+
+	CHECK(run, n >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK));
+	return n == (ssize_t)len;
 }
 
 static bool digest_right(struct run *run, uint32_t crc)

@@ -277,6 +277,18 @@ static void a_long_write_is_asked_for_burst_by_burst(void)
 	finish();
 }
 
+static void what_waits_to_be_sent_goes_with_the_connection(void)
+{
+	struct bhs b = peer_read(7, 1024000, 2000);
+
+	/* More than a socket takes, in several PDUs. */
+	begin_with(TEXT(NAMES "\0MaxRecvDataSegmentLength=65536"));
+	peer_send_numbered(&peer, &b, NULL);
+	rig_end_good(&rig, lu, 0);
+	CU_ASSERT_FATAL(peer_get(&peer));
+	finish();
+}
+
 /* What may be wrong with unsolicited data for a write of 4096 bytes, FirstBurst 2048. */
 struct burst {
 	uint32_t immediate;
@@ -548,6 +560,7 @@ static const struct unit_test tests[] = {
 	UNIT_TEST(unsolicited_data_follows_immediate_data),
 	UNIT_TEST(a_sequence_may_end_with_an_empty_pdu),
 	UNIT_TEST(a_long_write_is_asked_for_burst_by_burst),
+	UNIT_TEST(what_waits_to_be_sent_goes_with_the_connection),
 	UNIT_TEST(unsolicited_data_must_be_the_first_burst),
 	UNIT_TEST(unsolicited_data_must_have_been_agreed_on),
 	UNIT_TEST(an_r2t_must_be_answered_as_it_was_asked),
