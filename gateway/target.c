@@ -31,13 +31,27 @@ void target_conf_init(struct target_conf *conf)
 	conf->params.max_outstanding_r2t = TARGET_MAX_R2T;
 }
 
-struct scsi_lu *target_lu(const struct target_service *service, uint64_t lun)
+static const struct export *find_export(const struct target_service *service, uint64_t lun)
 {
 	int number = lun_decode(lun);
 
 	if (number < 0 || (unsigned)number >= service->exports->count)
 		return NULL;
-	return service->exports->export[number].instance[service->worker].lu;
+	return &service->exports->export[number];
+}
+
+struct scsi_lu *target_lu(const struct target_service *service, uint64_t lun)
+{
+	const struct export *export = find_export(service, lun);
+
+	return export ? export->instance[service->worker].lu : NULL;
+}
+
+bool target_read_only(const struct target_service *service, uint64_t lun)
+{
+	const struct export *export = find_export(service, lun);
+
+	return export && export->read_only;
 }
 
 void target_start(struct target_service *service, struct stream *stream)

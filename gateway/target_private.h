@@ -261,6 +261,9 @@ void target_service_settle(struct target_service *service);
 /* The logical unit of a LUN as on the wire, on this worker; NULL: none is mapped there. */
 struct scsi_lu *target_lu(const struct target_service *service, uint64_t lun);
 
+/* Has this LUN been exported read-only? */
+bool target_read_only(const struct target_service *service, uint64_t lun);
+
 /* ---- target_shared.c: any thread */
 
 /*

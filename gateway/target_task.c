@@ -119,6 +119,10 @@ static void decode(struct target_task *task)
 	task->lu = scsi->cdb.id == CDB_REPORT_LUNS ? NULL : lu;
 	if (lu && !lu->interprets && scsi->verdict != CDB_OK)
 		scsi->cdb.id = CDB_UNKNOWN;
+	/* The far end of a pass-through does not know that we were told not to write. */
+	if (lu && !lu->interprets && target_read_only(task->session->service, task->lun) &&
+	    cdb_may_write(&scsi->cdb))
+		target_task_refuse(task, STATUS_CHECK_CONDITION, SENSE_WRITE_PROTECTED);
 }
 
 /* How many bytes the CDB itself calls for, in the direction that the initiator expects. */

@@ -224,6 +224,9 @@ bool cdb_allowed(enum cdb_id id, uint32_t caps);
 /* Of this very CDB: no data for WRITE SAME with NDOB, and for VERIFY without BYTCHK. */
 enum cdb_direction cdb_direction(const struct cdb *cdb);
 
+/* May the command change what is on the medium? CDB_UNKNOWN may: nobody here knows. */
+bool cdb_may_write(const struct cdb *cdb);
+
 /*
  * The bytes that this CDB itself calls for, given the logical block length:
  * blocks of data, or the allocation or parameter list length. COMPARE AND WRITE

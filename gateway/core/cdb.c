@@ -185,6 +185,28 @@ uint64_t cdb_transfer_len(const struct cdb *cdb, uint32_t block_len)
 	return 0;
 }
 
+bool cdb_may_write(const struct cdb *cdb)
+{
+	switch ((int)cdb->id) {
+	case CDB_UNKNOWN:
+	case CDB_WRITE_6:
+	case CDB_WRITE_10:
+	case CDB_WRITE_12:
+	case CDB_WRITE_16:
+	case CDB_WRITE_AND_VERIFY_10:
+	case CDB_WRITE_AND_VERIFY_12:
+	case CDB_WRITE_AND_VERIFY_16:
+	case CDB_WRITE_SAME_10:
+	case CDB_WRITE_SAME_16:
+	case CDB_UNMAP:
+	case CDB_COMPARE_AND_WRITE:
+	case CDB_ORWRITE_16:
+	case CDB_EXTENDED_COPY_LID1:
+		return true;
+	}
+	return false;
+}
+
 enum cdb_direction cdb_direction(const struct cdb *cdb)
 {
 	const struct cdb_row *row = &cdb_table[cdb->id];

@@ -49,3 +49,11 @@ kill -9 $gateway_pid
 wait $gateway_pid 2>/dev/null || :
 start_gateway -n "unix:$tmp/stale.sock" mem:2M
 [ "$(nbdinfo --size "$nbd_uri")" = 2097152 ] || fail "the stale socket"
+
+# Stopped while an initiator that has gone left a write at a slow device: it waits for that.
+requires nbdkit iscsi-test-cu
+start_nbdkit --filter=delay memory 64M wdelay=2
+start_gateway -i 127.0.0.1:0 "$peer_uri"
+timeout 1 iscsi-test-cu -d -n -t ALL.Write10 "$iscsi_uri" >/dev/null 2>&1 || :
+kill -TERM $gateway_pid
+wait $gateway_pid || fail "exit status $? with a write in flight"

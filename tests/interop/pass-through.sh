@@ -22,3 +22,9 @@ qemu-img compare -f raw -F raw "$tmp/in.img" "$iscsi_uri"
 for suite in TestUnitReady ReadCapacity10 ReadCapacity16 Read10 Read16; do
 	iscsi_suite $suite "$iscsi_uri"
 done
+
+# Read-only is for this side, too, although the far unit would take the write.
+start_gateway -r -i 127.0.0.1:0 "$tgt_uri"
+qemu-io -f raw "$iscsi_uri" -c 'write -P 9 0 64k' >"$tmp/write.txt" 2>&1 || :
+! grep -q 'wrote 65536' "$tmp/write.txt" || fail "written through a read-only gateway"
+qemu-img compare -f raw -F raw "$tmp/in.img" "$iscsi_uri"
