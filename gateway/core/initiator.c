@@ -77,9 +77,13 @@ void initiator_conf_init(struct initiator_conf *conf)
 static void complete_ended(struct loop_call *call)
 {
 	struct initiator *ini = container_of(call, struct initiator, complete);
+	struct list batch = LIST_INIT(batch);
 	struct list *node;
 
-	while ((node = list_pop(&ini->ended)))
+	/* Those that are tried again at once, and end at once again, are for the next round:
+	 * the timer that brings the session back must have its turn. */
+	list_splice_tail(&batch, &ini->ended);
+	while ((node = list_pop(&batch)))
 		lu_complete(&ini->lu, container_of(node, struct scsi_task, node));
 	if (ini->state != INITIATOR_UP)
 		tmf_lost(ini);		/* those that came when there was nobody to ask */

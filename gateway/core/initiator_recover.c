@@ -125,7 +125,8 @@ void recover_connection_closed(struct initiator *ini, const char *why)
 	else if (ini->login.redirected && !ini->ending)
 		connect_start(ini);
 	else
-		recover_attempt_failed(ini, why);
+		recover_attempt_failed(ini, ini->conn.peer_closed ? "login: closed by the target"
+							       : why);
 }
 
 void recover_attempt_failed(struct initiator *ini, const char *why)

@@ -50,10 +50,8 @@ static void send_next(struct initiator *ini)
 	initiator_timer(ini, &ini->tmf_timer, on_tmf_timeout, TMF_TIMEOUT);
 }
 
-static void end_first(struct initiator *ini, enum tmf_response response)
+static void end_tmf(struct scsi_tmf *tmf, enum tmf_response response)
 {
-	struct scsi_tmf *tmf = first_tmf(ini);
-
 	list_del(&tmf->node);
 	tmf->response = response;
 	tmf->done(tmf);
@@ -88,7 +86,7 @@ static void unit_answered(struct initiator *ini, uint8_t response)
 	ini->tmf_itt = ISCSI_NO_TAG;
 	if (response == TMF_COMPLETE)
 		task_finish_all(ini, &before, STATUS_TASK_ABORTED);
-	end_first(ini, (enum tmf_response)response);
+	end_tmf(first_tmf(ini), (enum tmf_response)response);
 	if (ini->state == INITIATOR_UP)
 		send_next(ini);
 }
@@ -215,11 +213,14 @@ void tmf_stop(struct initiator *ini)
 
 void tmf_lost(struct initiator *ini)
 {
+	struct list batch = LIST_INIT(batch);
+
 	tmf_stop(ini);
 	ini->tmf_itt = ISCSI_NO_TAG;
 	for (unsigned i = 0; i < ini->conf.max_tasks; i++)
 		if (ini->slots[i].aborting)
 			task_abort_over(ini, &ini->slots[i]);
-	while (!list_empty(&ini->tmfs))
-		end_first(ini, TMF_REJECTED);
+	list_splice_tail(&batch, &ini->tmfs);
+	while (!list_empty(&batch))
+		end_tmf(container_of(batch.next, struct scsi_tmf, node), TMF_REJECTED);
 }

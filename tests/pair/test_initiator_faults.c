@@ -70,11 +70,9 @@ static void offend(struct run *r)
 	give(r, &bhs, zeroes);
 }
 
-/* The session must end without a word, and come back as the same one (RFC 7143 §6.3.5). */
-static void expect_reinstatement(struct run *r, uint64_t isid)
+/* The session comes back as the same one (RFC 7143 §6.3.5), with the command that was lost. */
+static void expect_return(struct run *r, uint64_t isid)
 {
-	while (take(r))
-		CHECK(r, r->got.op != OP_LOGOUT_REQUEST && r->got.op != OP_DATA_OUT);
 	hang_up(r);
 	login_stages(r);		/* sees to TSIH 0 */
 	CHECK(r, r->got.isid == isid);
@@ -84,6 +82,14 @@ static void expect_reinstatement(struct run *r, uint64_t isid)
 	else
 		give_status(r, STATUS_GOOD);
 	serve_logout(r);
+}
+
+/* The session must end without a word, and then come back. */
+static void expect_reinstatement(struct run *r, uint64_t isid)
+{
+	while (take(r))
+		CHECK(r, r->got.op != OP_LOGOUT_REQUEST && r->got.op != OP_DATA_OUT);
+	expect_return(r, isid);
 }
 
 static void offence_script(struct run *r)
@@ -230,6 +236,41 @@ static void an_outage_is_waited_for_as_long_as_the_conf_says(void)
 	}
 }
 
+static void until_it_works(struct run *r)
+{
+	struct order_state *state = &r->state[0];
+
+	if (state->task.status == STATUS_GOOD) {
+		close_unit(r);
+		return;
+	}
+	r->done = 0;
+	state->times_done = 0;
+	lu_submit(r->lu, &state->task);
+}
+
+static void returning_script(struct run *r)
+{
+	uint64_t isid;
+
+	login_stages(r);
+	isid = r->got.isid;
+	serve_probe(r);
+	expect(r, OP_SCSI_COMMAND);
+	expect_return(r, isid);
+}
+
+static void a_submitter_that_never_rests_does_not_keep_the_session_away(void)
+{
+	run_init(&run, returning_script);
+	SET_KEYS(&run, "DefaultTime2Wait=0");
+	run.conf.outage_timeout = 0;
+	add_order(&run, CDB_DATA_IN, 512);
+	run.finished = until_it_works;
+	execute(&run);
+	CU_ASSERT_EQUAL(run.state[0].task.status, STATUS_GOOD);
+}
+
 /* The second command never left, so its outcome is not open: it goes to the next session. */
 static void what_was_not_sent_script(struct run *r)
 {
@@ -366,6 +407,7 @@ static const struct unit_test tests[] = {
 	UNIT_TEST(a_wrong_digest_ends_the_session),
 	UNIT_TEST(a_silent_target_is_pinged_and_then_given_up),
 	UNIT_TEST(an_outage_is_waited_for_as_long_as_the_conf_says),
+	UNIT_TEST(a_submitter_that_never_rests_does_not_keep_the_session_away),
 	UNIT_TEST(what_was_not_sent_is_not_lost),
 	UNIT_TEST(a_redirect_that_leads_nowhere_is_forgotten),
 	UNIT_TEST(a_target_that_asks_for_a_logout_loses_nothing),

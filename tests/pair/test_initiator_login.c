@@ -165,6 +165,20 @@ static void a_login_that_is_not_answered_times_out(void)
 	CU_ASSERT_STRING_EQUAL(run.why, "login timed out after 0.25 s");
 }
 
+static void leaving_script(struct run *r)
+{
+	accept_initiator(r);
+	expect(r, OP_LOGIN_REQUEST);
+	hang_up(r);
+}
+
+static void a_target_that_hangs_up_is_told_from_one_that_is_not_there(void)
+{
+	run_init(&run, leaving_script);
+	execute(&run);
+	CU_ASSERT_STRING_EQUAL(run.why, "login: closed by the target");
+}
+
 static void nobody_script(struct run *r)
 {
 	(void)r;
@@ -388,6 +402,7 @@ static const struct unit_test tests[] = {
 	UNIT_TEST(every_failed_login_says_why),
 	UNIT_TEST(what_is_no_target_is_called_so),
 	UNIT_TEST(a_login_that_is_not_answered_times_out),
+	UNIT_TEST(a_target_that_hangs_up_is_told_from_one_that_is_not_there),
 	UNIT_TEST(a_refused_connection_says_where_to),
 	UNIT_TEST(text_in_pieces_is_one_text),
 	UNIT_TEST(answers_that_need_several_pdus_get_them),
