@@ -21,7 +21,7 @@ struct target_conf {
 	uint16_t tpgt;
 	struct login_params params;		/* offers and limits */
 	double	 login_timeout;			/* seconds */
-	double	 logout_timeout;		/* seconds to log out in when asked to, at shutdown */
+	double	 logout_timeout;		/* seconds to log out, at shutdown */
 	double	 nop_interval, nop_timeout;	/* NOP-In keepalive; 0 = none */
 	unsigned queue_depth;			/* CmdSN window per session */
 	uint32_t max_transfer;			/* bytes of one command's data */
@@ -30,7 +30,7 @@ struct target_conf {
 
 void target_conf_init(struct target_conf *conf);
 
-/* What the sessions of all workers share: who is logged in, TSIHs. Thread-safe. NULL without memory. */
+/* What the sessions of all workers share: who is logged in, TSIHs. Thread-safe. NULL: no memory. */
 struct target_shared;
 struct target_shared *target_shared_new(const struct target_conf *conf);
 void target_shared_free(struct target_shared *shared);
@@ -42,7 +42,7 @@ struct target_service {
 	const struct export_table *exports;	/* by LUN */
 	const struct target_conf *conf;
 	struct target_shared *shared;
-	/* The portals, for SendTargets: what each listener is bound to ("0.0.0.0:3260"), count of them. */
+	/* For SendTargets: what each listener is bound to ("0.0.0.0:3260"), count of them. */
 	const char *const *portals;
 	unsigned portal_count;
 	struct list connections;		/* list_init()ed by the worker */

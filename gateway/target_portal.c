@@ -93,6 +93,6 @@ void target_portal_put(const struct target_service *service, int fd, struct key_
 		else if (!is_wildcard(portal, host_len, AF_INET)
 			 && !is_wildcard(portal, host_len, AF_INET6))
 			put_address(out, portal, host_len, port, tpgt);
-		/* A wildcard of the other family cannot be told: the initiator did not come by it. */
+		/* A wildcard of the other family is not told: the initiator did not come by it. */
 	}
 }

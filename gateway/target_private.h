@@ -39,7 +39,7 @@
 #include "target.h"
 
 #define DIGEST_LEN		4
-#define TARGET_TEXT_MAX		(16u << 10)	/* text of one negotiation step, over all its PDUs */
+#define TARGET_TEXT_MAX		(16u << 10)	/* one negotiation step, over all its PDUs */
 #define TARGET_ITT_BUCKETS	64		/* a power of two */
 #define TARGET_MAX_R2T		8		/* MaxOutstandingR2T that we agree to */
 #define TARGET_ADDRESS_LEN	64		/* "[v6 address]:port", terminated */
@@ -94,7 +94,7 @@ struct target_rx {
 
 enum target_phase {
 	PHASE_LOGIN,
-	PHASE_TAKEOVER,			/* login is done but for the end of the session that it replaces */
+	PHASE_TAKEOVER,			/* logged in but for the end of the session before */
 	PHASE_FULL_FEATURE,
 	PHASE_LOGOUT,			/* asked for, or answered: nothing more is received */
 };
@@ -114,7 +114,7 @@ struct target_conn {
 	struct target_service *service;
 	struct target_session *session;	/* NULL until login is through */
 	enum target_phase phase;
-	struct target_login *login;	/* in PHASE_LOGIN and PHASE_TAKEOVER, from the first PDU on */
+	struct target_login *login;	/* from the first PDU to full feature phase */
 	struct target_text *text;	/* while a text exchange is under way */
 	struct target_rx rx;
 	struct login_params params;
@@ -123,10 +123,10 @@ struct target_conn {
 	uint32_t login_cmd_sn;
 	unsigned holds;			/* enum target_hold */
 	unsigned unsent;		/* PDUs queued */
-	ev_timer timer;			/* login, then keepalive, at last patience with a farewell */
+	ev_timer timer;			/* login, then keepalive, at last the farewell */
 	double	 heard;			/* when the last PDU came */
 	double	 pinged;		/* when a NOP-In went that is not answered yet; 0 = none */
-	double	 logout_due;		/* shutdown: when patience with the peer ends; 0 = not asked */
+	double	 logout_due;		/* shutdown: when patience ends; 0 = not asked */
 	char	 peer[TARGET_ADDRESS_LEN]; /* its address, for messages */
 };
 
@@ -183,14 +183,14 @@ struct target_session {
 
 	struct list tasks;
 	struct list by_itt[TARGET_ITT_BUCKETS];
-	struct list waiting;		/* tasks that there is no room for yet, or a takeover holds up */
+	struct list waiting;		/* tasks without room, or held up by a takeover */
 	unsigned in_flight;		/* tasks without a status yet */
 	size_t	 bytes;			/* of data in flight */
 	uint64_t next_serial;
 	uint32_t next_ttt;
 
 	struct list tmfs;
-	struct target_conn *logout;	/* the connection whose Logout is answered when all tasks are gone */
+	struct target_conn *logout;	/* its Logout is answered when all tasks are gone */
 	uint32_t logout_itt;
 	struct loop_call settle;
 };
@@ -226,7 +226,7 @@ struct target_task {
 	enum target_task_state state;
 	bool	 started;		/* it has come in its turn, with its immediate data */
 	bool	 admitted;		/* there is room; its data is charged to the session */
-	bool	 refused;		/* scsi.status and sense are set: it is not to be submitted */
+	bool	 refused;		/* not to be submitted: scsi.status is set */
 	bool	 aborted;		/* no status is to be sent */
 	bool	 counted;		/* in session->in_flight */
 	bool	 answered;		/* its status is queued */
@@ -234,7 +234,7 @@ struct target_task {
 
 	uint8_t	*buf;			/* the data, buf_len bytes of the pool; or NULL */
 	uint32_t buf_len;
-	uint8_t	*long_cdb;		/* of an extended CDB, long_cdb_len bytes of the pool; or NULL */
+	uint8_t	*long_cdb;		/* extended CDB, long_cdb_len bytes of the pool */
 	uint32_t long_cdb_len;
 	uint8_t	 cdb[16];
 

@@ -138,7 +138,8 @@ static enum reject_reason header_fault(const struct target_conn *c, const struct
 	switch (b->op) {
 	case OP_NOP_OUT:
 		/* RFC 7143 §11.18.1: nobody can be answered, so it must not want to be. */
-		return b->itt == ISCSI_NO_TAG && !b->immediate ? REJECT_PROTOCOL_ERROR : REJECT_NONE;
+		return b->itt == ISCSI_NO_TAG && !b->immediate ? REJECT_PROTOCOL_ERROR
+							       : REJECT_NONE;
 	case OP_TEXT_REQUEST:
 	case OP_LOGOUT_REQUEST:
 		return REJECT_NONE;

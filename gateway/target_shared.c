@@ -159,7 +159,7 @@ void target_shared_drop_all(struct target_shared *shared)
 		const struct target_identity *id = container_of(node, struct target_identity, node);
 		struct drop_order *order = calloc(1, sizeof(*order));
 
-		/* Without memory for the message that session stays: its logical units were reset. */
+		/* Without memory for the message that session stays: its units were reset. */
 		if (!order)
 			continue;
 		order->msg.run = drop;

@@ -119,10 +119,22 @@ static void decode(struct target_task *task)
 	task->lu = scsi->cdb.id == CDB_REPORT_LUNS ? NULL : lu;
 	if (lu && !lu->interprets && scsi->verdict != CDB_OK)
 		scsi->cdb.id = CDB_UNKNOWN;
+	/* Of a pass-through, the far end would look for copy sources and destinations among all that
+	 * it maps to us, which may be more than this initiator has. */
+	if (lu && !lu->interprets && scsi->wire[0] == cdb_row(CDB_EXTENDED_COPY_LID1)->opcode)
+		target_task_refuse(task, STATUS_CHECK_CONDITION, SENSE_INVALID_OPCODE);
 	/* The far end of a pass-through does not know that we were told not to write. */
 	if (lu && !lu->interprets && target_read_only(task->session->service, task->lun) &&
 	    cdb_may_write(&scsi->cdb))
 		target_task_refuse(task, STATUS_CHECK_CONDITION, SENSE_WRITE_PROTECTED);
+}
+
+/* Is the data all of the range of blocks, once, or no blocks at all? */
+static bool is_range(const struct cdb *cdb)
+{
+	uint8_t payload = cdb_row(cdb->id)->payload;
+
+	return payload != CDB_PAYLOAD_SAME && payload != CDB_PAYLOAD_COMPARE;
 }
 
 /* How many bytes the CDB itself calls for, in the direction that the initiator expects. */
@@ -138,9 +150,12 @@ static uint64_t called_for(struct target_task *task)
 	if (!task->lu)
 		return scsi->direction == CDB_DATA_IN ? scsi->cdb.alloc_len : 0;
 	called = cdb_transfer_len(&scsi->cdb, task->lu->block_len);
+	/* What is more than one block for many, or two equal halves, is of another block length. */
+	if (task->edtl > called && called && !is_range(&scsi->cdb))
+		target_task_refuse(task, STATUS_CHECK_CONDITION, SENSE_INVALID_FIELD_IN_CDB);
 	if (!task->edtl || (called && cdb_direction(&scsi->cdb) == scsi->direction))
 		return called;
-	/* A buffer for the other direction, or for nothing, is no buffer: what is read goes nowhere,
+	/* A buffer for the other direction, or for nothing, is none: what is read goes nowhere,
 	 * which the residual says. But what is to be written must not be missed in silence. */
 	if (cdb_direction(&scsi->cdb) == CDB_DATA_OUT)
 		target_task_refuse(task, STATUS_CHECK_CONDITION, SENSE_INVALID_FIELD_IN_CDB);
@@ -349,6 +364,12 @@ static void on_done(struct scsi_task *scsi)
 	task->state = TASK_COLLECTING;
 	if (task->aborted) {
 		target_task_reap(task);
+		return;
+	}
+	/* SAM-5 §5.3.1: with TAS = 0, as our Control mode page has it, whose command another nexus
+	 * has ended gets no status, but a unit attention. */
+	if (scsi->status == STATUS_TASK_ABORTED && task->lu->interprets) {
+		target_task_abort(task);
 		return;
 	}
 	if (scsi->status == LU_LOST)

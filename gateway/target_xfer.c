@@ -88,6 +88,12 @@ static struct target_r2t *find_r2t(struct target_task *task, uint32_t ttt)
 	return NULL;
 }
 
+/* More may have come than was asked for: then the task is refused already. */
+static uint32_t room_in(const struct target_r2t *r2t)
+{
+	return r2t->got < r2t->len ? r2t->len - r2t->got : 0;
+}
+
 bool target_xfer_header(struct target_rx *rx, struct target_session *s)
 {
 	const struct bhs *b = &rx->pdu.bhs;
@@ -107,8 +113,8 @@ bool target_xfer_header(struct target_rx *rx, struct target_session *s)
 			rx->pdu.reject = REJECT_INVALID_FIELD;
 			return true;
 		}
-		rx->into = due(task, b, rx->r2t->offset + rx->r2t->got,
-			       rx->r2t->len - min_u32(rx->r2t->got, rx->r2t->len), rx->r2t->data_sn);
+		rx->into = due(task, b, rx->r2t->offset + rx->r2t->got, room_in(rx->r2t),
+			       rx->r2t->data_sn);
 	}
 	rx->task = task;
 	return true;
@@ -201,7 +207,7 @@ void target_xfer_continue(struct target_task *task)
 		return;
 	if (!task->refused)
 		solicit(task);
-	/* RFC 7143 §7.8: also a task that is refused ends only when all that was asked for has come. */
+	/* RFC 7143 §7.8: a task that is refused ends, too, when all that was asked for has come. */
 	if (task->r2ts == 0 && (task->refused || task->solicited == task->len))
 		target_task_submit(task);
 }

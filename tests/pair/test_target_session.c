@@ -73,6 +73,15 @@ static void commands_outside_the_window_are_ignored(void)
 	CU_ASSERT_EQUAL(lu->submitted, 1);
 	peer_expect_silence(&peer);
 	run_one(5);
+	/* Nor are they kept: what waits for its turn is found. */
+	send_command(7, peer.cmd_sn + 1);
+	send_command(6, peer.cmd_sn);
+	CU_ASSERT_EQUAL(lu->count, 2);
+	peer.cmd_sn += 2;
+	rig_end_good(&rig, lu, 0);
+	rig_end_good(&rig, lu, 0);
+	expect_good(6);
+	expect_good(7);
 	finish();
 }
 
