@@ -11,9 +11,6 @@
 #include "field.h"
 #include "scsi_data.h"
 
-enum { CODE_SET_BINARY = 1, CODE_SET_ASCII = 2, CODE_SET_UTF8 = 3 };
-enum { OF_UNIT, OF_PORT, OF_DEVICE };	/* ASSOCIATION */
-
 #define PROTOCOL_ISCSI	5
 #define VENDOR_LEN	8
 #define SCSI_NAME_LEN	240		/* ",t,0xffff" after 223 bytes, and its padding */
@@ -102,7 +99,7 @@ size_t disk_vpd_device_id(const struct disk_lu *disk, const struct nexus *nexus,
 	at = put_t10(shared, wire, at);
 	if (nexus) {
 		at = put_port_number(DESIGNATOR_RELATIVE_PORT, nexus->tpgt, wire, at);
-		at = put_port_number(DESIGNATOR_PORT_GROUP, nexus->tpgt, wire, at);
+		at = put_port_number(DESIGNATOR_PORT_GROUP, DISK_PORT_GROUP, wire, at);
 		at = put_port_name(nexus, wire, at);
 	}
 	at = put_scsi_name(OF_DEVICE, shared->conf.target_name, wire, at);

@@ -12,6 +12,13 @@
 
 #define OUR_REVISION	"1.0"
 
+#define IMPLICIT_ASYMMETRIC_ACCESS	1	/* TPGS */
+
+static bool can_copy(const struct disk_lu *disk)
+{
+	return disk->lu.caps & CDB_CAP_BIT(CDB_CAP_COPY);
+}
+
 static void standard_data(struct disk_lu *disk, struct scsi_task *task)
 {
 	const struct disk_lu_conf *conf = &disk_shared(disk)->conf;
@@ -19,6 +26,9 @@ static void standard_data(struct disk_lu *disk, struct scsi_task *task)
 	struct inquiry inquiry = {
 		.version = 6,			/* SPC-4 */
 		.hi_sup = true,			/* REPORT LUNS knows more than eight */
+		.tpgs = IMPLICIT_ASYMMETRIC_ACCESS,
+		.third_party_copy = can_copy(disk),
+		.multi_port = conf->port_count > 1,
 		.response_data_format = 2,
 		.cmd_que = true,
 		.revision = OUR_REVISION,
@@ -137,20 +147,28 @@ static const struct {
 	{ VPD_EXTENDED_INQUIRY, vpd_extended_inquiry },
 	{ VPD_MODE_POLICY, vpd_mode_policy },
 	{ VPD_SCSI_PORTS, disk_vpd_scsi_ports },
+	{ VPD_THIRD_PARTY_COPY, disk_vpd_third_party_copy },
 	{ VPD_BLOCK_LIMITS, vpd_block_limits },
 	{ VPD_BLOCK_CHARACTERISTICS, vpd_block_characteristics },
 	{ VPD_PROVISIONING, vpd_provisioning },
 };
 #define PAGE_COUNT	(sizeof pages / sizeof pages[0])
 
+static bool is_there(const struct disk_lu *disk, uint8_t page)
+{
+	return page != VPD_THIRD_PARTY_COPY || can_copy(disk);
+}
+
 static size_t vpd_supported_pages(const struct disk_lu *disk, const struct nexus *nexus,
 				  uint8_t *wire)
 {
-	(void)disk;
+	size_t count = 0;
+
 	(void)nexus;
 	for (size_t i = 0; i < PAGE_COUNT; i++)
-		wire[VPD_HEADER_LEN + i] = pages[i].code;
-	return vpd_header(wire, 0, VPD_SUPPORTED, PAGE_COUNT);
+		if (is_there(disk, pages[i].code))
+			wire[VPD_HEADER_LEN + count++] = pages[i].code;
+	return vpd_header(wire, 0, VPD_SUPPORTED, count);
 }
 
 static void vital_product_data(struct disk_lu *disk, struct scsi_task *task)
@@ -159,7 +177,7 @@ static void vital_product_data(struct disk_lu *disk, struct scsi_task *task)
 	size_t len;
 
 	for (size_t i = 0; i < PAGE_COUNT; i++) {
-		if (pages[i].code != task->cdb.page)
+		if (pages[i].code != task->cdb.page || !is_there(disk, task->cdb.page))
 			continue;
 		len = pages[i].build(disk, task->nexus, wire);
 		assert(len <= sizeof wire);

@@ -4,8 +4,8 @@
  * target or by scsi_blk.
  *
  * This file says what the unit can do, given what its device can; which command is
- * whose (the table at the end of "Commands"); and what every command passes before
- * its handler sees it: unit attention, validity, medium, write protection.
+ * whose (the table in "Commands"); and what every command passes before its handler
+ * sees it: unit attention, validity, reservations, medium, write protection.
  */
 #include "disk_lu.h"
 
@@ -38,12 +38,17 @@ bool disk_reads_unmapped_as_zeroes(const struct disk_lu *disk)
 	       (disk->dev->info.can_trim && disk->dev->info.trim_zeroes);
 }
 
-static uint32_t capabilities(const struct blk_info *info)
+static uint32_t capabilities(const struct disk_lu *disk)
 {
+	const struct blk_info *info = &disk->dev->info;
 	/* Whatever the device: blk.c flushes where there is no FUA, and where nobody knows what is
 	 * allocated, all is. A host that sees LBPME asks (SBC-3 §4.7.3). */
-	uint32_t caps = CDB_CAP_BIT(CDB_CAP_FUA) | CDB_CAP_BIT(CDB_CAP_LBA_STATUS);
+	uint32_t caps = CDB_CAP_BIT(CDB_CAP_FUA) | CDB_CAP_BIT(CDB_CAP_LBA_STATUS) |
+			CDB_CAP_BIT(CDB_CAP_RESERVE) | CDB_CAP_BIT(CDB_CAP_PERSISTENT_RESERVE) |
+			CDB_CAP_BIT(CDB_CAP_LOG) | CDB_CAP_BIT(CDB_CAP_PORT_GROUPS);
 
+	if (disk->directory)
+		caps |= CDB_CAP_BIT(CDB_CAP_COPY);
 	if (info->can_trim)
 		caps |= CDB_CAP_BIT(CDB_CAP_UNMAP);
 	if (info->can_trim && info->can_zero)
@@ -66,12 +71,12 @@ static void look_at_device(struct disk_lu *disk)
 		lu_instance_raise(&disk->instance, ATTENTION_CAPACITY_CHANGED);
 	if (info->read_only != disk->read_only)
 		lu_instance_raise(&disk->instance, ATTENTION_MODE_PARAMETERS_CHANGED);
-	if (capabilities(info) != disk->lu.caps)
+	if (capabilities(disk) != disk->lu.caps)
 		lu_instance_raise(&disk->instance, ATTENTION_INQUIRY_CHANGED);
 	disk->generation = info->generation;
 	disk->size = info->size;
 	disk->read_only = info->read_only;
-	disk->lu.caps = capabilities(info);
+	disk->lu.caps = capabilities(disk);
 }
 
 /* Commands --------------------------------------------------------------------- */
@@ -85,52 +90,80 @@ enum {
 
 struct command {
 	disk_handler *run;
+	enum access access;		/* ... that a reservation may deny */
 	unsigned flags;
 };
 
-/* By enum cdb_id. A row of the CDB table that has none here needs a capability that this
- * unit does not have; only REPORT LUNS is answered by the target that knows them all. */
+/*
+ * By enum cdb_id. The access is that of SPC-4 table 56 and SBC-3 table 13; commands that make
+ * reservations judge for themselves. A row of the CDB table that has none here needs a
+ * capability that this unit does not have; only REPORT LUNS is answered by the target that
+ * knows them all.
+ */
 static const struct command commands[CDB_COUNT] = {
-	[CDB_TEST_UNIT_READY] = { disk_test_unit_ready, ON_MEDIUM },
-	[CDB_REQUEST_SENSE] = { disk_request_sense, IGNORES_ATTENTION },
-	[CDB_INQUIRY] = { disk_inquiry, IGNORES_ATTENTION },
-	[CDB_MODE_SELECT_6] = { disk_mode_select, 0 },
-	[CDB_MODE_SELECT_10] = { disk_mode_select, 0 },
-	[CDB_MODE_SENSE_6] = { disk_mode_sense, 0 },
-	[CDB_MODE_SENSE_10] = { disk_mode_sense, 0 },
-	[CDB_START_STOP_UNIT] = { disk_start_stop_unit, 0 },
-	[CDB_SEND_DIAGNOSTIC] = { disk_send_diagnostic, 0 },
-	[CDB_PREVENT_ALLOW] = { disk_prevent_allow, 0 },
-	[CDB_READ_CAPACITY_10] = { disk_read_capacity_10, ON_MEDIUM },
-	[CDB_READ_CAPACITY_16] = { disk_read_capacity_16, ON_MEDIUM },
-	[CDB_READ_6] = { disk_read, ON_MEDIUM },
-	[CDB_READ_10] = { disk_read, ON_MEDIUM },
-	[CDB_READ_12] = { disk_read, ON_MEDIUM },
-	[CDB_READ_16] = { disk_read, ON_MEDIUM },
-	[CDB_WRITE_6] = { disk_write, ON_MEDIUM | WRITES },
-	[CDB_WRITE_10] = { disk_write, ON_MEDIUM | WRITES },
-	[CDB_WRITE_12] = { disk_write, ON_MEDIUM | WRITES },
-	[CDB_WRITE_16] = { disk_write, ON_MEDIUM | WRITES },
-	[CDB_WRITE_AND_VERIFY_10] = { disk_write_and_verify, ON_MEDIUM | WRITES },
-	[CDB_WRITE_AND_VERIFY_12] = { disk_write_and_verify, ON_MEDIUM | WRITES },
-	[CDB_WRITE_AND_VERIFY_16] = { disk_write_and_verify, ON_MEDIUM | WRITES },
-	[CDB_VERIFY_10] = { disk_verify, ON_MEDIUM },
-	[CDB_VERIFY_12] = { disk_verify, ON_MEDIUM },
-	[CDB_VERIFY_16] = { disk_verify, ON_MEDIUM },
-	[CDB_PRE_FETCH_10] = { disk_pre_fetch, ON_MEDIUM },
-	[CDB_PRE_FETCH_16] = { disk_pre_fetch, ON_MEDIUM },
-	[CDB_SYNCHRONIZE_CACHE_10] = { disk_synchronize_cache, ON_MEDIUM },
-	[CDB_SYNCHRONIZE_CACHE_16] = { disk_synchronize_cache, ON_MEDIUM },
-	[CDB_READ_DEFECT_DATA_10] = { disk_read_defect_data, ON_MEDIUM },
-	[CDB_READ_DEFECT_DATA_12] = { disk_read_defect_data, ON_MEDIUM },
-	[CDB_WRITE_SAME_10] = { disk_write_same, ON_MEDIUM | WRITES },
-	[CDB_WRITE_SAME_16] = { disk_write_same, ON_MEDIUM | WRITES },
-	[CDB_UNMAP] = { disk_unmap, ON_MEDIUM | WRITES },
-	[CDB_COMPARE_AND_WRITE] = { disk_compare_and_write, ON_MEDIUM | WRITES },
-	[CDB_ORWRITE_16] = { disk_orwrite, ON_MEDIUM | WRITES },
-	[CDB_GET_LBA_STATUS] = { disk_get_lba_status, ON_MEDIUM },
-	[CDB_REPORT_SUPPORTED_OPCODES] = { rsoc_report_opcodes, 0 },
-	[CDB_REPORT_SUPPORTED_TMFS] = { rsoc_report_tmfs, 0 },
+	[CDB_TEST_UNIT_READY] = { disk_test_unit_ready, ACCESS_READY, ON_MEDIUM },
+	[CDB_REQUEST_SENSE] = { disk_request_sense, ACCESS_ALWAYS, IGNORES_ATTENTION },
+	[CDB_INQUIRY] = { disk_inquiry, ACCESS_ALWAYS, IGNORES_ATTENTION },
+	[CDB_MODE_SELECT_6] = { disk_mode_select, ACCESS_WRITE, 0 },
+	[CDB_MODE_SELECT_10] = { disk_mode_select, ACCESS_WRITE, 0 },
+	[CDB_MODE_SENSE_6] = { disk_mode_sense, ACCESS_READ, 0 },
+	[CDB_MODE_SENSE_10] = { disk_mode_sense, ACCESS_READ, 0 },
+	[CDB_START_STOP_UNIT] = { disk_start_stop_unit, ACCESS_WRITE, 0 },
+	[CDB_SEND_DIAGNOSTIC] = { disk_send_diagnostic, ACCESS_WRITE, 0 },
+	[CDB_PREVENT_ALLOW] = { disk_prevent_allow, ACCESS_WRITE, 0 },
+	[CDB_READ_CAPACITY_10] = { disk_read_capacity_10, ACCESS_ALWAYS, ON_MEDIUM },
+	[CDB_READ_CAPACITY_16] = { disk_read_capacity_16, ACCESS_ALWAYS, ON_MEDIUM },
+	[CDB_READ_6] = { disk_read, ACCESS_READ, ON_MEDIUM },
+	[CDB_READ_10] = { disk_read, ACCESS_READ, ON_MEDIUM },
+	[CDB_READ_12] = { disk_read, ACCESS_READ, ON_MEDIUM },
+	[CDB_READ_16] = { disk_read, ACCESS_READ, ON_MEDIUM },
+	[CDB_WRITE_6] = { disk_write, ACCESS_WRITE, ON_MEDIUM | WRITES },
+	[CDB_WRITE_10] = { disk_write, ACCESS_WRITE, ON_MEDIUM | WRITES },
+	[CDB_WRITE_12] = { disk_write, ACCESS_WRITE, ON_MEDIUM | WRITES },
+	[CDB_WRITE_16] = { disk_write, ACCESS_WRITE, ON_MEDIUM | WRITES },
+	[CDB_WRITE_AND_VERIFY_10] = { disk_write_and_verify, ACCESS_WRITE, ON_MEDIUM | WRITES },
+	[CDB_WRITE_AND_VERIFY_12] = { disk_write_and_verify, ACCESS_WRITE, ON_MEDIUM | WRITES },
+	[CDB_WRITE_AND_VERIFY_16] = { disk_write_and_verify, ACCESS_WRITE, ON_MEDIUM | WRITES },
+	[CDB_VERIFY_10] = { disk_verify, ACCESS_READ, ON_MEDIUM },
+	[CDB_VERIFY_12] = { disk_verify, ACCESS_READ, ON_MEDIUM },
+	[CDB_VERIFY_16] = { disk_verify, ACCESS_READ, ON_MEDIUM },
+	[CDB_PRE_FETCH_10] = { disk_pre_fetch, ACCESS_READ, ON_MEDIUM },
+	[CDB_PRE_FETCH_16] = { disk_pre_fetch, ACCESS_READ, ON_MEDIUM },
+	[CDB_SYNCHRONIZE_CACHE_10] = { disk_synchronize_cache, ACCESS_WRITE, ON_MEDIUM },
+	[CDB_SYNCHRONIZE_CACHE_16] = { disk_synchronize_cache, ACCESS_WRITE, ON_MEDIUM },
+	[CDB_READ_DEFECT_DATA_10] = { disk_read_defect_data, ACCESS_READ, ON_MEDIUM },
+	[CDB_READ_DEFECT_DATA_12] = { disk_read_defect_data, ACCESS_READ, ON_MEDIUM },
+	[CDB_WRITE_SAME_10] = { disk_write_same, ACCESS_WRITE, ON_MEDIUM | WRITES },
+	[CDB_WRITE_SAME_16] = { disk_write_same, ACCESS_WRITE, ON_MEDIUM | WRITES },
+	[CDB_UNMAP] = { disk_unmap, ACCESS_WRITE, ON_MEDIUM | WRITES },
+	[CDB_COMPARE_AND_WRITE] = { disk_compare_and_write, ACCESS_WRITE, ON_MEDIUM | WRITES },
+	[CDB_ORWRITE_16] = { disk_orwrite, ACCESS_WRITE, ON_MEDIUM | WRITES },
+	[CDB_GET_LBA_STATUS] = { disk_get_lba_status, ACCESS_READ, ON_MEDIUM },
+	[CDB_RESERVE_6] = { disk_reserve, ACCESS_ALWAYS, 0 },
+	[CDB_RESERVE_10] = { disk_reserve, ACCESS_ALWAYS, 0 },
+	[CDB_RELEASE_6] = { disk_reserve, ACCESS_ALWAYS, 0 },
+	[CDB_RELEASE_10] = { disk_reserve, ACCESS_ALWAYS, 0 },
+	[CDB_PR_IN_READ_KEYS] = { disk_pr_in_read_keys, ACCESS_ALWAYS, 0 },
+	[CDB_PR_IN_READ_RESERVATION] = { disk_pr_in_read_reservation, ACCESS_ALWAYS, 0 },
+	[CDB_PR_IN_REPORT_CAPABILITIES] = { disk_pr_in_report_capabilities, ACCESS_ALWAYS, 0 },
+	[CDB_PR_IN_READ_FULL_STATUS] = { disk_pr_in_read_full_status, ACCESS_ALWAYS, 0 },
+	[CDB_PR_OUT_REGISTER] = { disk_pr_out, ACCESS_ALWAYS, 0 },
+	[CDB_PR_OUT_RESERVE] = { disk_pr_out, ACCESS_ALWAYS, 0 },
+	[CDB_PR_OUT_RELEASE] = { disk_pr_out, ACCESS_ALWAYS, 0 },
+	[CDB_PR_OUT_CLEAR] = { disk_pr_out, ACCESS_ALWAYS, 0 },
+	[CDB_PR_OUT_PREEMPT] = { disk_pr_out, ACCESS_ALWAYS, 0 },
+	[CDB_PR_OUT_PREEMPT_AND_ABORT] = { disk_pr_out, ACCESS_ALWAYS, 0 },
+	[CDB_PR_OUT_REGISTER_AND_IGNORE] = { disk_pr_out, ACCESS_ALWAYS, 0 },
+	[CDB_PR_OUT_REGISTER_AND_MOVE] = { disk_pr_out, ACCESS_ALWAYS, 0 },
+	[CDB_EXTENDED_COPY_LID1] = { disk_extended_copy, ACCESS_WRITE, 0 },
+	[CDB_RCR_COPY_STATUS_LID1] = { disk_copy_status, ACCESS_READ, 0 },
+	[CDB_RCR_RECEIVE_DATA_LID1] = { disk_copy_data, ACCESS_READ, 0 },
+	[CDB_RCR_OPERATING_PARAMETERS] = { disk_copy_parameters, ACCESS_READ, 0 },
+	[CDB_RCR_FAILED_SEGMENT_DETAILS] = { disk_copy_failure, ACCESS_READ, 0 },
+	[CDB_LOG_SENSE] = { disk_log_sense, ACCESS_ALWAYS, 0 },
+	[CDB_REPORT_TARGET_PORT_GROUPS] = { disk_report_port_groups, ACCESS_ALWAYS, 0 },
+	[CDB_REPORT_SUPPORTED_OPCODES] = { rsoc_report_opcodes, ACCESS_READ, 0 },
+	[CDB_REPORT_SUPPORTED_TMFS] = { rsoc_report_tmfs, ACCESS_READ, 0 },
 };
 
 /* True when the nexus of the task is not ready for its command: the task is finished. */
@@ -173,6 +206,17 @@ static bool is_invalid(struct disk_lu *disk, struct scsi_task *task)
 	return true;
 }
 
+/* As the row says, but to allow removal and to start are harmless. */
+static enum access access_needed(const struct scsi_task *task)
+{
+	const struct cdb *cdb = &task->cdb;
+
+	if ((cdb->id == CDB_PREVENT_ALLOW && !cdb->prevent) ||
+	    (cdb->id == CDB_START_STOP_UNIT && cdb->start && !cdb->power_condition))
+		return ACCESS_ALWAYS;
+	return commands[cdb->id].access;
+}
+
 void disk_start(struct disk_lu *disk, struct scsi_task *task)
 {
 	const struct command *command = &commands[task->cdb.id];
@@ -183,6 +227,10 @@ void disk_start(struct disk_lu *disk, struct scsi_task *task)
 		return;
 	if (is_invalid(disk, task))
 		return;
+	if (disk_conflicts(disk, task, access_needed(task))) {
+		disk_conflict(disk, task);
+		return;
+	}
 	task->wanted = cdb_transfer_len(&task->cdb, disk->lu.block_len);
 	task->moved = task->wanted < arrived ? (uint32_t)task->wanted : arrived;
 	if ((command->flags & ON_MEDIUM) && !disk_blocks(disk))
@@ -202,6 +250,9 @@ static void disk_attach(struct scsi_lu *lu, const struct nexus *nexus)
 
 static void disk_detach(struct scsi_lu *lu, const struct nexus *nexus)
 {
+	/* SPC-2 §5.5.1: the loss of the nexus ends what it has by RESERVE. */
+	disk_reserve_forget(disk_shared(disk_of(lu)), nexus);
+	copy_record_forget(&disk_of(lu)->copies, nexus);
 	lu_instance_detach(&disk_of(lu)->instance, nexus);
 }
 
@@ -239,7 +290,8 @@ static const struct scsi_lu_ops disk_ops = {
 	.close = disk_close,
 };
 
-struct scsi_lu *disk_lu_open(struct blkdev *dev, struct lu_shared *shared)
+struct scsi_lu *disk_lu_open(struct blkdev *dev, struct lu_shared *shared,
+			     const struct lu_directory *directory)
 {
 	struct disk_lu *disk = calloc(1, sizeof *disk);
 
@@ -249,10 +301,11 @@ struct scsi_lu *disk_lu_open(struct blkdev *dev, struct lu_shared *shared)
 	disk->lu.ops = &disk_ops;
 	disk->lu.loop = dev->loop;
 	disk->lu.block_len = shared->conf.block_len;
-	disk->lu.caps = capabilities(&dev->info);
 	disk->lu.interprets = true;
 	disk->lu.max_transfer = DISK_MAX_TRANSFER;
 	disk->dev = dev;
+	disk->directory = directory;
+	disk->lu.caps = capabilities(disk);
 	disk->generation = dev->info.generation;
 	disk->size = dev->info.size;
 	disk->read_only = dev->info.read_only;

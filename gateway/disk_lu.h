@@ -12,6 +12,9 @@
 #include "lu.h"
 
 struct lu_shared;
+struct offload;
+
+#define DISK_MAX_PORTS	16
 
 /* What a logical unit says of itself; constant. */
 struct disk_lu_conf {
@@ -20,17 +23,43 @@ struct disk_lu_conf {
 	char	 vendor[9], product[17];	/* "" = ours */
 	char	 serial[37];			/* "" = derived from target name and LUN */
 	uint32_t block_len;			/* logical: 512 or 4096 */
+	/* The target ports by which the unit can be reached, by relative target port identifier
+	 * (nexus.tpgt): what ALL_TG_PT means. port_count 0: only that by which a command came. */
+	uint16_t ports[DISK_MAX_PORTS];
+	unsigned port_count;
+	/* Where persistent reservations are kept over restarts (APTPL): a directory that only we
+	 * write to, and who writes there. NULL: they are not, and APTPL is refused. The text is
+	 * needed during lu_shared_new() only, "offload" as long as there are commands. */
+	const char *state_dir;
+	struct offload *offload;
 };
 
 /*
  * What the instances of one logical unit on all workers share: unit attentions,
  * reservations, mode pages. Thread-safe by its own mutex. NULL without memory.
+ * Blocks for as long as it takes to read a file, if there is a state_dir.
  */
 struct lu_shared *lu_shared_new(const struct disk_lu_conf *conf);
 void lu_shared_free(struct lu_shared *shared);
 
+/* The eight bytes of the NAA designator of the unit (VPD 83h), as one number. */
+uint64_t lu_shared_naa(const struct lu_shared *shared);
+
+/*
+ * Which logical units there are for EXTENDED COPY to read and write: one directory per worker.
+ * What it does not find for a nexus is out of reach of that nexus.
+ */
+struct lu_directory {
+	/* This worker's instance, opened by disk_lu_open(), of the unit with that NAA, if it is
+	 * mapped to the nexus; else NULL. On the worker's thread. */
+	struct scsi_lu *(*find)(const struct lu_directory *directory, const struct nexus *nexus,
+				uint64_t naa);
+};
+
 /* One worker's instance over that worker's instance of the device, which stays the
- * caller's and must outlive it. NULL without memory. */
-struct scsi_lu *disk_lu_open(struct blkdev *dev, struct lu_shared *shared);
+ * caller's and must outlive it, as must the directory (NULL: no EXTENDED COPY). NULL
+ * without memory. */
+struct scsi_lu *disk_lu_open(struct blkdev *dev, struct lu_shared *shared,
+			     const struct lu_directory *directory);
 
 #endif

@@ -1,13 +1,14 @@
 /*
- * Task management (SAM-5 §7) on one logical unit.
+ * Task management (SAM-5 §7) on one logical unit, and the aborting half of PREEMPT AND
+ * ABORT, which does the same for nexuses of its choice.
  *
  * What the device has been asked for cannot be called back, so a function ends
  * when the last request of the tasks that it aborts has ended: only then is it
  * true that they do no more. A function that concerns all nexuses visits every
  * instance, each on its own worker; the last visit to end posts the answer home.
  *
- * A round is made by disk_manage() and freed when it has come home. Of its visits
- * each is touched by one worker only, until it has counted itself out.
+ * A round is made by disk_manage() or disk_preempt(), and freed when it has come home.
+ * Of its visits each is touched by one worker only, until it has counted itself out.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -15,7 +16,9 @@
 #include "disk_private.h"
 
 struct round {
-	struct scsi_tmf *tmf;
+	struct scsi_tmf *tmf;		/* what it carries out; NULL: PREEMPT AND ABORT, ... */
+	struct disk_op *op;		/* ... which is this one, ... */
+	bool (*chosen)(const struct disk_op *op, const struct nexus *nexus);	/* ... for these */
 	struct disk_lu *home;
 	struct list visits;		/* struct visit.of_round */
 	atomic_uint left;		/* visits that have not ended */
@@ -43,9 +46,12 @@ static bool is_reset(enum tmf_function function)
 	       function == TMF_TARGET_COLD_RESET;
 }
 
-static bool ends(const struct scsi_tmf *tmf, const struct scsi_task *task)
+static bool ends(const struct round *round, const struct scsi_task *task)
 {
-	return concerns_all(tmf->function) || task->nexus == tmf->nexus;
+	if (!round->tmf)
+		return task != round->op->task && task->nexus &&
+		       round->chosen(round->op, task->nexus);
+	return concerns_all(round->tmf->function) || task->nexus == round->tmf->nexus;
 }
 
 static void abort_op(struct disk_op *op)
@@ -54,7 +60,7 @@ static void abort_op(struct disk_op *op)
 		return;
 	op->aborted = true;
 	if (op->requesting)
-		blk_abort(op->disk->dev, &op->req);
+		blk_abort(op->where->dev, &op->req);
 }
 
 static void abort_held(struct disk_lu *disk, struct scsi_task *task)
@@ -83,41 +89,48 @@ void disk_abort(struct scsi_lu *lu, struct scsi_task *task)
 }
 
 /* SAM-5 §7.5: with TAS = 0 nobody is told of an aborted command but by unit attention. */
-static void tell_owner(struct disk_lu *disk, const struct scsi_tmf *tmf,
+static void tell_owner(struct disk_lu *disk, const struct round *round,
 		       const struct scsi_task *task)
 {
+	const struct nexus *aborter = round->tmf ? round->tmf->nexus : round->op->task->nexus;
 	struct nexus_state *owner;
 
-	if (tmf->function != TMF_CLEAR_TASK_SET || !task->nexus || task->nexus == tmf->nexus)
+	if (round->tmf && round->tmf->function != TMF_CLEAR_TASK_SET)
+		return;
+	if (!task->nexus || task->nexus == aborter)
 		return;
 	owner = lu_instance_find(&disk->instance, task->nexus);
 	if (owner)
 		nexus_raise(owner, ATTENTION_COMMANDS_CLEARED);
 }
 
-static void end_tasks(struct disk_lu *disk, const struct scsi_tmf *tmf)
+static void end_tasks(struct disk_lu *disk, const struct round *round)
 {
 	list_for_each_safe(node, &disk->held) {
 		struct scsi_task *task = container_of(node, struct scsi_task, node);
 
-		if (ends(tmf, task)) {
-			tell_owner(disk, tmf, task);
+		if (ends(round, task)) {
+			tell_owner(disk, round, task);
 			abort_held(disk, task);
 		}
 	}
 	list_for_each_safe(node, &disk->active) {
 		struct disk_op *op = container_of(node, struct disk_op, node);
 
-		if (ends(tmf, op->task)) {
-			tell_owner(disk, tmf, op->task);
+		if (ends(round, op->task)) {
+			tell_owner(disk, round, op->task);
 			abort_op(op);
 		}
 	}
 }
 
-static void carry_out(struct disk_lu *disk, const struct scsi_tmf *tmf)
+static void carry_out(struct disk_lu *disk, const struct round *round)
 {
-	end_tasks(disk, tmf);
+	const struct scsi_tmf *tmf = round->tmf;
+
+	end_tasks(disk, round);
+	if (!tmf)
+		return;
 	/* SAM-5 §6.3.2, §6.3.3: every nexus hears of a reset, also the one that asked for it. */
 	if (tmf->function == TMF_LU_RESET)
 		lu_instance_raise(&disk->instance, ATTENTION_DEVICE_RESET);
@@ -131,7 +144,7 @@ static void visit_begin(struct visit *visit)
 	struct disk_lu *disk = visit->disk;
 
 	if (!visit->round->failed)
-		carry_out(disk, visit->round->tmf);
+		carry_out(disk, visit->round);
 	visit->upto = disk->newest;
 	list_add_tail(&disk->visits, &visit->node);
 	loop_defer(disk->lu.loop, &disk->turn);
@@ -155,10 +168,15 @@ static void visit_end(struct visit *visit)
 
 static bool is_waiting(const struct visit *visit)
 {
+	const struct round *round = visit->round;
+
 	list_for_each(node, &visit->disk->active) {
 		const struct disk_op *op = container_of(node, struct disk_op, node);
 
-		if (op->number <= visit->upto && ends(visit->round->tmf, op->task))
+		/* It waits for its turn, which PREEMPT AND ABORT has, and will end when it comes. */
+		if (!round->tmf && op->lock == disk_shared(visit->disk)->turns)
+			continue;
+		if (op->number <= visit->upto && ends(round, op->task))
 			return true;
 	}
 	return false;
@@ -205,9 +223,15 @@ static void round_free(struct round *round)
 static void round_over(struct loop_msg *msg)
 {
 	struct round *round = container_of(msg, struct round, back);
+	struct disk_op *op = round->op;
 
-	answer(round->home, round->tmf, round->failed ? TMF_REJECTED : TMF_COMPLETE);
+	if (round->tmf)
+		answer(round->home, round->tmf, round->failed ? TMF_REJECTED : TMF_COMPLETE);
+	else
+		op->incomplete = round->failed;
 	round_free(round);
+	if (op)
+		op->next(op);
 }
 
 static void add_visit(struct lu_instance *instance, void *opaque)
@@ -216,7 +240,7 @@ static void add_visit(struct lu_instance *instance, void *opaque)
 	struct disk_lu *disk = container_of(instance, struct disk_lu, instance);
 	struct visit *visit;
 
-	if (disk != round->home && !concerns_all(round->tmf->function))
+	if (disk != round->home && round->tmf && !concerns_all(round->tmf->function))
 		return;
 	visit = calloc(1, sizeof *visit);
 	if (!visit) {
@@ -233,13 +257,14 @@ static void add_visit(struct lu_instance *instance, void *opaque)
 }
 
 /* NULL without memory for even one visit. */
-static struct round *round_new(struct disk_lu *home, struct scsi_tmf *tmf)
+static struct round *round_new(struct disk_lu *home, struct scsi_tmf *tmf, struct disk_op *op)
 {
 	struct round *round = calloc(1, sizeof *round);
 
 	if (!round)
 		return NULL;
 	round->tmf = tmf;
+	round->op = op;
 	round->home = home;
 	round->back.run = round_over;
 	list_init(&round->visits);
@@ -277,12 +302,30 @@ void disk_manage(struct scsi_lu *lu, struct scsi_tmf *tmf)
 		answer(disk, tmf, TMF_NOT_SUPPORTED);
 		return;
 	}
-	round = round_new(disk, tmf);
+	round = round_new(disk, tmf, NULL);
 	if (!round) {
 		answer(disk, tmf, TMF_REJECTED);
 		return;
 	}
-	if (is_reset(tmf->function) && !round->failed)
+	if (is_reset(tmf->function) && !round->failed) {
 		atomic_store(&disk_shared(disk)->mode, MODE_DEFAULTS);
+		disk_reserve_reset(disk_shared(disk));
+	}
+	set_out(round);
+}
+
+void disk_preempt(struct disk_op *op,
+		  bool (*chosen)(const struct disk_op *op, const struct nexus *nexus),
+		  void (*next)(struct disk_op *))
+{
+	struct round *round = round_new(op->disk, NULL, op);
+
+	if (!round) {
+		op->incomplete = true;
+		next(op);
+		return;
+	}
+	round->chosen = chosen;
+	op->next = next;
 	set_out(round);
 }

@@ -24,7 +24,7 @@ struct disk_op *disk_op_new(struct disk_lu *disk, struct scsi_task *task)
 		finish_out_of_memory(disk, task);
 		return NULL;
 	}
-	op->disk = disk;
+	op->disk = op->where = disk;
 	op->task = task;
 	op->number = ++disk->newest;
 	list_init(&op->req.node);
@@ -65,28 +65,49 @@ static void range_locked(struct range *range)
 	go_on(container_of(range, struct disk_op, range));
 }
 
+static void lock(struct disk_op *op, struct range_lock *where, void (*next)(struct disk_op *))
+{
+	assert(!op->lock);
+	op->next = next;
+	op->lock = where;
+	op->range.locked = range_locked;
+	op->range.loop = op->disk->lu.loop;
+	if (range_lock(where, &op->range))
+		next(op);
+}
+
 void disk_op_lock(struct disk_op *op, uint64_t first, uint64_t end, bool exclusive,
 		  void (*next)(struct disk_op *))
 {
-	const struct blkdev *dev = op->disk->dev;
+	const struct blkdev *dev = op->where->dev;
 	uint64_t mask = dev->info.min_block - 1;
 
-	assert(!op->ranged && first < end);
-	op->next = next;
-	op->ranged = true;
+	assert(first < end);
 	op->range.first = first & ~mask;
 	op->range.end = (end + mask) & ~mask;	/* no overflow: the device ends on such a block */
 	op->range.exclusive = exclusive;
-	op->range.locked = range_locked;
-	op->range.loop = op->disk->lu.loop;
-	if (range_lock(dev->shared->ranges, &op->range))
-		next(op);
+	lock(op, dev->shared->ranges, next);
+}
+
+void disk_op_turn(struct disk_op *op, void (*next)(struct disk_op *))
+{
+	op->range.first = 0;
+	op->range.end = 1;
+	op->range.exclusive = true;
+	lock(op, disk_shared(op->disk)->turns, next);
+}
+
+void disk_op_unlock(struct disk_op *op)
+{
+	if (op->lock)
+		range_unlock(op->lock, &op->range);
+	op->lock = NULL;
 }
 
 void disk_op_lock_for_writing(struct disk_op *op, uint64_t first, uint64_t end,
 			      void (*next)(struct disk_op *))
 {
-	if (op->disk->dev->info.min_block > 1)
+	if (op->where->dev->info.min_block > 1)
 		next(op);
 	else
 		disk_op_lock(op, first, end, false, next);
@@ -139,7 +160,9 @@ static void request_done(struct blk_req *req)
 	struct disk_op *op = container_of(req, struct disk_op, req);
 
 	op->requesting = false;
-	if (req->error && !op->aborted)
+	if (req->error && !op->aborted && op->copy)
+		disk_copy_failed(op);
+	else if (req->error && !op->aborted)
 		fail(op);
 	else
 		go_on(op);
@@ -148,12 +171,12 @@ static void request_done(struct blk_req *req)
 void disk_op_request(struct disk_op *op, enum blk_op what, uint32_t flags, uint64_t offset,
 		     uint64_t length, uint8_t *data, void (*next)(struct disk_op *))
 {
-	struct blkdev *dev = op->disk->dev;
+	struct blkdev *dev = op->where->dev;
 	struct blk_req *req = &op->req;
 
 	assert(!op->requesting && !op->aborted);
 	req->op = what;
-	req->flags = flags | (op->ranged ? BLK_LOCKED : 0);
+	req->flags = flags | (op->lock ? BLK_LOCKED : 0);
 	req->offset = offset;
 	req->length = length;
 	req->data = data;

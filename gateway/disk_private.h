@@ -7,8 +7,10 @@
  *	disk_manage.c	 aborting them: ABORT TASK to LOGICAL UNIT RESET
  *	disk_op.c	 a command that needs the device: its block requests, one by one
  *	disk_answer.c	 parameter data and refusals
+ *	disk_reserve.c	 whom reservations keep from what; RESERVE and RELEASE
  *	disk_inquiry.c, disk_identity.c, disk_mode.c, disk_unit.c, disk_rw.c,
- *	disk_discard.c, disk_lba_status.c, disk_compare.c, rsoc.c: the commands
+ *	disk_discard.c, disk_lba_status.c, disk_compare.c, disk_pr_in.c, disk_pr_out.c,
+ *	disk_copy.c, disk_copy_results.c, disk_log.c, disk_port_groups.c, rsoc.c: the commands
  */
 #ifndef DISK_PRIVATE_H
 #define DISK_PRIVATE_H
@@ -18,6 +20,7 @@
 #include <stdint.h>
 
 #include "blk.h"
+#include "disk_copy.h"
 #include "disk_lu.h"
 #include "errmap.h"
 #include "list.h"
@@ -39,12 +42,16 @@
 /* Bytes that are verified, filled or ORed at a time, through a buffer of the pool. */
 #define DISK_CHUNK		(256u << 10)
 
+/* The one target port group, of all ports. */
+#define DISK_PORT_GROUP		1
+
 struct disk_op;
 
 struct disk_lu {
 	struct scsi_lu lu;
 	struct blkdev *dev;
 	struct lu_instance instance;
+	const struct lu_directory *directory;	/* NULL: no EXTENDED COPY */
 
 	/* The device as it was when its generation was last looked at. */
 	unsigned generation;
@@ -64,6 +71,8 @@ struct disk_lu {
 	struct list managed;		/* scsi_tmf.node: done() is due in "turn" */
 	unsigned tmfs;			/* begun here and not done */
 
+	struct copy_state copies;	/* disk_copy.c's and disk_copy_results.c's */
+
 	void   (*closed)(void *);	/* set while closing */
 	void	*closed_opaque;
 };
@@ -73,18 +82,22 @@ struct disk_op {
 	struct blk_req req;
 	struct disk_lu *disk;
 	struct scsi_task *task;
+	struct disk_lu *where;		/* whose device the request and the range are of: its own, but
+					 * for EXTENDED COPY */
 	struct list node;		/* disk->active */
 	uint64_t number;		/* ascending in the order of beginning */
 	void   (*next)(struct disk_op *); /* when the request, or the wait for the range, is over */
 	bool	 requesting;		/* the request is the device's now */
 	bool	 aborted;		/* end as soon as nothing is under way */
-	bool	 ranged;		/* the range is held, or waited for */
+	bool	 incomplete;		/* disk_preempt(): no memory for aborting all tasks */
+	struct range_lock *lock;	/* whose range is held, or waited for; NULL: none */
 	struct range range;
 	uint8_t	*buffer;		/* from the loop's pool */
 	size_t	 buffer_len;
 	/* Progress of a command that takes many requests, in bytes of the device: */
 	uint64_t first, at, end;
 	uint32_t index, count;		/* UNMAP descriptors: the next one, and all */
+	struct copy *copy;		/* disk_copy.c's */
 };
 
 static inline struct disk_lu *disk_of(struct scsi_lu *lu)
@@ -132,6 +145,15 @@ void disk_finish(struct disk_lu *disk, struct scsi_task *task);
 void disk_abort(struct scsi_lu *lu, struct scsi_task *task);
 void disk_manage(struct scsi_lu *lu, struct scsi_tmf *tmf);
 
+/*
+ * PREEMPT AND ABORT: abort the tasks of the nexuses that chosen() says, on every worker, but
+ * not this operation's own; next() when all of them have ended, or, with op->incomplete, when
+ * there was no memory. chosen() is called on the other workers' threads, too.
+ */
+void disk_preempt(struct disk_op *op,
+		  bool (*chosen)(const struct disk_op *op, const struct nexus *nexus),
+		  void (*next)(struct disk_op *));
+
 /* In the loop's turn, after tasks have been completed: end the visits that waited for them,
  * and the functions that have ended. */
 void disk_manage_turn(struct disk_lu *disk);
@@ -150,6 +172,12 @@ bool disk_op_buffer(struct disk_op *op, size_t len);
  */
 void disk_op_lock(struct disk_op *op, uint64_t first, uint64_t end, bool exclusive,
 		  void (*next)(struct disk_op *));
+
+/* Wait for one's turn to change the unit's reservations, and keep it until the end. */
+void disk_op_turn(struct disk_op *op, void (*next)(struct disk_op *));
+
+/* Give back the range, or the turn, that the operation has: at its end. */
+void disk_op_unlock(struct disk_op *op);
 
 /*
  * Hold what a plain write touches, for those who compare and write or OR it. Where
@@ -202,6 +230,30 @@ bool disk_may_transfer(struct disk_lu *disk, struct scsi_task *task);
 /* All the data-out that the CDB calls for came; if not, the task is finished. */
 bool disk_has_arrived(struct disk_lu *disk, struct scsi_task *task);
 
+/* disk_reserve.c ------------------------------------------------------------- */
+
+/* Is the nexus of the task kept from what needs that much access? Only where there is a
+ * reservation; the caller asks disk_conflicts(). */
+bool disk_is_barred(struct disk_lu *disk, const struct scsi_task *task, enum access needed);
+
+static inline bool disk_conflicts(struct disk_lu *disk, const struct scsi_task *task,
+				  enum access needed)
+{
+	return atomic_load_explicit(&disk_shared(disk)->restricted, memory_order_relaxed) &&
+	       disk_is_barred(disk, task, needed);
+}
+
+/* RESERVATION CONFLICT; the task is finished. */
+void disk_conflict(struct disk_lu *disk, struct scsi_task *task);
+
+/* Make *next, which the caller allocated, what is current; returns what was, now the caller's.
+ * It must be the caller's turn. */
+struct reservations *disk_reserve_replace(struct lu_shared *shared, struct reservations *next);
+
+/* A reservation by RESERVE(6) or (10) ends with its session, and with a reset. */
+void disk_reserve_forget(struct lu_shared *shared, const struct nexus *nexus);
+void disk_reserve_reset(struct lu_shared *shared);
+
 /* The commands: disk_inquiry.c, ... ------------------------------------------ */
 
 typedef void disk_handler(struct disk_lu *disk, struct scsi_task *task);
@@ -222,6 +274,21 @@ disk_handler disk_get_lba_status;
 
 disk_handler disk_verify, disk_compare_and_write, disk_orwrite;
 
+disk_handler disk_reserve;	/* and RELEASE */
+
+disk_handler disk_pr_in_read_keys, disk_pr_in_read_reservation, disk_pr_in_report_capabilities,
+	     disk_pr_in_read_full_status;
+
+disk_handler disk_pr_out;
+
+disk_handler disk_extended_copy;
+
+disk_handler disk_copy_status, disk_copy_data, disk_copy_parameters, disk_copy_failure;
+
+disk_handler disk_log_sense;
+
+disk_handler disk_report_port_groups;
+
 disk_handler rsoc_report_opcodes, rsoc_report_tmfs;
 
 /*
@@ -231,9 +298,21 @@ disk_handler rsoc_report_opcodes, rsoc_report_tmfs;
  */
 #define DISK_VPD_ROOM	1024
 
+/* Of designators: CODE SET, and ASSOCIATION. */
+enum { CODE_SET_BINARY = 1, CODE_SET_ASCII = 2, CODE_SET_UTF8 = 3 };
+enum { OF_UNIT, OF_PORT, OF_DEVICE };
+
 size_t disk_vpd_serial(const struct disk_lu *disk, const struct nexus *nexus, uint8_t *wire);
 size_t disk_vpd_device_id(const struct disk_lu *disk, const struct nexus *nexus, uint8_t *wire);
 size_t disk_vpd_scsi_ports(const struct disk_lu *disk, const struct nexus *nexus, uint8_t *wire);
+
+/* disk_copy.c, for a copy's operation: its request has failed; it ends, its status is known. */
+void disk_copy_failed(struct disk_op *op);
+void disk_copy_end(struct disk_op *op);
+
+/* disk_copy_results.c, for INQUIRY, as those above: 8Fh. */
+size_t disk_vpd_third_party_copy(const struct disk_lu *disk, const struct nexus *nexus,
+				 uint8_t *wire);
 
 /* disk_compare.c: read [op->at, op->end) and, as BYTCHK says, compare it; ends the operation. */
 void disk_verify_medium(struct disk_op *op);

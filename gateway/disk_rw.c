@@ -126,14 +126,19 @@ void disk_synchronize_cache(struct disk_lu *disk, struct scsi_task *task)
 
 static void pre_fetched(struct disk_op *op)
 {
-	op->task->status = STATUS_CONDITION_MET;
+	bool all = op->first + op->req.length == op->end;
+
+	op->task->status = all ? STATUS_CONDITION_MET : STATUS_GOOD;
 	disk_finish(op->disk, op->task);
 }
 
-/* SBC-3 §5.9: CONDITION MET says that all of it is cached; a length of 0 is "to the end". */
+/*
+ * SBC-3 §5.9: CONDITION MET says that all of it is cached, GOOD that there was no room for all.
+ * A length of 0 is "to the end", which may be far more than anybody's cache takes.
+ */
 void disk_pre_fetch(struct disk_lu *disk, struct scsi_task *task)
 {
-	uint64_t blocks = cdb_extent(&task->cdb);
+	uint64_t blocks = cdb_extent(&task->cdb), len;
 	struct disk_op *op;
 
 	if (!disk_in_range(disk, task))
@@ -145,7 +150,12 @@ void disk_pre_fetch(struct disk_lu *disk, struct scsi_task *task)
 		return;
 	}
 	op = disk_op_new(disk, task);
-	if (op)
-		disk_op_request(op, BLK_CACHE, 0, start_of(op), blocks * disk->lu.block_len, NULL,
-				pre_fetched);
+	if (!op)
+		return;
+	len = blocks * disk->lu.block_len;
+	op->first = start_of(op);
+	op->end = op->first + len;
+	disk_op_request(op, BLK_CACHE, 0, op->first,
+			len < disk->lu.max_transfer ? len : disk->lu.max_transfer, NULL,
+			pre_fetched);
 }

@@ -55,8 +55,9 @@ static void op_free(struct disk_op *op)
 	struct pool *pool = disk->lu.loop->pool;
 
 	assert(!op->requesting);
-	if (op->ranged)
-		range_unlock(disk->dev->shared->ranges, &op->range);
+	if (op->copy)
+		disk_copy_end(op);
+	disk_op_unlock(op);
 	if (disk->barrier == op)
 		disk->barrier = NULL;
 	list_del(&op->node);

@@ -28,9 +28,9 @@
 struct passage {
 	struct loop *loop;
 	const struct instance_conf *conf;
+	const struct lu_directory *directory;
 	struct export *export;
 	struct export_instance *instance;
-	unsigned worker;
 	instance_opened *opened;
 	void (*closed)(void *);
 	void *opaque;
@@ -45,7 +45,6 @@ static struct passage *passage_new(struct export *export, unsigned worker, void 
 		abort();	/* starting or stopping without 100 bytes: there is nothing to save */
 	p->export = export;
 	p->instance = &export->instance[worker];
-	p->worker = worker;
 	p->opaque = opaque;
 	return p;
 }
@@ -63,7 +62,7 @@ static void blk_is_open(void *opaque, struct blkdev *blk, const char *why)
 
 	p->instance->blk = blk;
 	if (blk && p->conf->serve_lu && device->kind != DEVICE_ISCSI) {
-		p->instance->lu = disk_lu_open(blk, device->lu_shared);
+		p->instance->lu = disk_lu_open(blk, device->lu_shared, p->directory);
 		if (!p->instance->lu)
 			why = "out of memory";
 	}
@@ -125,13 +124,14 @@ static void open_local(struct loop_call *call)
 }
 
 void instance_open(struct loop *loop, const struct instance_conf *conf, struct export *export,
-		   unsigned worker, instance_opened *opened, void *opaque)
+		   const struct export_directory *directory, instance_opened *opened, void *opaque)
 {
-	struct passage *p = passage_new(export, worker, opaque);
-	const struct blkdev *first = worker ? export->instance[0].blk : NULL;
+	struct passage *p = passage_new(export, directory->worker, opaque);
+	const struct blkdev *first = directory->worker ? export->instance[0].blk : NULL;
 
 	p->loop = loop;
 	p->conf = conf;
+	p->directory = &directory->directory;
 	p->opened = opened;
 	loop_call_init(&p->call, open_local);
 	if (export->device->kind == DEVICE_ISCSI)

@@ -6,11 +6,15 @@
 #include "lu_shared.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <gnutls/crypto.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "log.h"
+#include "range_lock.h"
 
 #define OUR_VENDOR	"NBDISCSI"
 #define OUR_PRODUCT	"NBD-iSCSI disk"
@@ -22,6 +26,9 @@ static const uint32_t reasons[ATTENTION_COUNT] = {
 	[ATTENTION_BUS_RESET]		    = SENSE_BUS_RESET,
 	[ATTENTION_DEVICE_RESET]	    = SENSE_DEVICE_RESET,
 	[ATTENTION_MODE_PARAMETERS_CHANGED] = SENSE_MODE_PARAMETERS_CHANGED,
+	[ATTENTION_RESERVATIONS_PREEMPTED]  = SENSE_RESERVATIONS_PREEMPTED,
+	[ATTENTION_RESERVATIONS_RELEASED]   = SENSE_RESERVATIONS_RELEASED,
+	[ATTENTION_REGISTRATIONS_PREEMPTED] = SENSE_REGISTRATIONS_PREEMPTED,
 	[ATTENTION_CAPACITY_CHANGED]	    = SENSE_CAPACITY_CHANGED,
 	[ATTENTION_COMMANDS_CLEARED]	    = SENSE_COMMANDS_CLEARED,
 	[ATTENTION_INQUIRY_CHANGED]	    = SENSE_INQUIRY_CHANGED,
@@ -49,33 +56,77 @@ static bool derive_naa(const struct disk_lu_conf *conf, uint64_t *naa)
 	return true;
 }
 
+/* Registrations that are kept and cannot be read are lost: hosts must register again, as they
+ * must where nothing is kept, and the operator must know. */
+static void open_store(struct lu_shared *shared)
+{
+	const char *directory = shared->conf.state_dir;
+	char unit[17], why[400];
+
+	if (!directory)
+		return;
+	assert(shared->conf.offload);
+	snprintf(unit, sizeof unit, "%016" PRIx64, shared->naa);
+	shared->store = reservation_store_new(directory, unit);
+	if (!shared->store)
+		log_error("%s: %s: reservations are not kept over restarts", directory,
+			  strerror(errno));
+	else if (!reservation_store_load(shared->store, shared->reservations, why, sizeof why))
+		log_error("reservations of LUN %u are lost: %s", shared->conf.lun, why);
+}
+
+static bool init_reservations(struct lu_shared *shared)
+{
+	shared->turns = range_lock_new();
+	shared->reservations = calloc(1, sizeof *shared->reservations);
+	if (!shared->turns || !shared->reservations)
+		return false;
+	open_store(shared);
+	if (reservation_restricts(shared->reservations))
+		atomic_store(&shared->restricted, ++shared->reserved);
+	return true;
+}
+
 struct lu_shared *lu_shared_new(const struct disk_lu_conf *conf)
 {
 	struct lu_shared *shared = calloc(1, sizeof *shared);
 
 	assert(conf->block_len >= 512 && !(conf->block_len & (conf->block_len - 1)));
-	if (!shared || !derive_naa(conf, &shared->naa)) {
-		free(shared);
+	assert(conf->port_count <= DISK_MAX_PORTS);
+	if (!shared)
+		return NULL;
+	shared->conf = *conf;
+	atomic_init(&shared->mode, MODE_DEFAULTS);
+	atomic_init(&shared->restricted, 0);
+	pthread_mutex_init(&shared->mutex, NULL);
+	list_init(&shared->instances);
+	if (!derive_naa(conf, &shared->naa) || !init_reservations(shared)) {
+		lu_shared_free(shared);
 		return NULL;
 	}
-	shared->conf = *conf;
 	if (!conf->vendor[0])
 		snprintf(shared->conf.vendor, sizeof conf->vendor, "%s", OUR_VENDOR);
 	if (!conf->product[0])
 		snprintf(shared->conf.product, sizeof conf->product, "%s", OUR_PRODUCT);
 	if (!conf->serial[0])
 		snprintf(shared->conf.serial, sizeof conf->serial, "%016" PRIx64, shared->naa);
-	atomic_init(&shared->mode, MODE_DEFAULTS);
-	pthread_mutex_init(&shared->mutex, NULL);
-	list_init(&shared->instances);
 	return shared;
 }
 
 void lu_shared_free(struct lu_shared *shared)
 {
 	assert(list_empty(&shared->instances));
+	reservation_store_free(shared->store);
+	free(shared->reservations);
+	if (shared->turns)
+		range_lock_free(shared->turns);
 	pthread_mutex_destroy(&shared->mutex);
 	free(shared);
+}
+
+uint64_t lu_shared_naa(const struct lu_shared *shared)
+{
+	return shared->naa;
 }
 
 void lu_shared_join(struct lu_shared *shared, struct lu_instance *instance)
@@ -188,6 +239,41 @@ static void raise_except(struct lu_instance *instance, const struct nexus *excep
 void lu_instance_raise(struct lu_instance *instance, enum attention attention)
 {
 	raise_except(instance, NULL, attention);
+}
+
+static void tell_in(struct list *bucket, const struct registrant *who, enum attention attention)
+{
+	list_for_each(node, bucket) {
+		struct nexus_state *state = container_of(node, struct nexus_state, node);
+
+		if (registrant_is(who, state->nexus))
+			nexus_raise(state, attention);
+	}
+}
+
+static enum attention attention_of(uint32_t reason)
+{
+	unsigned i = 0;
+
+	while (reasons[i] != reason) {
+		i++;
+		assert(i < ATTENTION_COUNT);
+	}
+	return (enum attention)i;
+}
+
+void lu_shared_tell(struct lu_shared *shared, const struct registrant *who, uint32_t reason)
+{
+	enum attention attention = attention_of(reason);
+
+	pthread_mutex_lock(&shared->mutex);
+	list_for_each(node, &shared->instances) {
+		struct lu_instance *instance = container_of(node, struct lu_instance, node);
+
+		for (int i = 0; i < NEXUS_BUCKETS; i++)
+			tell_in(&instance->nexuses[i], who, attention);
+	}
+	pthread_mutex_unlock(&shared->mutex);
 }
 
 void lu_shared_raise(struct lu_shared *shared, const struct nexus *except,

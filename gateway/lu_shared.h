@@ -1,6 +1,7 @@
 /*
  * What the instances of one logical unit share: its identity, its mode parameters,
- * and the unit attentions that wait for each nexus. Private to the disk_* files.
+ * its reservations, and the unit attentions that wait for each nexus. Private to the
+ * disk_* files.
  *
  * An instance's nexuses are listed, found and forgotten by its own worker alone,
  * so that the data path finds its nexus without a lock. The mutex is for those who
@@ -18,6 +19,8 @@
 #include "disk_lu.h"
 #include "list.h"
 #include "lu.h"
+#include "reservation.h"
+#include "reservation_store.h"
 
 /* Unit attentions in the order in which a nexus is told of them (SAM-5 §5.14: 29/xx first). */
 enum attention {
@@ -25,6 +28,9 @@ enum attention {
 	ATTENTION_BUS_RESET,
 	ATTENTION_DEVICE_RESET,
 	ATTENTION_MODE_PARAMETERS_CHANGED,
+	ATTENTION_RESERVATIONS_PREEMPTED,
+	ATTENTION_RESERVATIONS_RELEASED,
+	ATTENTION_REGISTRATIONS_PREEMPTED,
 	ATTENTION_CAPACITY_CHANGED,
 	ATTENTION_COMMANDS_CLEARED,
 	ATTENTION_INQUIRY_CHANGED,
@@ -44,6 +50,9 @@ struct nexus_state {
 	struct list node;
 	const struct nexus *nexus;
 	atomic_uint attentions;		/* bits of enum attention, from any thread */
+	/* What the nexus may, as of that value of lu_shared.restricted; its worker's own. */
+	uint64_t access_as_of;
+	enum access access;
 };
 
 #define NEXUS_BUCKETS	64
@@ -62,6 +71,14 @@ struct lu_shared {
 	atomic_uint mode;		/* enum mode_flag, current values */
 	pthread_mutex_t mutex;
 	struct list instances;		/* struct lu_instance */
+
+	/* disk_reserve.c's. Who wants to change reservations takes its turn at it (held while
+	 * the change is stored); what is current is replaced, and read, under the mutex. */
+	struct range_lock *turns;
+	struct reservations *reservations;
+	struct reservation_store *store;	/* NULL: nothing outlives the process */
+	uint64_t reserved;			/* times that "restricted" was set */
+	atomic_ullong restricted;		/* 0: no reservation, so all may do all */
 };
 
 /* An instance begins and ends. Its owner waits for visitors == 0 after it has left. */
@@ -82,6 +99,8 @@ void lu_instance_raise(struct lu_instance *instance, enum attention attention);
 /* ... for every nexus of the logical unit but one (NULL: no exception); any thread. */
 void lu_shared_raise(struct lu_shared *shared, const struct nexus *except,
 		     enum attention attention);
+/* ... for whoever is that I_T nexus now (none, or one per session), by sense reason; any thread. */
+void lu_shared_tell(struct lu_shared *shared, const struct registrant *who, uint32_t reason);
 void nexus_raise(struct nexus_state *state, enum attention attention);
 
 /* Take the unit attention that comes first: its sense reason, or SENSE_NONE. */

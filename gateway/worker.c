@@ -100,6 +100,7 @@ bool worker_start(struct worker *worker, unsigned number, struct worker_conf *co
 		.conf = &conf->target, .shared = conf->target_shared,
 		.idle = target_idle,
 	};
+	export_directory_init(&worker->directory, conf->exports, number);
 	list_init(&worker->nbd.connections);
 	list_init(&worker->target.connections);
 	list_init(&worker->target.sessions);
@@ -141,8 +142,8 @@ static void obey(struct loop_msg *msg)
 
 	switch (order->task) {
 	case WORKER_OPEN:
-		instance_open(worker->loop, &worker->conf->instances, order->export, worker->number,
-			      instance_is_open, order);
+		instance_open(worker->loop, &worker->conf->instances, order->export,
+			      &worker->directory, instance_is_open, order);
 		break;
 	case WORKER_DRAIN:
 		drain(order);

@@ -57,6 +57,7 @@ struct worker {
 	struct worker_conf *conf;
 	struct nbd_service nbd;
 	struct target_service target;
+	struct export_directory directory;
 	bool single;				/* serves worker_serve_stream()'s client */
 	struct worker_order *drain;		/* the WORKER_DRAIN that waits for its report */
 };

@@ -38,7 +38,7 @@ bool inquiry_decode(const uint8_t *wire, size_t len, struct inquiry *inq);
 #define VPD_HEADER_LEN	4
 enum vpd_page {
 	VPD_SUPPORTED = 0x00, VPD_SERIAL = 0x80, VPD_DEVICE_ID = 0x83, VPD_EXTENDED_INQUIRY = 0x86,
-	VPD_MODE_POLICY = 0x87, VPD_SCSI_PORTS = 0x88,
+	VPD_MODE_POLICY = 0x87, VPD_SCSI_PORTS = 0x88, VPD_THIRD_PARTY_COPY = 0x8f,
 	VPD_BLOCK_LIMITS = 0xb0, VPD_BLOCK_CHARACTERISTICS = 0xb1, VPD_PROVISIONING = 0xb2,
 };
 /* Write the header for "len" bytes that follow it; returns VPD_HEADER_LEN + len. */

@@ -15,6 +15,7 @@
 #define FIXED_INFORMATION_END	7
 #define HEADER_LEN		8	/* of both, up to and with ADDITIONAL SENSE LENGTH */
 #define INFORMATION_LEN		12	/* §4.5.2.2 */
+#define COMMAND_SPECIFIC_LEN	12	/* §4.5.2.3 */
 #define KEY_SPECIFIC_LEN	8	/* §4.5.2.4 */
 
 enum {
@@ -23,13 +24,18 @@ enum {
 	RESPONSE_DEFERRED = 1,		/* added to either */
 };
 
-enum { DESCRIPTOR_INFORMATION = 0x00, DESCRIPTOR_KEY_SPECIFIC = 0x02 };
+enum {
+	DESCRIPTOR_INFORMATION = 0x00,
+	DESCRIPTOR_COMMAND_SPECIFIC = 0x01,
+	DESCRIPTOR_KEY_SPECIFIC = 0x02,
+};
 
 /* The wire's fields, wherever the format puts them. */
 struct parts {
 	uint8_t	 response, key, asc, ascq, additional;
 	bool	 valid;
 	uint64_t information;
+	uint32_t command_specific;
 	bool	 sksv, in_cdb, bpv;	/* field pointer, §4.5.2.4.2 */
 	uint8_t	 bit;
 	uint16_t byte;
@@ -47,7 +53,8 @@ static const struct field response_code[] = { FIELD(response, 0, 6, 7), FIELD_EN
 static const struct field fixed_format[] = {
 	FIELD_BIT(valid, 0, 7), FIELD(response, 0, 6, 7), FIELD(key, 2, 3, 4),
 	FIELD_U32(information, 3),
-	FIELD_U8(additional, 7), FIELD_U8(asc, 12), FIELD_U8(ascq, 13), FIELD_POINTER(15), FIELD_END
+	FIELD_U8(additional, 7), FIELD_U32(command_specific, 8), FIELD_U8(asc, 12),
+	FIELD_U8(ascq, 13), FIELD_POINTER(15), FIELD_END
 };
 
 static const struct field descriptor_format[] = {
@@ -62,6 +69,10 @@ static const struct field any_descriptor[] = {
 static const struct field information_descriptor[] = {
 	FIELD_U8(type, 0), FIELD_U8(len, 1), FIELD_BIT(valid, 2, 7), FIELD_U64(information, 4),
 	FIELD_END
+};
+
+static const struct field command_specific_descriptor[] = {
+	FIELD_U8(type, 0), FIELD_U8(len, 1), FIELD_U32(command_specific, 4), FIELD_END
 };
 
 static const struct field key_specific_descriptor[] = {
@@ -84,6 +95,9 @@ static size_t build_descriptors(struct parts *p, uint8_t *wire)
 	if (p->valid)
 		at += put_descriptor(information_descriptor, DESCRIPTOR_INFORMATION,
 				     INFORMATION_LEN, p, wire + at);
+	if (p->command_specific)
+		at += put_descriptor(command_specific_descriptor, DESCRIPTOR_COMMAND_SPECIFIC,
+				     COMMAND_SPECIFIC_LEN, p, wire + at);
 	if (p->sksv)
 		at += put_descriptor(key_specific_descriptor, DESCRIPTOR_KEY_SPECIFIC,
 				     KEY_SPECIFIC_LEN, p, wire + at);
@@ -113,6 +127,7 @@ size_t sense_build(const struct sense *sense, bool descriptor, uint8_t wire[SENS
 		.ascq = SENSE_ASCQ(sense->reason),
 		.valid = sense->has_information,
 		.information = sense->has_information ? sense->information : 0,
+		.command_specific = sense->command_specific,
 	};
 
 	assert(sense->reason <= SENSE_REASON(0x0f, 0xff, 0xff));
@@ -138,6 +153,8 @@ static void parse_descriptors(const uint8_t *wire, size_t len, struct parts *p)
 			break;
 		if (p->type == DESCRIPTOR_INFORMATION && whole >= INFORMATION_LEN)
 			field_decode(information_descriptor, wire + at, whole, p);
+		if (p->type == DESCRIPTOR_COMMAND_SPECIFIC && whole >= COMMAND_SPECIFIC_LEN)
+			field_decode(command_specific_descriptor, wire + at, whole, p);
 		if (p->type == DESCRIPTOR_KEY_SPECIFIC && whole >= KEY_SPECIFIC_LEN)
 			field_decode(key_specific_descriptor, wire + at, whole, p);
 	}
@@ -172,6 +189,7 @@ bool sense_parse(const uint8_t *wire, size_t len, struct sense *sense)
 	sense->deferred = p.response & RESPONSE_DEFERRED;
 	sense->has_information = p.valid;
 	sense->information = p.valid ? p.information : 0;
+	sense->command_specific = p.command_specific;
 	/* Other keys keep other things there: progress, retry counts (table 48). */
 	if (p.sksv && p.key == SENSE_KEY_ILLEGAL_REQUEST) {
 		sense->has_field = true;

@@ -49,7 +49,7 @@ static void begin(struct chain *c, uint32_t block_len)
 	c->above.ranges = range_lock_new();
 	c->store = mem_blk_open(c->mem, c->loop, &c->below);
 	c->lu_shared = lu_shared_new(&lu_conf);
-	c->lu = disk_lu_open(c->store, c->lu_shared);
+	c->lu = disk_lu_open(c->store, c->lu_shared, NULL);
 	scsi_blk_open(c->lu, &c->above, &conf, opened, c);
 	loop_run(c->loop);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(c->dev);

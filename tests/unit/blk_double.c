@@ -204,7 +204,9 @@ static void work(struct loop_call *call)
 	struct blk_double *self = container_of(call, struct blk_double, work);
 	struct list *pending = &self->pending;
 
-	while (!self->hold && !list_empty(pending) && blk_random(&self->seed, 5)) {
+	bool idle = self->idle_percent && blk_random(&self->seed, 100) < self->idle_percent;
+
+	while (!idle && !self->hold && !list_empty(pending) && blk_random(&self->seed, 5)) {
 		struct list *node = blk_random(&self->seed, 2) ? pending->next : pending->prev;
 
 		answer(self, container_of(node, struct blk_req, node));
@@ -291,7 +293,8 @@ static void abort_one(struct blkdev *dev, struct blk_req *req)
 	struct blk_double *self = container_of(dev, struct blk_double, dev);
 
 	self->aborts++;
-	blk_fail(req, ECANCELED, "aborted");
+	if (!self->ignores_aborts)
+		blk_fail(req, ECANCELED, "aborted");
 }
 
 static void close_double(struct blkdev *dev, void (*closed)(void *), void *opaque)

@@ -29,11 +29,13 @@ struct blk_double {
 	unsigned seed;
 
 	bool	 hold;			/* answer nothing until blk_double_release() */
+	unsigned idle_percent;		/* of its turns it answers nothing */
 	unsigned fail_percent;		/* of requests fail with EIO */
 	uint64_t bad[4];		/* bytes that can't be read or written; UINT64_MAX = none */
 	bool	 vague;			/* ... and nobody says which it was */
 	bool	 refuses[BLK_STATUS + 1]; /* answers ENOTSUP and withdraws the capability */
 	bool	 refuses_fua;
+	bool	 ignores_aborts;	/* what was aborted is carried out all the same */
 
 	unsigned seen[BLK_STATUS + 1];	/* requests by kind */
 	unsigned in_flight, max_in_flight, flushes, aborts;

@@ -6,19 +6,24 @@
 #include "range_lock.h"
 #include "unit.h"
 
-static const struct disk_lu_conf conf = {
-	.target_name = "iqn.2024-01.org.example:disk",
-	.lun = 7,
-	.block_len = DISK_BED_BLOCK,
-};
+#define TARGET_NAME	"iqn.2024-01.org.example:disk"
 
 static void name_nexus(struct nexus *nexus, char which)
 {
 	memset(nexus, 0, sizeof(*nexus));
 	memcpy(nexus->initiator_name, "iqn.2024-01.org.example:?", 26);
 	nexus->initiator_name[24] = which;
-	memcpy(nexus->target_name, conf.target_name, sizeof(nexus->target_name));
+	memcpy(nexus->target_name, TARGET_NAME, sizeof(TARGET_NAME));
 	nexus->tpgt = 3;
+}
+
+static struct scsi_lu *find_nothing(const struct lu_directory *directory,
+				    const struct nexus *nexus, uint64_t naa)
+{
+	(void)directory;
+	(void)nexus;
+	(void)naa;
+	return NULL;
 }
 
 /* A loop, a device and an instance; two nexuses whose first unit attention is taken. */
@@ -29,7 +34,8 @@ static void open_instance(struct disk_bed *bed, struct blk_store *store)
 	bed->loop = loop_new();
 	CU_ASSERT_PTR_NOT_NULL_FATAL(bed->loop);
 	blk_double_init(&bed->device, store, bed->loop, &bed->shared);
-	bed->lu = disk_lu_open(&bed->device.dev, bed->lu_shared);
+	bed->directory.find = find_nothing;
+	bed->lu = disk_lu_open(&bed->device.dev, bed->lu_shared, &bed->directory);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(bed->lu);
 	name_nexus(&bed->a, 'a');
 	name_nexus(&bed->b, 'b');
@@ -45,9 +51,21 @@ static void open_instance(struct disk_bed *bed, struct blk_store *store)
 
 void disk_bed_init(struct disk_bed *bed, uint32_t min_block)
 {
+	const struct disk_lu_conf plain = { .port_count = 0 };
+
+	disk_bed_init_conf(bed, min_block, &plain);
+}
+
+void disk_bed_init_conf(struct disk_bed *bed, uint32_t min_block, const struct disk_lu_conf *conf)
+{
+	struct disk_lu_conf ours = *conf;
+
+	memcpy(ours.target_name, TARGET_NAME, sizeof(TARGET_NAME));
+	ours.lun = 7;
+	ours.block_len = DISK_BED_BLOCK;
 	memset(bed, 0, sizeof(*bed));
 	bed->shared.ranges = range_lock_new();
-	bed->lu_shared = lu_shared_new(&conf);
+	bed->lu_shared = lu_shared_new(&ours);
 	CU_ASSERT_FATAL(bed->shared.ranges && bed->lu_shared);
 	blk_store_init(&bed->store, DISK_BED_BLOCKS * DISK_BED_BLOCK, min_block);
 	open_instance(bed, &bed->store);

@@ -22,6 +22,7 @@ struct disk_bed {
 	struct blk_shared shared;
 	struct blk_double device;
 	struct lu_shared *lu_shared;
+	struct lu_directory directory;	/* finds nothing, unless the test gives it another find() */
 	struct scsi_lu *lu;
 	struct nexus a, b;		/* attached; their first unit attention has been taken */
 };
@@ -36,6 +37,8 @@ struct command {
 
 /* A unit of DISK_BED_BLOCKS blocks over a device that writes "min_block" bytes at a time. */
 void disk_bed_init(struct disk_bed *bed, uint32_t min_block);
+/* The same, with a state directory and ports as "conf" says. */
+void disk_bed_init_conf(struct disk_bed *bed, uint32_t min_block, const struct disk_lu_conf *conf);
 /* Another instance of the first one's unit, with a device and a loop of its own. */
 void disk_bed_init_second(struct disk_bed *bed, struct disk_bed *first);
 void disk_bed_free(struct disk_bed *bed);		/* the second before the first */

@@ -147,7 +147,9 @@ static void a_task_without_a_nexus_sees_no_unit_attention(void)
 
 /* INQUIRY ------------------------------------------------------------------------- */
 
-static const uint8_t vpd_codes[] = { 0x00, 0x80, 0x83, 0x86, 0x87, 0x88, 0xb0, 0xb1, 0xb2 };
+static const uint8_t vpd_codes[] = {
+	0x00, 0x80, 0x83, 0x86, 0x87, 0x88, 0x8f, 0xb0, 0xb1, 0xb2,
+};
 
 static void standard_inquiry_data_names_the_unit(void)
 {

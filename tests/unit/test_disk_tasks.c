@@ -453,7 +453,7 @@ static void a_counter_that_many_compare_and_write_is_exact(void)
 
 		worker->loop = loop_new();
 		blk_double_init(&worker->device, &store, worker->loop, &shared);
-		worker->lu = disk_lu_open(&worker->device.dev, lu_shared);
+		worker->lu = disk_lu_open(&worker->device.dev, lu_shared, NULL);
 		worker->running = INCREMENTERS;
 		for (int n = 0; n < INCREMENTERS; n++) {
 			struct incrementer *i = &incrementers[w][n];

@@ -1,0 +1,66 @@
+/*
+ * What an instance of a logical unit keeps of EXTENDED COPY (SPC-4 §5.17): its limits, and
+ * how copies went. disk_copy.c does the copying and writes the records, which
+ * disk_copy_results.c reads out. Private to the disk_* files.
+ *
+ * A copy is known by its nexus and by the list identifier that the host chose, so the
+ * records of a nexus go when it does.
+ */
+#ifndef DISK_COPY_H
+#define DISK_COPY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lu.h"
+#include "sense.h"
+
+/* The descriptors that there are, of the copy sources and destinations (CSCD) and of segments. */
+enum { SEGMENT_BLOCKS = 0x02, SEGMENT_BYTES = 0x0a, CSCD_IDENTIFICATION = 0xe4 };
+#define CSCD_LEN		32
+#define SEGMENT_BLOCKS_LEN	28
+#define SEGMENT_BYTES_LEN	32
+
+/* What one command may ask for. */
+#define COPY_MAX_CSCDS		16
+#define COPY_MAX_SEGMENTS	8
+#define COPY_MAX_LIST		(COPY_MAX_CSCDS * CSCD_LEN + COPY_MAX_SEGMENTS * SEGMENT_BYTES_LEN)
+#define COPY_MAX_SEGMENT	(256u << 20)	/* bytes */
+
+/* A command holds that much memory, and so many run at once. */
+#define COPY_WINDOW		(1u << 20)
+#define COPY_MAX_RUNNING	8
+
+#define COPY_RECORDS		32
+
+/* How a copy goes, or went. */
+struct copy_record {
+	const struct nexus *nexus;	/* NULL: the record is free */
+	uint8_t	 list_id;
+	bool	 running;
+	uint64_t number;		/* of its operation: the least is the oldest */
+	uint16_t segments;		/* copied whole */
+	uint32_t bytes;			/* written */
+	uint8_t	 status;		/* the command's, and its sense data */
+	uint8_t	 sense_len;
+	uint8_t	 sense[SENSE_MAX_LEN];
+};
+
+struct copy_state {
+	unsigned running;
+	struct copy_record records[COPY_RECORDS];
+};
+
+/* The record of a copy, or NULL. */
+struct copy_record *copy_record_find(struct copy_state *state, const struct nexus *nexus,
+				     uint8_t list_id);
+
+/* One for a copy that begins: that of an earlier one with the same list identifier, a free one, or
+ * the oldest of those that do not run, of which there are always some. */
+struct copy_record *copy_record_new(struct copy_state *state, const struct nexus *nexus,
+				    uint8_t list_id);
+
+/* The nexus goes; no copy of it runs. */
+void copy_record_forget(struct copy_state *state, const struct nexus *nexus);
+
+#endif

@@ -1,0 +1,76 @@
+/*
+ * REPORT TARGET PORT GROUPS (SPC-4 §5.16, §6.37): implicit asymmetric access in its
+ * simplest form. All target ports are one group, by which the unit is active and optimized
+ * at all times, so a host spreads its commands over all the paths it has.
+ */
+#include <assert.h>
+
+#include "disk_private.h"
+#include "field.h"
+
+enum { LENGTH_ONLY_HEADER, EXTENDED_HEADER };	/* PARAMETER DATA FORMAT */
+
+struct reply_header {
+	uint32_t len;			/* of what follows this field */
+	uint8_t	 format;		/* in the extended header only */
+};
+
+#define FIELD_STRUCT struct reply_header
+static const struct field reply_header[] = { FIELD_U32(len, 0), FIELD_END };
+static const struct field extended_header[] = {
+	FIELD_U32(len, 0), FIELD(format, 4, 6, 3), FIELD_END
+};
+#undef FIELD_STRUCT
+enum { REPLY_HEADER_LEN = 4, EXTENDED_HEADER_LEN = 8 };
+
+struct port_group {
+	uint8_t	 access_state;		/* 0: active/optimized */
+	bool	 ao_sup;		/* ... the one state that there is */
+	uint16_t group;
+	uint8_t	 port_count;
+};
+
+#define FIELD_STRUCT struct port_group
+static const struct field port_group[] = {
+	FIELD(access_state, 0, 3, 4), FIELD_BIT(ao_sup, 1, 0), FIELD_U16(group, 2),
+	FIELD_U8(port_count, 7), FIELD_END
+};
+#undef FIELD_STRUCT
+#define PORT_GROUP_LEN		8
+#define PORT_LEN		4	/* two bytes that are obsolete, and the relative port identifier */
+#define PORT_AT			2
+
+/* The ports, known all together or only that by which the command came. */
+static uint8_t put_ports(const struct disk_lu *disk, const struct nexus *nexus, uint8_t *wire)
+{
+	const struct disk_lu_conf *conf = &disk_shared(disk)->conf;
+	const uint16_t *ports = conf->port_count ? conf->ports : &nexus->tpgt;
+	unsigned count = conf->port_count ? conf->port_count : 1;
+
+	for (unsigned i = 0; i < count; i++)
+		put_be16(wire + i * PORT_LEN + PORT_AT, ports[i]);
+	return (uint8_t)count;
+}
+
+void disk_report_port_groups(struct disk_lu *disk, struct scsi_task *task)
+{
+	bool extended = task->cdb.param_data_format == EXTENDED_HEADER;
+	uint8_t wire[EXTENDED_HEADER_LEN + PORT_GROUP_LEN + DISK_MAX_PORTS * PORT_LEN] = { 0 };
+	size_t at = extended ? EXTENDED_HEADER_LEN : REPLY_HEADER_LEN;
+	struct reply_header header = { .format = EXTENDED_HEADER };
+	struct port_group group = { .ao_sup = true, .group = DISK_PORT_GROUP };
+
+	if (task->cdb.param_data_format > EXTENDED_HEADER) {
+		disk_refuse_field(disk, task, param_data_format);
+		return;
+	}
+	if (task->nexus) {
+		group.port_count = put_ports(disk, task->nexus, wire + at + PORT_GROUP_LEN);
+		field_encode(port_group, &group, wire + at);
+		at += PORT_GROUP_LEN + (size_t)group.port_count * PORT_LEN;
+	}
+	assert(at <= sizeof wire);
+	header.len = (uint32_t)(at - sizeof header.len);
+	field_encode(extended ? extended_header : reply_header, &header, wire);
+	disk_reply(disk, task, wire, at, task->cdb.alloc_len);
+}
