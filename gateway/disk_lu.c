@@ -95,7 +95,7 @@ struct command {
 };
 
 /*
- * By enum cdb_id. The access is that of SPC-4 table 56 and SBC-3 table 13; commands that make
+ * By enum cdb_id. The access is that of SPC-4 §5.12.1 and SBC-3 §4.17; commands that make
  * reservations judge for themselves. A row of the CDB table that has none here needs a
  * capability that this unit does not have; only REPORT LUNS is answered by the target that
  * knows them all.

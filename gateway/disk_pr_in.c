@@ -25,7 +25,7 @@ static const struct field header[] = {
 
 #define KEY_LEN		8
 
-/* Table 202 */
+/* READ RESERVATION, §6.15.3 */
 struct reservation_descriptor {
 	uint64_t key;			/* 0 where all registrants hold it */
 	uint8_t	 scope, type;
@@ -38,7 +38,7 @@ static const struct field reservation_descriptor[] = {
 #undef FIELD_STRUCT
 #define RESERVATION_DESCRIPTOR_LEN	16
 
-/* Table 208, up to the TransportID */
+/* READ FULL STATUS, §6.15.5: up to the TransportID */
 struct full_status {
 	uint64_t key;
 	bool	 all_tg_pt, r_holder;
@@ -156,7 +156,7 @@ void disk_pr_in_read_full_status(struct disk_lu *disk, struct scsi_task *task)
 	report(disk, task, put_full_status);
 }
 
-/* REPORT CAPABILITIES, tables 204 and 206 */
+/* REPORT CAPABILITIES, §6.15.4 */
 struct capabilities {
 	uint16_t len;
 	bool	 crh, sip_c, atp_c, ptpl_c;

@@ -33,7 +33,7 @@ struct change {
 
 /* The parameter list -------------------------------------------------------- */
 
-/* What its two forms have, tables 212 and 215. */
+/* What its two forms have, §6.16.3 and §6.16.4. */
 struct parameters {
 	uint64_t key, action_key;
 	bool	 spec_i_pt, all_tg_pt, aptpl, unreg;

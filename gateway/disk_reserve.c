@@ -1,6 +1,6 @@
 /*
  * Reservations as the commands meet them: whom one keeps from what, and RESERVE and
- * RELEASE, (6) and (10) (SPC-2 §7.21, §7.22, §7.17, §7.18). The rules are reservation.c's.
+ * RELEASE, (6) and (10) (SPC-2). The rules are reservation.c's.
  *
  * While nobody has reserved anything the data path sees one number, 0. Else the number
  * stands for the state of reservations: each nexus remembers what it may as of which

@@ -403,10 +403,11 @@ static bool make(struct gateway *g)
 
 static void take_apart(struct gateway *g)
 {
-	for (unsigned w = 0; g->workers && w < g->worker_count; w++)
-		worker_stop(&g->workers[w]);
+	/* Before the loops: its threads may still be on their way out of loop_post(). */
 	if (g->worker_conf.instances.offload)
 		offload_free(g->worker_conf.instances.offload);
+	for (unsigned w = 0; g->workers && w < g->worker_count; w++)
+		worker_stop(&g->workers[w]);
 	if (g->worker_conf.target_shared)
 		target_shared_free(g->worker_conf.target_shared);
 	for (unsigned i = 0; i < g->exports.count; i++) {

@@ -25,8 +25,7 @@
 /* Meta contexts (NBD proto.md, "Metadata querying"). */
 enum nbd_context { NBD_CONTEXT_ALLOCATION, NBD_CONTEXT_PROVISIONING, NBD_CONTEXT_COUNT };
 
-/* What option haggling has settled. All of it is forgotten where the document says so
- * (after STARTTLS), and nothing else is. */
+/* What option haggling has settled: all of it, and nothing else, is forgotten with STARTTLS. */
 struct nbd_terms {
 	bool structured, extended;	/* extended headers take precedence */
 	const struct export *context_export; /* the contexts are for this one */
@@ -57,6 +56,7 @@ struct nbd_conn {
 
 	/* Handshake. */
 	bool fixed_newstyle, no_zeroes;	/* client flags */
+	enum { TLS_PLAIN, TLS_STARTING, TLS_STARTED } tls; /* STARTING: until the ACK has left */
 	unsigned options;		/* so many so far */
 	struct nbd_option_header option; /* the one being dealt with */
 	uint8_t *option_data;		/* option.length bytes of the pool, or NULL */
@@ -115,7 +115,8 @@ uint8_t *nbd_option_reply(struct nbd_conn *c, uint32_t type, uint32_t len);
 void nbd_option_refuse(struct nbd_conn *c, uint32_t type, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* nbd_option.c: an export that this worker serves as a block device; NULL = no such. */
+/* nbd_option.c: an export that this worker serves as a block device, and that this client may
+ * know of; NULL = no such. */
 const struct export *nbd_export(const struct nbd_conn *c, const char *name, size_t len);
 
 /* nbd_meta.c: rows of the option table. */

@@ -7,6 +7,7 @@
  * A client is not listened to until it has taken the replies to its last option, so
  * that one that never reads cannot make them pile up.
  */
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -31,6 +32,32 @@ struct message {
 	uint8_t wire[];
 };
 
+/*
+ * The ACK of STARTTLS has left, and with it the last plain byte. What the client has sent behind
+ * the option came in plain, too, whoever it is from: it is not to pass for something that came
+ * over TLS (the class of CVE-2021-3716).
+ */
+static void start_tls(struct nbd_conn *c)
+{
+	struct stream *stream;
+	bool switched;
+
+	if (c->conn.stash) {
+		conn_fail(&c->conn, "plain bytes behind NBD_OPT_STARTTLS");
+		return;
+	}
+	stream = tls_server_stream(c->service->tls, c->conn.stream);
+	if (!stream) {
+		conn_fail(&c->conn, "no memory for TLS");
+		return;
+	}
+	switched = conn_switch(&c->conn, stream);
+	assert(switched);
+	(void)switched;
+	c->tls = TLS_STARTED;
+	memset(&c->terms, 0, sizeof(c->terms));
+}
+
 static void message_sent(struct conn_out *out, bool ok)
 {
 	struct message *message = container_of(out, struct message, out);
@@ -38,8 +65,11 @@ static void message_sent(struct conn_out *out, bool ok)
 
 	pool_put(c->service->loop->pool, message, message->size);
 	c->unsent--;
-	if (ok && c->unsent == 0)
-		conn_resume(&c->conn);
+	if (!ok || c->unsent > 0)
+		return;
+	if (c->tls == TLS_STARTING)
+		start_tls(c);
+	conn_resume(&c->conn);
 }
 
 uint8_t *nbd_handshake_send(struct nbd_conn *c, size_t len)
@@ -97,13 +127,20 @@ void nbd_option_refuse(struct nbd_conn *c, uint32_t type, const char *fmt, ...)
 /* Is this option one that can be handled as it came? If not, it is refused here. */
 static bool acceptable(struct nbd_conn *c, const struct nbd_option *option)
 {
-	if (c->service->shutting_down && c->option.option != NBD_OPT_ABORT) {
+	uint32_t id = c->option.option;
+
+	/* NBD proto.md, "FORCEDTLS mode": even an option that there is not. */
+	if (c->service->tls_mode == TLS_REQUIRE && c->tls == TLS_PLAIN &&
+	    id != NBD_OPT_STARTTLS && id != NBD_OPT_ABORT) {
+		nbd_option_refuse(c, NBD_REP_ERR_TLS_REQD, "this server requires TLS");
+		return false;
+	}
+	if (c->service->shutting_down && id != NBD_OPT_ABORT) {
 		nbd_option_refuse(c, NBD_REP_ERR_SHUTDOWN, "the server is shutting down");
 		return false;
 	}
 	if (!option) {
-		nbd_option_refuse(c, NBD_REP_ERR_UNSUP, "option %u is not known here",
-				  c->option.option);
+		nbd_option_refuse(c, NBD_REP_ERR_UNSUP, "option %u is not known here", id);
 		return false;
 	}
 	if (option->ignores_data || c->option.length <= option->max_data)

@@ -8,11 +8,33 @@
 #include "field.h"
 #include "nbd_conn.h"
 
+static bool is_shown(const struct nbd_conn *c, const struct export *export)
+{
+	return export->instance[c->service->worker].blk &&
+	       (!export->tls_only || c->tls == TLS_STARTED);
+}
+
 const struct export *nbd_export(const struct nbd_conn *c, const char *name, size_t len)
 {
 	const struct export *export = export_find(c->service->exports, name, len);
 
-	return export && export->instance[c->service->worker].blk ? export : NULL;
+	return export && is_shown(c, export) ? export : NULL;
+}
+
+/*
+ * Who asks in plain for an export that there is not may be meaning one that needs TLS, and is
+ * not to find out which of these there are (NBD proto.md, "SELECTIVETLS mode").
+ */
+static void refuse_export(struct nbd_conn *c)
+{
+	const struct export_table *exports = c->service->exports;
+
+	for (unsigned i = 0; i < exports->count; i++)
+		if (exports->export[i].tls_only && c->tls == TLS_PLAIN) {
+			nbd_option_refuse(c, NBD_REP_ERR_TLS_REQD, "no such export without TLS");
+			return;
+		}
+	nbd_option_refuse(c, NBD_REP_ERR_UNKNOWN, "no such export");
 }
 
 static uint32_t max_u32(uint32_t a, uint32_t b)
@@ -86,9 +108,12 @@ static void handle_export_name(struct nbd_conn *c, struct nbd_cursor *data)
 	struct nbd_export_info info = { 0 };
 	uint8_t *wire;
 
-	if (c->terms.extended || !export) {
-		nbd_option_refuse(c, NBD_REP_ERR_UNKNOWN, c->terms.extended
-				  ? "not after NBD_OPT_EXTENDED_HEADERS" : "no such export");
+	if (c->terms.extended) {
+		nbd_option_refuse(c, NBD_REP_ERR_INVALID, "not after NBD_OPT_EXTENDED_HEADERS");
+		return;
+	}
+	if (!export) {
+		refuse_export(c);
 		return;
 	}
 	c->offer = make_offer(c, export);
@@ -129,7 +154,7 @@ static void handle_list(struct nbd_conn *c, struct nbd_cursor *data)
 
 	(void)data;
 	for (unsigned i = 0; i < exports->count; i++)
-		if (exports->export[i].instance[c->service->worker].blk)
+		if (is_shown(c, &exports->export[i]))
 			send_server(c, &exports->export[i]);
 	nbd_option_reply(c, NBD_REP_ACK, 0);
 }
@@ -137,7 +162,14 @@ static void handle_list(struct nbd_conn *c, struct nbd_cursor *data)
 static void handle_starttls(struct nbd_conn *c, struct nbd_cursor *data)
 {
 	(void)data;
-	nbd_option_refuse(c, NBD_REP_ERR_POLICY, "this server is not configured for TLS");
+	if (c->service->tls_mode == TLS_OFF) {
+		nbd_option_refuse(c, NBD_REP_ERR_POLICY, "this server is not configured for TLS");
+	} else if (c->tls != TLS_PLAIN) {
+		nbd_option_refuse(c, NBD_REP_ERR_INVALID, "TLS is in use already");
+	} else {
+		c->tls = TLS_STARTING;
+		nbd_option_reply(c, NBD_REP_ACK, 0);
+	}
 }
 
 static void send_info(struct nbd_conn *c, const struct nbd_layout *layout, const void *info)
@@ -201,7 +233,7 @@ static void info_or_go(struct nbd_conn *c, struct nbd_cursor *data, bool go)
 		return;
 	}
 	if (!export) {
-		nbd_option_refuse(c, NBD_REP_ERR_UNKNOWN, "no such export");
+		refuse_export(c);
 		return;
 	}
 	/* A GO right after the INFO is answered alike, even if the device has changed. */

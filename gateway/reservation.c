@@ -125,5 +125,5 @@ enum scsi_status reservation_release(struct reservations *r, const struct nexus 
 		return status;
 	if (r->reserver == nexus)
 		r->reserver = NULL;
-	return STATUS_GOOD;	/* SPC-2 §7.17: also to whom has nothing to release */
+	return STATUS_GOOD;	/* also to whom has nothing to release */
 }

@@ -19,7 +19,7 @@
 /* Registrations of one unit: 64 hosts by four paths each. */
 #define RESERVATION_MAX		256
 
-/* SPC-4 table 204; RESERVATION_NONE is no type on the wire. */
+/* SPC-4 §6.15.3.4; RESERVATION_NONE is no type on the wire. */
 enum reservation_type {
 	RESERVATION_NONE = 0,
 	WRITE_EXCLUSIVE = 1,
@@ -54,7 +54,7 @@ struct reservations {
 
 /*
  * What a command needs, and the most that a nexus may: in ascending order, so that one
- * number says which columns of SPC-4 table 56, SBC-3 table 13 and SPC-2 table 9 apply.
+ * number stands for the columns of the tables of SPC-4 §5.12.1, SBC-3 §4.17 and SPC-2 §5.5.1.
  */
 enum access {
 	ACCESS_ALWAYS,			/* no reservation stands in its way: INQUIRY */

@@ -150,7 +150,7 @@ static void settle(struct change *c)
 
 /* REGISTER, REGISTER AND IGNORE EXISTING KEY (SPC-4 §5.12.7) ---------------- */
 
-/* SPC-4 §5.12.11.2: a reservation goes with its holder, or with the last of all registrants. */
+/* SPC-4 §5.12.11.3: a reservation goes with its holder, or with the last of all registrants. */
 static void unregister(struct change *c, unsigned i)
 {
 	uint8_t type = c->after->type;
@@ -264,7 +264,7 @@ static void do_reserve(struct change *c)
 		conflict(c);
 }
 
-/* SPC-4 §5.12.11.1 */
+/* SPC-4 §5.12.11.2 */
 static void do_release(struct change *c)
 {
 	const struct reservation_request *request = c->request;
@@ -395,7 +395,7 @@ static void do_register_and_move(struct change *c)
 
 struct action {
 	void (*run)(struct change *);
-	bool counts;			/* PRGENERATION does (SPC-4 table 206) */
+	bool counts;			/* PRGENERATION does (SPC-4 §6.16.2) */
 };
 
 static const struct action actions[CDB_COUNT] = {

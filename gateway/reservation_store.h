@@ -36,8 +36,8 @@ void reservation_store_free(struct reservation_store *store);
 bool reservation_store_load(struct reservation_store *store, struct reservations *r,
 			    char *why, size_t size);
 
-/* Make *r what is loaded next: without "aptpl", nothing. On the medium when it returns true;
- * false with errno, and what was saved before is what will be loaded. */
+/* Make *r what is loaded next: without "aptpl", nothing. It is on the medium when this returns
+ * true; false with errno, and either *r or what was saved before will be loaded. */
 bool reservation_store_save(struct reservation_store *store, const struct reservations *r);
 
 #endif

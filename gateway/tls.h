@@ -16,7 +16,7 @@ enum tls_mode { TLS_OFF, TLS_ON, TLS_REQUIRE };
 struct tls_conf {
 	const char *certificates;	/* directory of ca-cert.pem, server-cert.pem, server-key.pem; or NULL */
 	const char *psk;		/* file of user:hexkey lines; or NULL */
-	bool	    verify_peer;	/* only clients with a certificate of that CA */
+	bool	    verify_peer;	/* a client that has no key shows a certificate of that CA */
 	const char *const *allow;	/* ... and with one of these distinguished names (RFC 4514) */
 	unsigned    allow_count;	/* 0 = whatever its name */
 };
@@ -24,8 +24,9 @@ struct tls_conf {
 /* The server's credentials. Constant once made: any thread may use them. */
 struct tls;
 
-/* Reads the files (blocking: at start). NULL with a one-line reason that names the file.
- * conf->allow must outlive the result. */
+/* Reads the files (blocking: at start; the keys once more with each client that uses one, so that
+ * they can be changed). NULL with a one-line reason that names the file. conf->allow and conf->psk
+ * must outlive the result. */
 struct tls *tls_new(const struct tls_conf *conf, char *why, size_t size);
 
 /* After every stream made of it is closed. */

@@ -21,6 +21,7 @@
 #include "tls_private.h"
 
 #define RECORD_LEN	16384	/* RFC 8446 §5.1 */
+#define READ_AHEAD	(4 * RECORD_LEN)
 
 struct tls_stream {
 	struct stream stream;
@@ -29,21 +30,53 @@ struct tls_stream {
 	gnutls_session_t session;
 	bool established, closing;
 	bool interrupted;		/* a record waits inside GnuTLS: go on with that one first */
-	char why[128];
+	int plain_errno;		/* of the plain stream's last failure */
+	char why[160];
+	size_t ahead_at, ahead_len;	/* received, and not yet asked for by GnuTLS */
+	uint8_t ahead[READ_AHEAD];
 	uint8_t record[RECORD_LEN];	/* slices on their way into one record */
 };
 
 /* What GnuTLS reads and writes goes through the plain stream. */
 
+static ssize_t plain_failed(struct tls_stream *t)
+{
+	t->plain_errno = errno;
+	gnutls_transport_set_errno(t->session, errno);
+	return -1;
+}
+
+static size_t take_ahead(struct tls_stream *t, void *data, size_t len)
+{
+	if (len > t->ahead_len)
+		len = t->ahead_len;
+	memcpy(data, t->ahead + t->ahead_at, len);
+	t->ahead_at += len;
+	t->ahead_len -= len;
+	return len;
+}
+
+/*
+ * GnuTLS asks for a record's header, then for its body. Once there are data to be expected,
+ * several records are fetched at a time; a handshake needs no haste, and reading no further
+ * than it does leaves what follows where poll() sees it.
+ */
 static ssize_t pull(gnutls_transport_ptr_t opaque, void *data, size_t len)
 {
 	struct tls_stream *t = opaque;
-	struct iovec iov = { data, len };
-	ssize_t n = t->plain->ops->recv(t->plain, &iov, 1);
+	struct iovec iov[2] = { { data, len }, { t->ahead, sizeof(t->ahead) } };
+	ssize_t n;
 
+	if (t->ahead_len > 0)
+		return (ssize_t)take_ahead(t, data, len);
+	n = t->plain->ops->recv(t->plain, iov, t->established ? 2 : 1);
 	if (n < 0)
-		gnutls_transport_set_errno(t->session, errno);
-	return n;
+		return plain_failed(t);
+	if ((size_t)n <= len)
+		return n;
+	t->ahead_at = 0;
+	t->ahead_len = (size_t)n - len;
+	return (ssize_t)len;
 }
 
 static ssize_t push(gnutls_transport_ptr_t opaque, const giovec_t *giov, int count)
@@ -57,22 +90,62 @@ static ssize_t push(gnutls_transport_ptr_t opaque, const giovec_t *giov, int cou
 	for (int i = 0; i < count; i++)
 		iov[i] = (struct iovec){ giov[i].iov_base, giov[i].iov_len };
 	n = t->plain->ops->send(t->plain, iov, count);
-	if (n < 0)
-		gnutls_transport_set_errno(t->session, errno);
-	return n;
+	return n < 0 ? plain_failed(t) : n;
 }
 
-/* A GnuTLS error as errno; the words are kept for whoever asks why. */
+static void explain(struct tls_stream *t, const char *what, const char *detail)
+{
+	/* The first reason is the cause of all that follow. */
+	if (!t->why[0])
+		snprintf(t->why, sizeof(t->why), "TLS: %s%s%s", what, detail[0] ? ": " : "", detail);
+}
+
+static void explain_certificate(struct tls_stream *t)
+{
+	gnutls_datum_t text = { 0 };
+
+	gnutls_certificate_verification_status_print(
+		gnutls_session_get_verify_cert_status(t->session), GNUTLS_CRT_X509, &text, 0);
+	explain(t, "the client's certificate is refused", text.data ? (const char *)text.data : "");
+	gnutls_free(text.data);
+}
+
+/* Keep the words for whoever asks why. What the client itself said is the best of them. */
+static void explain_error(struct tls_stream *t, int rc)
+{
+	const char *alert;
+
+	switch (rc) {
+	case GNUTLS_E_FATAL_ALERT_RECEIVED:
+		alert = gnutls_alert_get_name(gnutls_alert_get(t->session));
+		explain(t, "the client gives up", alert ? alert : "");
+		return;
+	case GNUTLS_E_CERTIFICATE_VERIFICATION_ERROR:
+		explain_certificate(t);
+		return;
+	case GNUTLS_E_PULL_ERROR:
+	case GNUTLS_E_PUSH_ERROR:
+	case GNUTLS_E_PREMATURE_TERMINATION:
+		/* That is how some say that they do not trust our certificate. */
+		explain(t, "the client hangs up in the handshake", "");
+		return;
+	}
+	explain(t, gnutls_strerror(rc), "");
+}
+
+/* A GnuTLS error as errno; -1. */
 static ssize_t failure(struct tls_stream *t, int rc)
 {
-	if (rc == GNUTLS_E_AGAIN || rc == GNUTLS_E_INTERRUPTED) {
+	/* A warning alert is no end, either. */
+	if (!gnutls_error_is_fatal(rc)) {
 		errno = EAGAIN;
-		return -1;
+	} else if (t->established && (rc == GNUTLS_E_PULL_ERROR || rc == GNUTLS_E_PUSH_ERROR)) {
+		errno = t->plain_errno;
+	} else {
+		explain_error(t, rc);
+		t->stream.why = t->why;
+		errno = EPROTO;
 	}
-	if (!t->why[0])
-		snprintf(t->why, sizeof(t->why), "TLS: %s", gnutls_strerror(rc));
-	t->stream.why = t->why;
-	errno = EPROTO;
 	return -1;
 }
 
@@ -84,8 +157,11 @@ static bool name_is_allowed(struct tls_stream *t)
 	gnutls_datum_t name = { 0 };
 	gnutls_x509_crt_t cert;
 	unsigned count;
-	bool allowed = false;
+	bool allowed = conf->allow_count == 0;
 
+	/* Who has one of our keys has been let in by that: the list is of certificates. */
+	if (allowed || gnutls_auth_get_type(t->session) == GNUTLS_CRD_PSK)
+		return true;
 	chain = gnutls_certificate_get_peers(t->session, &count);
 	if (!chain || gnutls_x509_crt_init(&cert) < 0)
 		return false;
@@ -94,8 +170,7 @@ static bool name_is_allowed(struct tls_stream *t)
 		for (unsigned i = 0; i < conf->allow_count && !allowed; i++)
 			allowed = strcmp((const char *)name.data, conf->allow[i]) == 0;
 	if (!allowed)
-		snprintf(t->why, sizeof(t->why), "TLS: the client \"%s\" is not allowed",
-			 name.data ? (const char *)name.data : "");
+		explain(t, "this client is not allowed", name.data ? (const char *)name.data : "");
 	gnutls_free(name.data);
 	gnutls_x509_crt_deinit(cert);
 	return allowed;
@@ -109,19 +184,24 @@ static bool establish(struct tls_stream *t)
 	if (t->established)
 		return true;
 	rc = gnutls_handshake(t->session);
-	if (rc < 0 && !gnutls_error_is_fatal(rc) && rc != GNUTLS_E_AGAIN)
-		rc = GNUTLS_E_AGAIN;	/* a warning alert: go on when there is more */
-	if (rc < 0) {
-		failure(t, rc);
-		return false;
-	}
-	if (t->tls->conf.allow_count && !name_is_allowed(t)) {
+	t->stream.unsent = rc == GNUTLS_E_AGAIN && gnutls_record_get_direction(t->session) == 1;
+	if (rc == GNUTLS_E_SUCCESS && !name_is_allowed(t)) {
 		gnutls_alert_send(t->session, GNUTLS_AL_FATAL, GNUTLS_A_ACCESS_DENIED);
-		failure(t, GNUTLS_E_CERTIFICATE_ERROR);
-		return false;
+		rc = GNUTLS_E_CERTIFICATE_ERROR;
+	} else if (rc < 0 && gnutls_error_is_fatal(rc)) {
+		gnutls_alert_send_appropriate(t->session, rc);
 	}
-	t->established = true;
-	return true;
+	t->established = rc == GNUTLS_E_SUCCESS;
+	if (!t->established)
+		failure(t, rc);
+	return t->established;
+}
+
+/* The end of the data, or of the stream under them: each NBD message tells its own length, so
+ * that a cut one is seen without TLS. */
+static bool is_end(ssize_t n)
+{
+	return n == 0 || n == GNUTLS_E_PREMATURE_TERMINATION;
 }
 
 static ssize_t tls_recv(struct stream *stream, const struct iovec *iov, int count)
@@ -144,7 +224,7 @@ static ssize_t tls_recv(struct stream *stream, const struct iovec *iov, int coun
 				continue;
 			}
 			/* What came before goes first; the end is met again by the next call. */
-			if (total || n == 0)
+			if (total || is_end(n))
 				return (ssize_t)total;
 			return failure(t, (int)n);
 		}
@@ -210,7 +290,8 @@ static bool tls_pending(struct stream *stream)
 {
 	struct tls_stream *t = container_of(stream, struct tls_stream, stream);
 
-	return gnutls_record_check_pending(t->session) > 0 || t->plain->ops->pending(t->plain);
+	return gnutls_record_check_pending(t->session) > 0 || t->ahead_len > 0 ||
+	       t->plain->ops->pending(t->plain);
 }
 
 static void tls_shut_writes(struct stream *stream)

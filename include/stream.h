@@ -30,6 +30,8 @@ struct stream {
 	int fd;			/* to poll for receiving */
 	int write_fd;		/* ... and for sending: mostly the same */
 	const char *why;	/* after recv or send failed: more than errno tells, or NULL */
+	bool unsent;		/* it has bytes of its own to send (a TLS handshake): call send(), with
+				 * nothing if need be, when write_fd is ready */
 };
 
 /* A stream on a connected socket, which it owns and makes non-blocking. NULL with errno (fd stays

@@ -4,7 +4,7 @@
 #	cleanup_fn CMD ARG...	run at exit, last first
 #	start_gateway ARG...	the daemon in the background, ready when this returns;
 #				sets gateway_pid, nbd_uri, iscsi_uri; its log is $tmp/gateway.N.log
-#	start_tgtd SIZE [LUN COUNT], start_istgt SIZE, start_nbdkit ARG..., start_qemu_nbd ARG...
+#	start_tgtd SIZE [LUN COUNT], restart_tgtd, kill_tgtd, start_istgt SIZE, start_nbdkit ARG..., start_qemu_nbd ARG...
 #				peers, ready when these return; each sets a URI
 #	free_port		a TCP port of 127.0.0.1 that nobody listens on
 #
@@ -104,24 +104,46 @@ start_gateway() {
 }
 
 tgt_number=0
+tgt_pid=
+tgt_iqn=iqn.2026-11.test:tgt
 
 # tgtd's LUN 0 is its controller: the disks are LUNs 1 and up. Sets tgt_uri (LUN 1), tgt_portal.
 start_tgtd() {
 	requires tgtd tgtadm
-	local size=$1 count=${2:-1} iqn=iqn.2026-11.test:tgt port lun
+	tgt_size=$1 tgt_count=${2:-1}
+	local port
 	port=$(free_port)
 	tgt_number=$((10000 + port % 20000))
 	tgt_file=$tmp/tgt
 	tgt_portal=127.0.0.1:$port
+	tgt_uri=iscsi://$tgt_portal/$tgt_iqn/1
 	export TGT_IPC_SOCKET=$tmp/tgt.ipc
+	cleanup_fn kill_tgtd
+	run_tgtd
+}
+
+# Kill it as it stands, and start it again, with the same units at the same port.
+restart_tgtd() {
+	kill_tgtd
+	run_tgtd
+}
+
+# tgtd ignores SIGTERM while it has targets.
+kill_tgtd() {
+	[ -n "$tgt_pid" ] || return 0
+	kill -9 $tgt_pid
+	wait $tgt_pid 2>/dev/null || :
+	tgt_pid=
+}
+
+run_tgtd() {
+	local lun
 	tgtd -f -C $tgt_number --iscsi portal=$tgt_portal >"$tmp/tgtd.log" 2>&1 &
 	tgt_pid=$!
-	# tgtd ignores SIGTERM while it has targets.
-	cleanup_fn kill -9 $tgt_pid
 	wait_for $tgt_pid tgtadm -C $tgt_number --mode system --op show >/dev/null
-	tgtadm -C $tgt_number --mode target --op new --tid 1 --targetname $iqn
-	for lun in $(seq "$count"); do
-		truncate -s "$size" "$tgt_file.$lun"
+	tgtadm -C $tgt_number --mode target --op new --tid 1 --targetname $tgt_iqn
+	for lun in $(seq "$tgt_count"); do
+		truncate -s "$tgt_size" "$tgt_file.$lun"
 		tgtadm -C $tgt_number --mode logicalunit --op new --tid 1 --lun "$lun" \
 			--backing-store "$tgt_file.$lun"
 		# Without this it says that it cannot unmap.
@@ -129,7 +151,6 @@ start_tgtd() {
 			--params thin_provisioning=1
 	done
 	tgtadm -C $tgt_number --mode target --op bind --tid 1 --initiator-address ALL
-	tgt_uri=iscsi://$tgt_portal/$iqn/1
 }
 
 start_istgt() {
@@ -190,7 +211,7 @@ random_image() {
 iscsi_suite() {
 	requires iscsi-test-cu
 	local log=$tmp/suite.$1.log
-	timeout 60 iscsi-test-cu -d -n -f -t "ALL.$1" "$2" ${3:+"$3"} >"$log" 2>&1 || :
+	timeout 60 iscsi-test-cu -d -v -f -t "ALL.$1" "$2" ${3:+"$3"} >"$log" 2>&1 || :
 	# A line of its summary: tests, total, run, passed, failed, inactive.
 	set -- "$1" $(sed -n 's/^ *tests  *\([0-9].*\)$/\1/p' "$log")
 	echo "iscsi-test-cu $1: ${3:-0} run, ${4:-0} passed, ${5:-?} failed," \

@@ -141,6 +141,8 @@ static void received(struct conn *c, size_t n, size_t old)
 /* The stream has failed with "err". */
 static void stream_failed(struct conn *c, const char *doing, int err)
 {
+	/* A peer that is gone without a word has closed, too. */
+	c->peer_closed = err == EPIPE || err == ECONNRESET;
 	conn_fail(c, "%s: %s", doing, c->stream->why ? c->stream->why : strerror(err));
 }
 
@@ -150,6 +152,8 @@ static void received_nothing(struct conn *c, ssize_t result, int err, size_t old
 		stream_failed(c, "receive", err);
 	} else if (result < 0) {
 		keep_rest(c, c->loop->scratch, old);
+		if (c->stream->unsent)
+			ev_io_start(c->loop->ev, &c->writable);
 	} else {
 		c->peer_closed = true;
 		conn_fail(c, old || c->into ? "closed by the peer in the middle of a message"
@@ -363,14 +367,19 @@ static bool send_once(struct conn *c)
 	return false;
 }
 
+static bool has_to_send(const struct conn *c)
+{
+	return !list_empty(&c->out) || c->stream->unsent;
+}
+
 static void send_queued(struct conn *c)
 {
-	for (int calls = 0; calls < SEND_CALLS_PER_WAKEUP && !list_empty(&c->out); calls++)
+	for (int calls = 0; calls < SEND_CALLS_PER_WAKEUP && has_to_send(c); calls++)
 		if (!send_once(c) || c->dead)
 			break;
 	if (c->dead)
 		return;
-	if (!list_empty(&c->out)) {
+	if (has_to_send(c)) {
 		ev_io_start(c->loop->ev, &c->writable);
 		return;
 	}

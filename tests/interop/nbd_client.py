@@ -5,6 +5,7 @@ the rest is for the tests.
 """
 import random
 import socket
+import ssl
 import struct
 
 ANSWER_SECONDS = 20
@@ -49,6 +50,7 @@ class Closed(Exception):
 class Settings:
     server = export = other = None
     deadline = None
+    tls = None              # ssl.SSLContext: every connection is over TLS
     strict = False
     pattern = ""
 
@@ -61,6 +63,13 @@ def check(condition, *what):
 def offered(condition, what):
     if not condition:
         raise NotOffered(what + " is not offered")
+
+
+def unverified():
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 class Reply:
@@ -91,7 +100,7 @@ class Reply:
 class Client:
     """One connection."""
 
-    def __init__(self, flags=3, greet=True):
+    def __init__(self, flags=3, greet=True, tls=None):
         if ":" in Settings.server and "/" not in Settings.server:
             host, port = Settings.server.rsplit(":", 1)
             self.s = socket.create_connection((host.strip("[]"), int(port)))
@@ -109,6 +118,8 @@ class Client:
         if greet:
             self.greeting = self.recv(18)
             self.send(struct.pack(">I", flags))
+        if greet and flags in (1, 3) and (Settings.tls if tls is None else tls):
+            check(self.start_tls(), "STARTTLS is refused")
 
     def __enter__(self):
         return self
@@ -116,10 +127,18 @@ class Client:
     def __exit__(self, *_):
         self.s.close()
 
+    def start_tls(self, behind=b""):
+        """False: the server does not do that. "behind": plain bytes in the same segment."""
+        self.send(struct.pack(">QII", IHAVEOPT, STARTTLS, 0) + behind)
+        if self.option_reply(STARTTLS)[0] != ACK:
+            return False
+        self.s = (Settings.tls or unverified()).wrap_socket(self.s, server_hostname="localhost")
+        return True
+
     def send(self, data):
         try:
             self.s.sendall(data)
-        except (BrokenPipeError, ConnectionResetError) as e:
+        except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError) as e:
             raise Closed("on sending") from e
 
     def recv(self, n):

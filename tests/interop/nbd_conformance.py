@@ -21,9 +21,11 @@ a test failed.
     -s         strict: a feature that is not offered is a failure
     -o NAME    another export of the server, smaller or larger: for rules that need two
     -t SECONDS the server's handshake deadline, to check that it keeps to it
+    -T FILE    over TLS; the server's certificate is "localhost" by the CA in this file
 """
 import getopt
 import os
+import ssl
 import struct
 import sys
 
@@ -38,6 +40,7 @@ import nbd_rules_meta
 import nbd_rules_requests
 import nbd_rules_chunks
 import nbd_rules_extended
+import nbd_rules_tls
 import nbd_rules_defence
 
 
@@ -102,7 +105,7 @@ def compare(paths):
 
 def main():
     try:
-        options, arguments = getopt.getopt(sys.argv[1:], "lck:so:t:h")
+        options, arguments = getopt.getopt(sys.argv[1:], "lck:so:t:T:h")
     except getopt.GetoptError as e:
         sys.exit("nbd_conformance.py: %s" % e)
     wanted = dict(options)
@@ -114,6 +117,8 @@ def main():
     Settings.pattern = wanted.get("-k", "").lower()
     Settings.strict = "-s" in wanted
     Settings.other = wanted.get("-o")
+    if "-T" in wanted:
+        Settings.tls = ssl.create_default_context(cafile=wanted["-T"])
     Settings.deadline = float(wanted["-t"]) if "-t" in wanted else None
     tests = [t for t in TESTS if Settings.pattern in (t[0] + " " + t[2]).lower()]
     if "-l" in wanted:

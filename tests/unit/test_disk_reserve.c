@@ -26,8 +26,8 @@ static void start(void)
 
 /* Whom a reservation keeps from what ---------------------------------------- */
 
-/* SPC-4 table 56, SBC-3 table 13, and annex B of SPC-2: does a command pass a reservation that
- * excludes writers, one that excludes everybody, and RESERVE(6)? In the order of the codes. */
+/* The tables of SPC-4 §5.12.1, SBC-3 §4.17 and SPC-2 annex B: does a command pass a
+ * reservation that excludes writers, one that excludes everybody, and RESERVE(6)? */
 static const struct rule {
 	struct cdb cdb;
 	bool write_exclusive, exclusive, reserve;
@@ -55,6 +55,7 @@ static const struct rule {
 	{ { .id = CDB_WRITE_SAME_10, .blocks = 1 }, false, false, false },
 	{ { .id = CDB_UNMAP }, false, false, false },
 	{ { .id = CDB_LOG_SENSE, .alloc_len = 64 }, true, true, true },
+	{ { .id = CDB_LOG_SENSE, .pc = 1, .alloc_len = 64 }, true, true, true },
 	{ { .id = CDB_MODE_SELECT_10, .pf = true }, false, false, false },
 	{ { .id = CDB_MODE_SENSE_10, .page = 0x3f, .alloc_len = 255 }, true, false, false },
 	{ { .id = CDB_EXTENDED_COPY_LID1 }, false, false, false },
@@ -62,6 +63,11 @@ static const struct rule {
 	{ { .id = CDB_RCR_RECEIVE_DATA_LID1, .alloc_len = 8 }, true, false, false },
 	{ { .id = CDB_RCR_OPERATING_PARAMETERS, .alloc_len = 8 }, true, false, false },
 	{ { .id = CDB_RCR_FAILED_SEGMENT_DETAILS, .alloc_len = 8 }, true, false, false },
+	{ { .id = CDB_EXTENDED_COPY_LID1 }, false, false, false },
+	{ { .id = CDB_RCR_COPY_STATUS_LID1, .alloc_len = 64 }, true, false, false },
+	{ { .id = CDB_RCR_RECEIVE_DATA_LID1, .alloc_len = 64 }, true, false, false },
+	{ { .id = CDB_RCR_OPERATING_PARAMETERS, .alloc_len = 64 }, true, false, false },
+	{ { .id = CDB_RCR_FAILED_SEGMENT_DETAILS, .alloc_len = 64 }, true, false, false },
 	{ { .id = CDB_READ_16, .blocks = 1 }, true, false, false },
 	{ { .id = CDB_COMPARE_AND_WRITE, .blocks = 1 }, false, false, false },
 	{ { .id = CDB_WRITE_16, .blocks = 1 }, false, false, false },
@@ -73,6 +79,7 @@ static const struct rule {
 	{ { .id = CDB_WRITE_SAME_16, .blocks = 1 }, false, false, false },
 	{ { .id = CDB_READ_CAPACITY_16, .alloc_len = 32 }, true, true, true },
 	{ { .id = CDB_GET_LBA_STATUS, .alloc_len = 24 }, true, false, false },
+	{ { .id = CDB_REPORT_TARGET_PORT_GROUPS, .alloc_len = 64 }, true, true, true },
 	{ { .id = CDB_REPORT_TARGET_PORT_GROUPS, .alloc_len = 64 }, true, true, true },
 	{ { .id = CDB_REPORT_SUPPORTED_OPCODES, .alloc_len = 64 }, true, false, false },
 	{ { .id = CDB_REPORT_SUPPORTED_TMFS, .alloc_len = 4 }, true, false, false },
