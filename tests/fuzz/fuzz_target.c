@@ -1,0 +1,205 @@
+/*
+ * A whole iSCSI connection: the input is what an initiator says, PDU by PDU, to a target
+ * with a disk in memory. The first byte says how far we take it by the hand.
+ */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "disk_lu.h"
+#include "fuzz_pdu.h"
+#include "lu_shared.h"
+#include "mem_blk.h"
+#include "pool.h"
+#include "range_lock.h"
+#include "target.h"
+
+/* Bits of the first byte. */
+enum {
+	LOGGED_IN = 1,		/* the input begins in full feature phase */
+	DISCOVERY = 2, HEADER_DIGEST = 4, DATA_DIGEST = 8, DRIP = 16, LONG_BLOCKS = 32,
+	SHUTDOWN = 64, UNSOLICITED = 128,	/* InitialR2T=No */
+};
+
+#define DISK_LEN	(256u << 10)
+#define INITIATOR	"InitiatorName=iqn.2001-04.com.example:fuzz"
+#define TARGET		"iqn.2001-04.com.example:disk"
+
+struct bed {
+	struct mem *mem;
+	struct blk_shared blk_shared;
+	struct lu_shared *lu_shared;
+	struct lu_directory directory;
+	struct export_instance instance;
+	struct export export;
+	struct export_table exports;
+	struct target_conf conf;
+	struct target_shared *shared;
+	struct target_service service;
+	struct fuzz_pdus initiator;
+	uint32_t cmd_sn, stat_sn;	/* what the target expects, and said last */
+	struct bhs r2t;			/* the latest; also a Text Response that goes on */
+};
+
+static void nothing(void *opaque)
+{
+	(void)opaque;
+}
+
+static void nobody_asked(struct target_service *service)
+{
+	assert(list_empty(&service->connections));
+}
+
+/* Every name is the disk's. */
+static struct scsi_lu *find(const struct lu_directory *directory, const struct nexus *nexus,
+			    uint64_t naa)
+{
+	(void)nexus;
+	(void)naa;
+	return container_of(directory, struct bed, directory)->instance.lu;
+}
+
+static void bed_init(struct bed *b, struct loop *loop, uint8_t flags)
+{
+	static const char *const portals[] = { "0.0.0.0:3260", "[::1]:860" };
+	struct disk_lu_conf lu_conf = {
+		.target_name = TARGET, .serial = "fuzz",
+		.block_len = flags & LONG_BLOCKS ? 4096 : 512,
+	};
+
+	memset(b, 0, sizeof *b);
+	b->mem = mem_new(DISK_LEN);
+	b->directory.find = find;
+	b->blk_shared.ranges = range_lock_new();
+	b->lu_shared = lu_shared_new(&lu_conf);
+	target_conf_init(&b->conf);
+	strcpy(b->conf.name, TARGET);
+	b->conf.params.header_digest = b->conf.params.data_digest = DIGEST_CRC32C;
+	b->shared = target_shared_new(&b->conf);
+	if (!b->mem || !b->blk_shared.ranges || !b->lu_shared || !b->shared)
+		abort();
+	b->instance.blk = mem_blk_open(b->mem, loop, &b->blk_shared);
+	b->instance.lu = disk_lu_open(b->instance.blk, b->lu_shared, &b->directory);
+	b->export = (struct export) { .name = "disk", .instance = &b->instance };
+	b->exports = (struct export_table) { &b->export, 1 };
+	b->service = (struct target_service) {
+		.loop = loop, .exports = &b->exports, .conf = &b->conf, .shared = b->shared,
+		.portals = portals, .portal_count = 2, .idle = nobody_asked,
+	};
+	list_init(&b->service.connections);
+	list_init(&b->service.sessions);
+}
+
+static void bed_exit(struct bed *b)
+{
+	struct fuzz_peer *peer = &b->initiator.peer;
+
+	assert(list_empty(&b->service.connections) && list_empty(&b->service.sessions));
+	lu_close(b->instance.lu, nothing, NULL);
+	fuzz_peer_run(peer);
+	blk_close(b->instance.blk, nothing, NULL);
+	fuzz_peer_run(peer);
+	assert(pool_in_use(b->service.loop->pool) == 0);
+	target_shared_free(b->shared);
+	lu_shared_free(b->lu_shared);
+	range_lock_free(b->blk_shared.ranges);
+	mem_free(b->mem);
+}
+
+/* Keep what an initiator must know to be understood. */
+static void got(struct fuzz_pdus *p, const struct bhs *b)
+{
+	struct bed *bed = container_of(p, struct bed, initiator);
+
+	bed->cmd_sn = b->exp_cmd_sn;
+	if (b->op != OP_R2T && (b->op != OP_DATA_IN || b->has_status))
+		bed->stat_sn = b->stat_sn;
+	if (b->op == OP_R2T || b->op == OP_TEXT_RESPONSE)
+		bed->r2t = *b;
+}
+
+static void log_in(struct bed *b, uint8_t flags)
+{
+	static const char *const yes_no[] = { "HeaderDigest=None", "HeaderDigest=CRC32C",
+					      "DataDigest=None", "DataDigest=CRC32C" };
+	struct bhs login = { .op = OP_LOGIN_REQUEST, .immediate = true, .final = true, .csg = 1,
+			     .nsg = 3, .isid = UINT64_C(0x800000010000), .itt = 1, .cid = 1,
+			     .cmd_sn = 1 };
+	char text[500];
+	struct key_text out = { .text = text, .room = sizeof text };
+	const char *pairs[] = {
+		INITIATOR, flags & DISCOVERY ? "SessionType=Discovery" : "TargetName=" TARGET,
+		yes_no[flags & HEADER_DIGEST ? 1 : 0], yes_no[flags & DATA_DIGEST ? 3 : 2],
+		flags & UNSOLICITED ? "InitialR2T=No" : "InitialR2T=Yes",
+		"MaxOutstandingR2T=4",
+	};
+
+	for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
+		memcpy(text + out.len, pairs[i], strlen(pairs[i]) + 1);
+		out.len += strlen(pairs[i]) + 1;
+	}
+	b->initiator.header_digest = flags & HEADER_DIGEST;
+	b->initiator.data_digest = flags & DATA_DIGEST;
+	fuzz_pdu_say(&b->initiator, &login, text, (uint32_t)out.len);
+	assert(!list_empty(&b->service.sessions));
+}
+
+/* The first command learns of a unit attention and nothing else: not to be every input's. */
+static void clear_attention(struct bed *b)
+{
+	struct bhs test = { .op = OP_SCSI_COMMAND, .final = true, .itt = 2 };
+
+	test.cmd_sn = b->cmd_sn;
+	fuzz_pdu_say(&b->initiator, &test, NULL, 0);
+}
+
+/* Make the input's PDU one that the target may listen to. */
+static void help(struct bed *bed, struct fuzz_record *r)
+{
+	struct bhs b;
+
+	if (r->how & PDU_RAW || (r->how & PDU_OWN_NUMBERS && r->how & PDU_OWN_TAGS)
+	    || bhs_decode(r->wire, &b) < 0)
+		return;
+	if (!(r->how & PDU_OWN_NUMBERS)) {
+		b.cmd_sn = b.immediate ? bed->cmd_sn : bed->cmd_sn++;
+		b.exp_stat_sn = bed->stat_sn + 1;
+	}
+	if (!(r->how & PDU_OWN_TAGS) && b.op == OP_DATA_OUT) {
+		b.itt = bed->r2t.itt;
+		b.ttt = bed->r2t.ttt;
+		b.lun = bed->r2t.lun;
+		b.offset += bed->r2t.offset;
+	} else if (!(r->how & PDU_OWN_TAGS) && b.op == OP_TEXT_REQUEST) {
+		b.ttt = bed->r2t.op == OP_TEXT_RESPONSE ? bed->r2t.ttt : ISCSI_NO_TAG;
+	}
+	bhs_encode(&b, r->wire);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static struct bed bed;
+	struct fuzz_input in = { data, size };
+	uint8_t flags = fuzz_u8(&in);
+	struct fuzz_record record;
+
+	bed_init(&bed, fuzz_loop(), flags);
+	fuzz_pdus_init(&bed.initiator, bed.service.loop);
+	bed.initiator.got = got;
+	target_start(&bed.service, &bed.initiator.peer.stream);
+	if (flags & LOGGED_IN)
+		log_in(&bed, flags);
+	if (flags & LOGGED_IN && !(flags & DISCOVERY))
+		clear_attention(&bed);
+	bed.initiator.peer.piece = flags & DRIP ? 13 : 0;
+	while (!bed.initiator.peer.closed && fuzz_record_read(&in, &record)) {
+		help(&bed, &record);
+		fuzz_record_say(&bed.initiator, &record);
+	}
+	if (flags & SHUTDOWN)
+		target_shutdown(&bed.service);
+	fuzz_pdus_end(&bed.initiator);
+	bed_exit(&bed);
+	return 0;
+}
