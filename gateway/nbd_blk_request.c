@@ -1,31 +1,38 @@
 /*
- * Block requests to libnbd commands, and their answers back.
+ * Block requests to NBD commands, and their answers back: through the link's pipe, or
+ * through libnbd where the link has none.
  *
  * libnbd calls back under its handle's lock, sometimes within the call that submits a
  * command: so a callback only takes note, and the end of a request is left to
  * blk_complete_later(). A command's last word is the .free of its completion callback,
- * which alone comes in every case: answered, connection dead, handle closed.
+ * which alone comes in every case: answered, connection dead, handle closed. The pipe's
+ * is ended().
  */
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
 
+#include "errmap.h"
 #include "nbd_blk_private.h"
+#include "nbd_pipe.h"
 #include "pool.h"
 
 /* libnbd finds the command of a reply by walking a list: beyond this, more in flight costs
  * more than it gains. */
 #define MAX_IN_FLIGHT	128
 
-/* A request that libnbd has; from the loop's pool. */
+_Static_assert(MAX_IN_FLIGHT <= NBD_PIPE_CALLS, "a place in the pipe for each");
+
+/* A request that is under way; from the loop's pool. */
 struct nbd_command {
 	struct nbd_blk *nb;
 	struct blk_req *req;
+	struct nbd_pipe_call call;
 	bool	 answered;
 	int	 error;			/* if answered: 0 or errno */
 	bool	 overtaken;		/* a later request on the same bytes has been answered */
 	uint64_t received;		/* READ: bytes */
-	uint64_t good_until;		/* READ: all before this device offset has come */
+	uint64_t good_until;		/* READ, STATUS: all before this device offset has come */
 	bool	 bad_known;		/* READ: does the server say where it failed? Then: */
 	uint64_t bad_at;
 };
@@ -105,7 +112,7 @@ static void distrust_link(struct nbd_blk *nb, bool shutdown)
 	}
 }
 
-/* libnbd is through with a command. */
+/* A command is over. */
 static void finish(struct nbd_command *cmd)
 {
 	struct nbd_blk *nb = cmd->nb;
@@ -132,6 +139,45 @@ static void finish(struct nbd_command *cmd)
 	pool_put(nb->dev.loop->pool, cmd, sizeof(*cmd));
 }
 
+static void note_data(struct nbd_command *cmd, uint64_t offset, uint64_t length)
+{
+	cmd->received += length;
+	if (offset == cmd->good_until)
+		cmd->good_until += length;
+}
+
+static void note_failure_at(struct nbd_command *cmd, uint64_t offset)
+{
+	const struct blk_req *req = cmd->req;
+
+	if (offset - req->offset < req->length && (!cmd->bad_known || offset < cmd->bad_at)) {
+		cmd->bad_known = true;
+		cmd->bad_at = offset;
+	}
+}
+
+/* The next descriptor of a block status. False: it is none that a server may send. */
+static bool note_extent(struct nbd_command *cmd, uint64_t length, uint32_t state)
+{
+	const struct blk_info *info = &cmd->nb->dev.info;
+	uint32_t flags = (state & LIBNBD_STATE_HOLE ? BLK_HOLE : 0) |
+			 (state & LIBNBD_STATE_ZERO ? BLK_ZEROES : 0);
+
+	if (cmd->good_until == info->size)
+		return true;	/* there is no use for it */
+	if (length == 0 || length % info->min_block)
+		return false;
+	if (length > info->size - cmd->good_until)
+		length = info->size - cmd->good_until;
+	if (blk_add_extent(cmd->req, length, flags, flags & BLK_HOLE ? BLK_DEALLOCATED : BLK_MAPPED))
+		cmd->good_until += length;
+	else
+		cmd->good_until = info->size;	/* nor is there room for what follows */
+	return true;
+}
+
+/* Through libnbd ----------------------------------------------------------- */
+
 static int on_completion(void *opaque, int *error)
 {
 	struct nbd_command *cmd = opaque;
@@ -157,46 +203,26 @@ static void on_free(void *opaque)
 static int on_chunk(void *opaque, const void *data, size_t count, uint64_t offset,
 		    unsigned status, int *error)
 {
-	struct nbd_command *cmd = opaque;
-	const struct blk_req *req = cmd->req;
-
 	(void)data;
 	(void)error;
-	if (status != LIBNBD_READ_ERROR) {
-		cmd->received += count;
-		if (offset == cmd->good_until)
-			cmd->good_until += count;
-	} else if (offset - req->offset < req->length && (!cmd->bad_known || offset < cmd->bad_at)) {
-		cmd->bad_known = true;
-		cmd->bad_at = offset;
-	}
+	if (status == LIBNBD_READ_ERROR)
+		note_failure_at(opaque, offset);
+	else
+		note_data(opaque, offset, count);
 	return 0;
 }
 
 static int on_extents(void *opaque, const char *context, uint64_t offset, uint32_t *entries,
 		      size_t count, int *error)
 {
-	const struct nbd_command *cmd = opaque;
-	struct blk_req *req = cmd->req;
-	const struct blk_info *info = &cmd->nb->dev.info;
-
+	(void)offset;
 	if (strcmp(context, LIBNBD_CONTEXT_BASE_ALLOCATION) != 0)
 		return 0;
-	for (size_t i = 0; i + 1 < count && offset < info->size; i += 2) {
-		uint64_t len = entries[i];
-		uint32_t flags = (entries[i + 1] & LIBNBD_STATE_HOLE ? BLK_HOLE : 0) |
-				 (entries[i + 1] & LIBNBD_STATE_ZERO ? BLK_ZEROES : 0);
-
-		if (len == 0 || len % info->min_block) {
+	for (size_t i = 0; i + 1 < count; i += 2) {
+		if (!note_extent(opaque, entries[i], entries[i + 1])) {
 			*error = EIO;
 			return -1;
 		}
-		if (len > info->size - offset)
-			len = info->size - offset;
-		if (!blk_add_extent(req, len, flags,
-				    flags & BLK_HOLE ? BLK_DEALLOCATED : BLK_MAPPED))
-			break;
-		offset += len;
 	}
 	return 0;
 }
@@ -241,24 +267,12 @@ static int64_t call_libnbd(struct nbd_command *cmd)
 	return -1;
 }
 
-/* Hand a request to libnbd. It may be answered, and the command gone, before this returns. */
-static void issue(struct nbd_blk *nb, struct blk_req *req)
+/* Hand a command to libnbd. It may be answered, and gone, before this returns. */
+static void issue_to_libnbd(struct nbd_command *cmd)
 {
-	struct nbd_command *cmd = pool_zalloc(nb->dev.loop->pool, sizeof(*cmd));
+	struct nbd_blk *nb = cmd->nb;
 	int64_t cookie;
 
-	assert(nb->state == NBD_BLK_UP && !nb->issuing);
-	if (!cmd) {
-		blk_fail(req, ENOMEM, NULL);
-		blk_complete_later(&nb->dev, req);
-		return;
-	}
-	cmd->nb = nb;
-	cmd->req = req;
-	cmd->good_until = req->offset;
-	req->priv = cmd;
-	list_add_tail(&nb->in_flight, &req->node);
-	nb->in_flight_count++;
 	nb->issuing = cmd;
 	cookie = call_libnbd(cmd);
 	/* Sending may find the connection dead: then the call fails as well, for a command
@@ -274,6 +288,85 @@ static void issue(struct nbd_blk *nb, struct blk_req *req)
 	}
 	nb->issuing = NULL;
 	nbd_link_kick(nb->link);
+}
+
+/* Through the pipe --------------------------------------------------------- */
+
+static struct nbd_command *command_of(struct nbd_pipe_call *call)
+{
+	return container_of(call, struct nbd_command, call);
+}
+
+static void pipe_chunk(struct nbd_pipe_call *call, uint64_t offset, uint64_t length)
+{
+	note_data(command_of(call), offset, length);
+}
+
+static bool pipe_extent(struct nbd_pipe_call *call, uint32_t length, uint32_t flags)
+{
+	return note_extent(command_of(call), length, flags);
+}
+
+static void pipe_failed_at(struct nbd_pipe_call *call, uint64_t offset)
+{
+	note_failure_at(command_of(call), offset);
+}
+
+static void pipe_ended(struct nbd_pipe_call *call, bool answered, int error)
+{
+	struct nbd_command *cmd = command_of(call);
+
+	cmd->answered = answered;
+	cmd->error = error;
+	finish(cmd);
+}
+
+/* The protocol's flags are libnbd's. */
+static void issue_to_pipe(struct nbd_command *cmd, struct nbd_pipe *pipe)
+{
+	static const struct nbd_pipe_events events = {
+		.chunk = pipe_chunk, .extent = pipe_extent, .failed_at = pipe_failed_at,
+		.ended = pipe_ended,
+	};
+	static const enum nbd_cmd commands[] = {
+		[BLK_READ] = NBD_CMD_READ, [BLK_WRITE] = NBD_CMD_WRITE,
+		[BLK_FLUSH] = NBD_CMD_FLUSH, [BLK_TRIM] = NBD_CMD_TRIM,
+		[BLK_ZERO] = NBD_CMD_WRITE_ZEROES, [BLK_CACHE] = NBD_CMD_CACHE,
+		[BLK_STATUS] = NBD_CMD_BLOCK_STATUS,
+	};
+	const struct blk_req *req = cmd->req;
+	bool ranged = req->op != BLK_FLUSH;
+
+	assert(!ranged || req->length <= UINT32_MAX);
+	cmd->call = (struct nbd_pipe_call){
+		.events = &events, .command = commands[req->op],
+		.flags = (uint16_t)command_flags(req), .data = req->data,
+		.offset = ranged ? req->offset : 0, .length = ranged ? (uint32_t)req->length : 0,
+	};
+	nbd_pipe_send(pipe, &cmd->call);
+}
+
+static void issue(struct nbd_blk *nb, struct blk_req *req)
+{
+	struct nbd_command *cmd = pool_zalloc(nb->dev.loop->pool, sizeof(*cmd));
+	struct nbd_pipe *pipe = nbd_link_pipe(nb->link);
+
+	assert(nb->state == NBD_BLK_UP && !nb->issuing);
+	if (!cmd) {
+		blk_fail(req, ENOMEM, NULL);
+		blk_complete_later(&nb->dev, req);
+		return;
+	}
+	cmd->nb = nb;
+	cmd->req = req;
+	cmd->good_until = req->offset;
+	req->priv = cmd;
+	list_add_tail(&nb->in_flight, &req->node);
+	nb->in_flight_count++;
+	if (pipe)
+		issue_to_pipe(cmd, pipe);
+	else
+		issue_to_libnbd(cmd);
 }
 
 void nbd_blk_pump(struct nbd_blk *nb)
@@ -320,7 +413,7 @@ void nbd_blk_submit(struct blkdev *dev, struct blk_req *req)
 	nbd_blk_pump(nb);
 }
 
-/* What libnbd has cannot be called back; what waits can. */
+/* What is under way cannot be called back; what waits can. */
 void nbd_blk_abort(struct blkdev *dev, struct blk_req *req)
 {
 	if (req->priv)

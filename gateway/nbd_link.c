@@ -13,6 +13,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -20,8 +21,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "log.h"
+#include "nbd_pipe.h"
 #include "offload.h"
 
 #define WHY_LEN	256
@@ -51,6 +54,7 @@ struct nbd_link {
 	struct offload_job resolve;
 	bool away;			/* the offload thread has the handle */
 	bool abandoned;			/* closed while it was away */
+	struct nbd_pipe *pipe;		/* in stage READY, if the socket is plain */
 	int connected;			/* what nbd_aio_connect_uri() returned */
 	int refused;			/* nbd_opt_go(): errno, 0 = not (yet) */
 	struct ev_io io;
@@ -199,6 +203,38 @@ static bool has_ended(struct nbd_link *link)
 	return false;
 }
 
+static void pipe_lost(void *opaque, const char *why)
+{
+	struct nbd_link *link = opaque;
+
+	snprintf(link->why, sizeof(link->why), "%s", why);
+	end(link);
+}
+
+/* Can the requests do without libnbd? */
+static bool is_plain(const struct nbd_link *link)
+{
+#ifdef LIBNBD_HAVE_NBD_GET_EXTENDED_HEADERS_NEGOTIATED
+	if (nbd_get_extended_headers_negotiated(link->handle) > 0)
+		return false;
+#endif
+	return nbd_get_tls_negotiated(link->handle) == 0;
+}
+
+/* Between two replies libnbd holds no bytes of the stream, so that it can be taken over. If there
+ * is no room for that, libnbd goes on. */
+static void open_pipe(struct nbd_link *link)
+{
+	bool structured = nbd_get_structured_replies_negotiated(link->handle) > 0;
+	int fd = fcntl(nbd_aio_get_fd(link->handle), F_DUPFD_CLOEXEC, 0);
+
+	if (fd < 0)
+		return;
+	link->pipe = nbd_pipe_open(link->loop, fd, structured, pipe_lost, link);
+	if (!link->pipe)
+		close(fd);
+}
+
 /* Something has happened to the handle: go on from there. The link may be gone afterwards. */
 static void advance(struct nbd_link *link)
 {
@@ -213,9 +249,13 @@ static void advance(struct nbd_link *link)
 		link->stage = READY;
 		keep_alive(nbd_aio_get_fd(link->handle));
 		ev_timer_stop(link->loop->ev, &link->deadline);
+		ev_io_stop(link->loop->ev, &link->io);
 		link->watched = 0;
+		if (is_plain(link))
+			open_pipe(link);
 	}
-	watch(link);
+	if (!link->pipe)
+		watch(link);
 	if (first)
 		link->events->opened(link->opaque, NULL);
 }
@@ -373,8 +413,15 @@ struct nbd_handle *nbd_link_handle(struct nbd_link *link)
 	return link->handle;
 }
 
+struct nbd_pipe *nbd_link_pipe(struct nbd_link *link)
+{
+	assert(link->stage == READY);
+	return link->pipe;
+}
+
 void nbd_link_kick(struct nbd_link *link)
 {
+	assert(!link->pipe);
 	if (link->stage == READY)
 		loop_flush(link->loop, &link->rearm);
 }
@@ -404,6 +451,9 @@ void nbd_link_close(struct nbd_link *link)
 		link->abandoned = true;
 		return;
 	}
-	take_leave(link);
+	if (link->pipe)
+		nbd_pipe_close(link->pipe);
+	else
+		take_leave(link);
 	destroy(link);
 }

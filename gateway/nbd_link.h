@@ -1,6 +1,8 @@
 /*
- * One libnbd handle on a loop: one connection to an NBD server, from resolving its
- * name to its end. Knows nothing of requests.
+ * One connection to an NBD server, from resolving its name to its end. libnbd makes it:
+ * names, URIs, TLS, options. What it carries when it is ready goes through a struct
+ * nbd_pipe; through libnbd, too, only where that has to encrypt it. Knows nothing of
+ * requests.
  */
 #ifndef NBD_LINK_H
 #define NBD_LINK_H
@@ -11,6 +13,7 @@
 #include "loop.h"
 
 struct nbd_link;
+struct nbd_pipe;
 struct offload;
 
 struct nbd_link_conf {
@@ -34,8 +37,11 @@ struct nbd_link *nbd_link_open(struct loop *loop, struct offload *offload,
 			       const struct nbd_link_conf *conf,
 			       const struct nbd_link_events *events, void *opaque);
 
-/* The handle, for requests and questions once it is ready. */
+/* The handle, for questions once it is ready; and for requests, where there is no pipe. */
 struct nbd_handle *nbd_link_handle(struct nbd_link *link);
+
+/* What requests go through, once it is ready; NULL: through the handle. */
+struct nbd_pipe *nbd_link_pipe(struct nbd_link *link);
 
 /* After nbd_aio_*: what libnbd waits for may have changed. Looked at once per loop turn. */
 void nbd_link_kick(struct nbd_link *link);
@@ -46,7 +52,8 @@ void nbd_link_suspect(struct nbd_link *link);
 
 /*
  * Take leave of the server if it is still there, and close. No event comes any more;
- * callbacks of commands in flight get their .free within this call, and only that.
+ * callbacks of commands in flight get their .free within this call, and only that; calls of the
+ * pipe end, unanswered.
  */
 void nbd_link_close(struct nbd_link *link);
 
