@@ -36,7 +36,7 @@ struct copy {
 
 /* The parameter list ---------------------------------------------------------------- */
 
-enum list_id_usage { LIST_ID_HOLD = 0, LIST_ID_RESERVED = 1, LIST_ID_DISCARD = 2, LIST_ID_NONE = 3 };
+enum list_id_usage { LIST_ID_HOLD, LIST_ID_RESERVED, LIST_ID_DISCARD, LIST_ID_NONE };
 
 struct list_header {
 	uint8_t	 list_id, list_id_usage;
@@ -177,7 +177,7 @@ static bool is_within(const struct disk_lu *disk, uint64_t lba, uint64_t offset,
 /* Why this segment's data, or what is left of it, must not be copied now; else SENSE_NONE. */
 static uint32_t obstacle(const struct scsi_task *task, const struct segment *s)
 {
-	/* ASC 21h would be right, but hosts know none with this key: it is the segment that counts. */
+	/* ASC 21h would say more, but no host expects it with this key: the segment has to do. */
 	if (!is_within(s->source, 0, s->from, s->left) ||
 	    !is_within(s->destination, 0, s->to, s->left))
 		return SENSE_COPY_ABORTED;

@@ -246,7 +246,9 @@ struct descriptor_header {
 };
 
 #define FIELD_STRUCT struct descriptor_header
-static const struct field descriptor_header[] = { FIELD_U16(type, 0), FIELD_U16(len, 2), FIELD_END };
+static const struct field descriptor_header[] = {
+	FIELD_U16(type, 0), FIELD_U16(len, 2), FIELD_END
+};
 static const struct field list_header[] = {
 	FIELD_U16(type, 0), FIELD_U16(len, 2), FIELD_U8(list_len, 4), FIELD_END
 };

@@ -1,7 +1,7 @@
 /*
  * Who the unit is: the VPD pages 80h, 83h and 88h (SPC-4 §7.8). What they say of the
  * unit is in lu_shared, alike on every worker and after every restart; what they say
- * of a port is the one that the asking nexus came by.
+ * of a port is the one that the asking nexus came by, but for 88h, which has all.
  */
 #include <assert.h>
 #include <stdio.h>
@@ -82,12 +82,24 @@ static size_t put_scsi_name(uint8_t association, const char *name, uint8_t *wire
 	return designator_encode(&d, wire, at);
 }
 
-static size_t put_port_name(const struct nexus *nexus, uint8_t *wire, size_t at)
+static size_t put_port_name(const struct lu_shared *shared, uint16_t port, uint8_t *wire, size_t at)
 {
 	char name[SCSI_NAME_LEN];
 
-	snprintf(name, sizeof name, "%s,t,0x%04x", nexus->target_name, nexus->tpgt);
+	snprintf(name, sizeof name, "%s,t,0x%04x", shared->conf.target_name, port);
 	return put_scsi_name(OF_PORT, name, wire, at);
+}
+
+unsigned disk_ports(const struct disk_lu *disk, const struct nexus *nexus, const uint16_t **ports)
+{
+	const struct disk_lu_conf *conf = &disk_shared(disk)->conf;
+
+	if (conf->port_count) {
+		*ports = conf->ports;
+		return conf->port_count;
+	}
+	*ports = nexus ? &nexus->tpgt : NULL;
+	return nexus ? 1 : 0;
 }
 
 size_t disk_vpd_device_id(const struct disk_lu *disk, const struct nexus *nexus, uint8_t *wire)
@@ -100,7 +112,7 @@ size_t disk_vpd_device_id(const struct disk_lu *disk, const struct nexus *nexus,
 	if (nexus) {
 		at = put_port_number(DESIGNATOR_RELATIVE_PORT, nexus->tpgt, wire, at);
 		at = put_port_number(DESIGNATOR_PORT_GROUP, DISK_PORT_GROUP, wire, at);
-		at = put_port_name(nexus, wire, at);
+		at = put_port_name(shared, nexus->tpgt, wire, at);
 	}
 	at = put_scsi_name(OF_DEVICE, shared->conf.target_name, wire, at);
 	assert(at <= DISK_VPD_ROOM);
@@ -122,15 +134,19 @@ static const struct field scsi_port[] = {
 
 size_t disk_vpd_scsi_ports(const struct disk_lu *disk, const struct nexus *nexus, uint8_t *wire)
 {
-	size_t start = VPD_HEADER_LEN, names = start + SCSI_PORT_LEN, end;
-	struct scsi_port port = { 0 };
+	size_t at = VPD_HEADER_LEN;
+	const uint16_t *ports;
+	unsigned count = disk_ports(disk, nexus, &ports);
 
-	(void)disk;
-	if (!nexus)
-		return vpd_header(wire, 0, VPD_SCSI_PORTS, 0);
-	end = put_port_name(nexus, wire, names);
-	port.relative_port = nexus->tpgt;
-	port.target_len = (uint16_t)(end - names);
-	field_encode(scsi_port, &port, wire + start);
-	return vpd_header(wire, 0, VPD_SCSI_PORTS, end - start);
+	for (unsigned i = 0; i < count; i++) {
+		size_t names = at + SCSI_PORT_LEN;
+		size_t end = put_port_name(disk_shared(disk), ports[i], wire, names);
+		const struct scsi_port port = {
+			.relative_port = ports[i], .target_len = (uint16_t)(end - names),
+		};
+
+		field_encode(scsi_port, &port, wire + at);
+		at = end;
+	}
+	return vpd_header(wire, 0, VPD_SCSI_PORTS, at - VPD_HEADER_LEN);
 }

@@ -40,35 +40,27 @@ static const struct field port_group[] = {
 #define PORT_LEN		4	/* two bytes that are obsolete, and the relative port identifier */
 #define PORT_AT			2
 
-/* The ports, known all together or only that by which the command came. */
-static uint8_t put_ports(const struct disk_lu *disk, const struct nexus *nexus, uint8_t *wire)
-{
-	const struct disk_lu_conf *conf = &disk_shared(disk)->conf;
-	const uint16_t *ports = conf->port_count ? conf->ports : &nexus->tpgt;
-	unsigned count = conf->port_count ? conf->port_count : 1;
-
-	for (unsigned i = 0; i < count; i++)
-		put_be16(wire + i * PORT_LEN + PORT_AT, ports[i]);
-	return (uint8_t)count;
-}
-
 void disk_report_port_groups(struct disk_lu *disk, struct scsi_task *task)
 {
 	bool extended = task->cdb.param_data_format == EXTENDED_HEADER;
 	uint8_t wire[EXTENDED_HEADER_LEN + PORT_GROUP_LEN + DISK_MAX_PORTS * PORT_LEN] = { 0 };
 	size_t at = extended ? EXTENDED_HEADER_LEN : REPLY_HEADER_LEN;
 	struct reply_header header = { .format = EXTENDED_HEADER };
-	struct port_group group = { .ao_sup = true, .group = DISK_PORT_GROUP };
+	const uint16_t *ports;
+	struct port_group group = {
+		.ao_sup = true,
+		.group = DISK_PORT_GROUP,
+		.port_count = (uint8_t)disk_ports(disk, task->nexus, &ports),
+	};
 
 	if (task->cdb.param_data_format > EXTENDED_HEADER) {
 		disk_refuse_field(disk, task, param_data_format);
 		return;
 	}
-	if (task->nexus) {
-		group.port_count = put_ports(disk, task->nexus, wire + at + PORT_GROUP_LEN);
-		field_encode(port_group, &group, wire + at);
-		at += PORT_GROUP_LEN + (size_t)group.port_count * PORT_LEN;
-	}
+	field_encode(port_group, &group, wire + at);
+	at += PORT_GROUP_LEN;
+	for (unsigned i = 0; i < group.port_count; i++, at += PORT_LEN)
+		put_be16(wire + at + PORT_AT, ports[i]);
 	assert(at <= sizeof wire);
 	header.len = (uint32_t)(at - sizeof header.len);
 	field_encode(extended ? extended_header : reply_header, &header, wire);

@@ -296,7 +296,7 @@ disk_handler rsoc_report_opcodes, rsoc_report_tmfs;
  * port it is seen (none for a task without a nexus). They write whole pages, of at
  * most DISK_VPD_ROOM bytes, and return their length.
  */
-#define DISK_VPD_ROOM	1024
+#define DISK_VPD_ROOM	(1024 + DISK_MAX_PORTS * 256)
 
 /* Of designators: CODE SET, and ASSOCIATION. */
 enum { CODE_SET_BINARY = 1, CODE_SET_ASCII = 2, CODE_SET_UTF8 = 3 };
@@ -305,6 +305,10 @@ enum { OF_UNIT, OF_PORT, OF_DEVICE };
 size_t disk_vpd_serial(const struct disk_lu *disk, const struct nexus *nexus, uint8_t *wire);
 size_t disk_vpd_device_id(const struct disk_lu *disk, const struct nexus *nexus, uint8_t *wire);
 size_t disk_vpd_scsi_ports(const struct disk_lu *disk, const struct nexus *nexus, uint8_t *wire);
+
+/* The target ports: those that the unit is known to have, else only that of the nexus (which
+ * must outlive the use of it). Returns how many. */
+unsigned disk_ports(const struct disk_lu *disk, const struct nexus *nexus, const uint16_t **ports);
 
 /* disk_copy.c, for a copy's operation: its request has failed; it ends, its status is known. */
 void disk_copy_failed(struct disk_op *op);
