@@ -106,6 +106,9 @@ static void explain_certificate(struct tls_stream *t)
 
 	gnutls_certificate_verification_status_print(
 		gnutls_session_get_verify_cert_status(t->session), GNUTLS_CRT_X509, &text, 0);
+	/* GnuTLS puts a blank behind every sentence. */
+	if (text.size > 0 && text.data[text.size - 1] == ' ')
+		text.data[text.size - 1] = '\0';
 	explain(t, "the client's certificate is refused", text.data ? (const char *)text.data : "");
 	gnutls_free(text.data);
 }

@@ -143,7 +143,10 @@ static void stream_failed(struct conn *c, const char *doing, int err)
 {
 	/* A peer that is gone without a word has closed, too. */
 	c->peer_closed = err == EPIPE || err == ECONNRESET;
-	conn_fail(c, "%s: %s", doing, c->stream->why ? c->stream->why : strerror(err));
+	if (c->stream->why)
+		conn_fail(c, "%s", c->stream->why);
+	else
+		conn_fail(c, "%s: %s", doing, strerror(err));
 }
 
 static void received_nothing(struct conn *c, ssize_t result, int err, size_t old)
