@@ -1,141 +1,46 @@
-/* Loop threads with sessions, and the way to them from nbdkit's threads; see engine.h. */
+/*
+ * The engine's threads, and what they are told to do from start to end; see engine.h
+ * and engine_private.h.
+ */
 #include "config.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <pthread.h>
-#include <semaphore.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine.h"
+#include "engine_private.h"
+#include "log.h"
 #include "offload.h"
 #include "range_lock.h"
-#include "scsi_blk.h"
 
-/* One loop with its session. Open and close run on the loop, whoever runs that. */
-struct session {
-	struct engine *engine;
-	struct loop *loop;
-	pthread_t thread;
-	bool running;
-	struct scsi_lu *lu;
-	struct blkdev *blk;
-	struct loop_msg msg;		/* open, close */
-	sem_t reported;			/* opened or closed */
-	char why[256];			/* "" = open */
-};
-
-struct engine {
-	const struct engine_conf *conf;
-	struct offload *offload;
-	struct blk_shared shared;
-	atomic_uint next;
-	unsigned count;
-	struct session sessions[];
-};
-
-static void reported(struct session *s)
+static struct engine *engine_new(const struct engine_conf *conf, unsigned lanes)
 {
-	if (s->running)
-		sem_post(&s->reported);
-	else
-		loop_stop(s->loop);	/* engine_probe() */
-}
-
-static void blk_is_open(void *opaque, struct blkdev *blk, const char *why)
-{
-	struct session *s = opaque;
-
-	s->blk = blk;
-	snprintf(s->why, sizeof(s->why), "%s", why ? why : "");
-	reported(s);
-}
-
-static void lu_is_open(void *opaque, struct scsi_lu *lu, const char *why)
-{
-	struct session *s = opaque;
-	const struct engine_conf *conf = s->engine->conf;
-	struct scsi_blk_conf blk_conf = {
-		.retry_timeout = conf->retry_timeout,
-		.read_only = conf->read_only,
-	};
-
-	s->lu = lu;
-	if (lu)
-		scsi_blk_open(lu, &s->engine->shared, &blk_conf, blk_is_open, s);
-	else
-		blk_is_open(s, NULL, why);
-}
-
-static void open_session(struct loop_msg *msg)
-{
-	struct session *s = container_of(msg, struct session, msg);
-	struct initiator_conf conf = s->engine->conf->initiator;
-
-	/* Sessions of one initiator differ in their ISID (RFC 7143 §4.4.3). */
-	initiator_random_isid(conf.isid);
-	iscsi_lu_open(s->loop, s->engine->offload, &s->engine->conf->url, &conf, lu_is_open, s);
-}
-
-static void lu_is_closed(void *opaque)
-{
-	struct session *s = opaque;
-
-	s->lu = NULL;
-	reported(s);
-}
-
-static void blk_is_closed(void *opaque)
-{
-	struct session *s = opaque;
-
-	s->blk = NULL;
-	if (s->lu)
-		lu_close(s->lu, lu_is_closed, s);
-	else
-		reported(s);
-}
-
-static void close_session(struct loop_msg *msg)
-{
-	struct session *s = container_of(msg, struct session, msg);
-
-	if (s->blk)
-		blk_close(s->blk, blk_is_closed, s);
-	else
-		blk_is_closed(s);
-}
-
-static struct engine *engine_new(const struct engine_conf *conf, unsigned count)
-{
-	struct engine *engine = calloc(1, sizeof(*engine) + count * sizeof(engine->sessions[0]));
+	struct engine *engine = calloc(1, sizeof(*engine) + lanes * sizeof(engine->lanes[0]));
 
 	if (!engine)
 		return NULL;
 	engine->conf = conf;
-	engine->count = count;
+	engine->lane_count = lanes;
 	engine->offload = offload_new(1);
-	engine->shared.ranges = range_lock_new();
-	for (unsigned i = 0; i < count; i++) {
-		struct session *s = &engine->sessions[i];
+	for (unsigned i = 0; i < lanes; i++) {
+		struct lane *lane = &engine->lanes[i];
 
-		s->engine = engine;
-		s->loop = loop_new();
-		sem_init(&s->reported, 0, 0);
+		lane->engine = engine;
+		lane->loop = loop_new();
+		sem_init(&lane->reported, 0, 0);
 	}
 	return engine;
 }
 
 static bool engine_complete(const struct engine *engine)
 {
-	bool complete = engine && engine->offload && engine->shared.ranges;
+	bool complete = engine && engine->offload;
 
-	for (unsigned i = 0; complete && i < engine->count; i++)
-		complete = engine->sessions[i].loop;
+	for (unsigned i = 0; complete && i < engine->lane_count; i++)
+		complete = engine->lanes[i].loop;
 	return complete;
 }
 
@@ -143,23 +48,151 @@ static void engine_free(struct engine *engine)
 {
 	if (!engine)
 		return;
-	for (unsigned i = 0; i < engine->count; i++) {
-		if (engine->sessions[i].loop)
-			loop_free(engine->sessions[i].loop);
-		sem_destroy(&engine->sessions[i].reported);
+	for (unsigned i = 0; i < engine->lane_count; i++) {
+		free(engine->lanes[i].sessions);
+		loop_free(engine->lanes[i].loop);
+		sem_destroy(&engine->lanes[i].reported);
 	}
-	if (engine->offload)
-		offload_free(engine->offload);
-	if (engine->shared.ranges)
-		range_lock_free(engine->shared.ranges);
+	offload_free(engine->offload);
+	for (unsigned i = 0; i < engine->unit_count; i++)
+		range_lock_free(engine->units[i].shared.ranges);
+	free(engine->units);
+	free(engine->served);
 	free(engine);
 }
 
-static void run_here(struct session *s, void (*what)(struct loop_msg *))
+/* Room for a session to each of these units on every lane. False without memory. */
+static bool make_room(struct engine *engine, const uint16_t *luns, unsigned count)
 {
-	s->msg.run = what;
-	loop_post(s->loop, &s->msg);
-	loop_run(s->loop);
+	bool complete = true;
+
+	engine->units = calloc(count, sizeof(engine->units[0]));
+	engine->served = calloc(count, sizeof(engine->served[0]));
+	if (!engine->units || !engine->served)
+		return false;
+	engine->unit_count = count;
+	for (unsigned i = 0; i < count; i++) {
+		engine->units[i].lun = luns[i];
+		engine->units[i].shared.ranges = range_lock_new();
+		complete = complete && engine->units[i].shared.ranges;
+	}
+	for (unsigned i = 0; i < engine->lane_count; i++) {
+		struct lane *lane = &engine->lanes[i];
+
+		lane->sessions = calloc(count, sizeof(lane->sessions[0]));
+		complete = complete && lane->sessions;
+		for (unsigned j = 0; lane->sessions && j < count; j++) {
+			lane->sessions[j].lane = lane;
+			lane->sessions[j].unit = &engine->units[j];
+		}
+	}
+	return complete;
+}
+
+static void *run_loop(void *opaque)
+{
+	struct lane *lane = opaque;
+
+	loop_run(lane->loop);
+	return NULL;
+}
+
+/* 0 or an errno. Signals are nbdkit's business: our threads take none. */
+static int start_thread(struct lane *lane)
+{
+	sigset_t all, before;
+	int error;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	error = pthread_create(&lane->thread, NULL, run_loop, lane);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	lane->running = error == 0;
+	return error;
+}
+
+static void give(struct lane *lane, void (*order)(struct loop_msg *))
+{
+	lane->order.run = order;
+	loop_post(lane->loop, &lane->order);
+	if (!lane->running)
+		loop_run(lane->loop);
+}
+
+/* The first "count" lanes carry out an order, side by side. */
+static void tell(struct engine *engine, unsigned count, void (*order)(struct loop_msg *))
+{
+	for (unsigned i = 0; i < count; i++)
+		give(&engine->lanes[i], order);
+	for (unsigned i = 0; i < count; i++)
+		if (engine->lanes[i].running)
+			engine_wait(&engine->lanes[i].reported);
+}
+
+/* Which units there are to serve: the one that was named, or what the target lists. */
+static bool find_units(struct engine *engine, char *why, size_t size)
+{
+	const struct iscsi_url *url = &engine->conf->url;
+	const struct lane *lane = &engine->lanes[0];
+	const uint16_t *luns = &url->lun;
+	unsigned count = 1;
+
+	if (!url->has_lun) {
+		tell(engine, 1, lane_list);
+		snprintf(why, size, "%s", lane->why);
+		if (*why)
+			return false;
+		luns = lane->luns;
+		count = lane->lun_count;
+	}
+	snprintf(why, size, "%s", strerror(ENOMEM));
+	return make_room(engine, luns, count);
+}
+
+/* The lane that has no session to a unit; NULL when all have. */
+static struct session *closed_session(struct engine *engine, unsigned unit)
+{
+	for (unsigned i = 0; i < engine->lane_count; i++)
+		if (!engine->lanes[i].sessions[unit].blk)
+			return &engine->lanes[i].sessions[unit];
+	return NULL;
+}
+
+/* What is said of a unit that did not open: all that there is to say where it was named. */
+static void explain(const struct engine *engine, const struct session *closed, char *why,
+		    size_t size)
+{
+	if (engine->conf->url.has_lun) {
+		snprintf(why, size, "%s", closed->why);
+		return;
+	}
+	snprintf(why, size, "no unit of the target can be served; LUN %u: %s", closed->unit->lun,
+		 closed->why);
+	/* A controller among disks is nothing to worry about. */
+	log_line(closed->logged_in ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
+		 "LUN %u is not served: %s", closed->unit->lun, closed->why);
+}
+
+/* Served is what every lane has opened. False when there is nothing left. */
+static bool sort_out(struct engine *engine, char *why, size_t size)
+{
+	for (unsigned i = 0; i < engine->unit_count; i++) {
+		const struct session *closed = closed_session(engine, i);
+
+		if (closed)
+			explain(engine, closed, why, size);
+		else
+			engine->served[engine->served_count++] = &engine->units[i];
+	}
+	return engine->served_count > 0;
+}
+
+static bool open_all(struct engine *engine, char *why, size_t size)
+{
+	if (!find_units(engine, why, size))
+		return false;
+	tell(engine, engine->lane_count, lane_open);
+	return sort_out(engine, why, size);
 }
 
 bool engine_probe(const struct engine_conf *conf, char *why, size_t size)
@@ -167,154 +200,73 @@ bool engine_probe(const struct engine_conf *conf, char *why, size_t size)
 	struct engine *engine = engine_new(conf, 1);
 	bool ok = engine_complete(engine);
 
-	snprintf(why, size, "%s", ok ? "" : strerror(ENOMEM));
+	snprintf(why, size, "%s", strerror(ENOMEM));
 	if (ok) {
-		run_here(&engine->sessions[0], open_session);
-		ok = !engine->sessions[0].why[0];
-		snprintf(why, size, "%s", engine->sessions[0].why);
-		run_here(&engine->sessions[0], close_session);
+		ok = open_all(engine, why, size);
+		tell(engine, 1, lane_close);
 	}
 	engine_free(engine);
 	return ok;
 }
 
-static void *run_loop(void *opaque)
-{
-	struct session *s = opaque;
-
-	loop_run(s->loop);
-	return NULL;
-}
-
-/* Signals are nbdkit's business: our threads take none. */
-static bool start_thread(struct session *s)
-{
-	sigset_t all, before;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	errno = pthread_create(&s->thread, NULL, run_loop, s);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	s->running = errno == 0;
-	return s->running;
-}
-
-static void wait_for(sem_t *sem)
-{
-	while (sem_wait(sem) < 0)
-		assert(errno == EINTR);
-}
-
-static void tell_all(struct engine *engine, void (*what)(struct loop_msg *))
-{
-	for (unsigned i = 0; i < engine->count; i++) {
-		struct session *s = &engine->sessions[i];
-
-		s->msg.run = what;
-		if (s->running)
-			loop_post(s->loop, &s->msg);
-	}
-	for (unsigned i = 0; i < engine->count; i++)
-		if (engine->sessions[i].running)
-			wait_for(&engine->sessions[i].reported);
-}
-
 void engine_stop(struct engine *engine)
 {
-	tell_all(engine, close_session);
-	for (unsigned i = 0; i < engine->count; i++) {
-		struct session *s = &engine->sessions[i];
+	for (unsigned i = 0; i < engine->lane_count; i++)
+		if (engine->lanes[i].running)
+			give(&engine->lanes[i], lane_close);
+	for (unsigned i = 0; i < engine->lane_count; i++) {
+		struct lane *lane = &engine->lanes[i];
 
-		if (!s->running)
+		if (!lane->running)
 			continue;
-		loop_stop(s->loop);
-		pthread_join(s->thread, NULL);
+		engine_wait(&lane->reported);
+		loop_stop(lane->loop);
+		pthread_join(lane->thread, NULL);
 	}
 	engine_free(engine);
+}
+
+static int start_threads(struct engine *engine)
+{
+	int error = 0;
+
+	for (unsigned i = 0; i < engine->lane_count && !error; i++)
+		error = start_thread(&engine->lanes[i]);
+	return error;
 }
 
 struct engine *engine_start(const struct engine_conf *conf, char *why, size_t size)
 {
 	struct engine *engine = engine_new(conf, conf->sessions);
+	int error = engine_complete(engine) ? start_threads(engine) : ENOMEM;
 
-	snprintf(why, size, "%s", strerror(ENOMEM));
-	if (!engine_complete(engine)) {
-		engine_free(engine);
-		return NULL;
-	}
-	why[0] = '\0';
-	for (unsigned i = 0; i < engine->count && !why[0]; i++)
-		if (!start_thread(&engine->sessions[i]))
-			snprintf(why, size, "%s", strerror(errno));
-	tell_all(engine, open_session);
-	for (unsigned i = 0; i < engine->count && !why[0]; i++)
-		snprintf(why, size, "%s", engine->sessions[i].why);
-	if (!why[0])
+	if (!error && open_all(engine, why, size))
 		return engine;
-	engine_stop(engine);
+	if (error)
+		snprintf(why, size, "%s", strerror(error));
+	if (engine)
+		engine_stop(engine);
 	return NULL;
 }
 
-unsigned engine_session(struct engine *engine)
+unsigned engine_units(const struct engine *engine)
 {
-	return atomic_fetch_add(&engine->next, 1) % engine->count;
+	return engine->served_count;
 }
 
-/* Something to do on a session's loop while its owner waits, on the owner's stack. */
-struct errand {
-	struct loop_msg msg;
-	struct session *session;
-	struct blk_req req;
-	struct blk_info *info;
-	sem_t over;
-};
-
-static void request_done(struct blk_req *req)
+uint16_t engine_lun(const struct engine *engine, unsigned unit)
 {
-	struct errand *errand = container_of(req, struct errand, req);
-
-	sem_post(&errand->over);
+	assert(unit < engine->served_count);
+	return engine->served[unit]->lun;
 }
 
-static void submit_here(struct loop_msg *msg)
+struct session *engine_session(struct engine *engine, unsigned unit)
 {
-	struct errand *errand = container_of(msg, struct errand, msg);
+	struct unit *served;
+	unsigned lane;
 
-	blk_submit(errand->session->blk, &errand->req);
-}
-
-static void info_here(struct loop_msg *msg)
-{
-	struct errand *errand = container_of(msg, struct errand, msg);
-
-	*errand->info = errand->session->blk->info;
-	sem_post(&errand->over);
-}
-
-static void run_errand(struct errand *errand)
-{
-	sem_init(&errand->over, 0, 0);
-	loop_post(errand->session->loop, &errand->msg);
-	wait_for(&errand->over);
-	sem_destroy(&errand->over);
-}
-
-void engine_submit(struct engine *engine, unsigned session, struct blk_req *req)
-{
-	struct errand errand = {
-		.msg.run = submit_here, .session = &engine->sessions[session], .req = *req,
-	};
-
-	errand.req.done = request_done;
-	run_errand(&errand);
-	*req = errand.req;
-}
-
-void engine_info(struct engine *engine, unsigned session, struct blk_info *info)
-{
-	struct errand errand = {
-		.msg.run = info_here, .session = &engine->sessions[session], .info = info,
-	};
-
-	run_errand(&errand);
+	assert(unit < engine->served_count);
+	served = engine->served[unit];
+	lane = atomic_fetch_add(&served->clients, 1) % engine->lane_count;
+	return &engine->lanes[lane].sessions[served - engine->units];
 }

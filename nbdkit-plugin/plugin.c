@@ -13,18 +13,21 @@
 
 #include "engine.h"
 #include "log.h"
+#include "plugin_conf.h"
 
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
 
 #define EXTENTS_AT_ONCE	256
 
+/* Of the units that the engine serves, the one that "" means. */
+#define DEFAULT_UNIT	0
+
 /* nbdkit has one plugin per process and no context argument before .open. */
-static struct engine_conf conf;
-static char *url;
+static struct plugin_conf conf;
 static struct engine *engine;
 
 struct handle {
-	unsigned session;
+	struct session *session;
 	struct blk_info info;		/* as of .open, so that all answers to one client agree */
 };
 
@@ -36,82 +39,37 @@ static void to_nbdkit(enum log_level level, const char *line)
 		nbdkit_debug("%s", line);
 }
 
+/* The client has gone, or nbdkit is to end: its own sleep wakes up from either, at once. */
+static bool nobody_waits(void)
+{
+	return nbdkit_nanosleep(0, 1) < 0;
+}
+
 static void iscsi_load(void)
 {
 	log_set_sink(to_nbdkit);
-	initiator_conf_init(&conf.initiator);
-	conf.sessions = 1;
-	conf.retry_timeout = 120;
-}
-
-static int config_initiator_name(const char *value)
-{
-	if (!iscsi_name_valid(value)) {
-		nbdkit_error("initiator-name=%s: not an iSCSI name (iqn., eui. or naa.)", value);
-		return -1;
-	}
-	snprintf(conf.initiator.initiator_name, sizeof(conf.initiator.initiator_name), "%s", value);
-	return 0;
-}
-
-static int config_sessions(const char *value)
-{
-	if (nbdkit_parse_unsigned("sessions", value, &conf.sessions) < 0)
-		return -1;
-	if (conf.sessions < 1 || conf.sessions > 64) {
-		nbdkit_error("sessions=%s: not a number from 1 to 64", value);
-		return -1;
-	}
-	return 0;
+	plugin_conf_init(&conf);
+	conf.engine.unwanted = nobody_waits;
 }
 
 static int iscsi_config(const char *key, const char *value)
 {
-	if (strcmp(key, "url") == 0) {
-		free(url);
-		url = strdup(value);
-		return url ? 0 : -1;
-	}
-	if (strcmp(key, "initiator-name") == 0)
-		return config_initiator_name(value);
-	if (strcmp(key, "sessions") == 0)
-		return config_sessions(value);
-	nbdkit_error("unknown parameter '%s'", key);
-	return -1;
+	return plugin_conf_set(&conf, key, value) ? 0 : -1;
 }
 
 static int iscsi_config_complete(void)
 {
-	char why[256];
-
-	if (!url) {
-		nbdkit_error("url=iscsi://host[:port]/target-iqn/lun is missing");
-		return -1;
-	}
-	if (!iscsi_url_parse(url, &conf.url, why, sizeof(why))) {
-		nbdkit_error("%s: %s", url, why);
-		return -1;
-	}
-	if (!conf.url.has_lun) {
-		nbdkit_error("%s: the LUN is missing: iscsi://host[:port]/target-iqn/lun", url);
-		return -1;
-	}
-	return 0;
+	return plugin_conf_complete(&conf) ? 0 : -1;
 }
-
-#define iscsi_config_help \
-	"[url=]iscsi://[user@]HOST[:PORT]/TARGET/LUN  (required) The LUN to serve.\n" \
-	"initiator-name=<IQN>    Our iSCSI name (default: from the host name).\n" \
-	"sessions=<N>            iSCSI sessions, with a thread each (default: 1)."
 
 /* Errors are seen here, before nbdkit forks into the background; threads may not start yet. */
 static int iscsi_get_ready(void)
 {
 	char why[256];
 
-	if (engine_probe(&conf, why, sizeof(why)))
+	if (engine_probe(&conf.engine, why, sizeof(why)))
 		return 0;
-	nbdkit_error("%s: %s", url, why);
+	nbdkit_error("%s: %s", conf.url, why);
 	return -1;
 }
 
@@ -119,10 +77,10 @@ static int iscsi_after_fork(void)
 {
 	char why[256];
 
-	engine = engine_start(&conf, why, sizeof(why));
+	engine = engine_start(&conf.engine, why, sizeof(why));
 	if (engine)
 		return 0;
-	nbdkit_error("%s: %s", url, why);
+	nbdkit_error("%s: %s", conf.url, why);
 	return -1;
 }
 
@@ -135,19 +93,76 @@ static void iscsi_cleanup(void)
 
 static void iscsi_unload(void)
 {
-	free(url);
+	plugin_conf_free(&conf);
 }
 
+/* "lun0", "lun1", ... It lives as long as nbdkit needs it; NULL without memory. */
+static const char *unit_name(unsigned unit)
+{
+	return nbdkit_printf_intern("lun%u", engine_lun(engine, unit));
+}
+
+/* The unit that an export name means; engine_units() when it is none. */
+static unsigned find_unit(const char *name)
+{
+	char own[16];
+	unsigned unit = 0;
+
+	if (!*name)
+		return DEFAULT_UNIT;
+	for (; unit < engine_units(engine); unit++) {
+		snprintf(own, sizeof(own), "lun%u", engine_lun(engine, unit));
+		if (strcmp(own, name) == 0)
+			break;
+	}
+	return unit;
+}
+
+/*
+ * What we serve is no secret before TLS unless the administrator has made it one, and
+ * that nbdkit sees to: --tls=require lets nobody ask without TLS, and under --tls=on
+ * the tls-fallback filter answers those.
+ */
+static int iscsi_list_exports(int readonly, int is_tls, struct nbdkit_exports *exports)
+{
+	(void)readonly;
+	(void)is_tls;
+	for (unsigned unit = 0; unit < engine_units(engine); unit++) {
+		const char *name = unit_name(unit);
+		struct blk_info info;
+
+		engine_info(engine_session(engine, unit), &info);
+		if (!name || nbdkit_add_export(exports, name, info.description) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static const char *iscsi_default_export(int readonly, int is_tls)
+{
+	(void)readonly;
+	(void)is_tls;
+	return unit_name(DEFAULT_UNIT);
+}
+
+/* Nothing is said to the target here: the sessions are there, and stay. */
 static void *iscsi_open(int readonly)
 {
-	struct handle *h = malloc(sizeof(*h));
+	const char *name = nbdkit_export_name();
+	unsigned unit = name ? find_unit(name) : engine_units(engine);
+	struct handle *h;
 
+	if (unit == engine_units(engine)) {
+		nbdkit_error("there is no export \"%s\"", name ? name : "");
+		return NULL;
+	}
+	h = malloc(sizeof(*h));
 	if (!h) {
 		nbdkit_error("malloc: %m");
 		return NULL;
 	}
-	h->session = engine_session(engine);
-	engine_info(engine, h->session, &h->info);
+	h->session = engine_session(engine, unit);
+	engine_info(h->session, &h->info);
 	h->info.read_only |= readonly != 0;
 	return h;
 }
@@ -178,7 +193,7 @@ static int iscsi_block_size(void *handle, uint32_t *minimum, uint32_t *preferred
 	/* The waist takes any alignment, and reads, modifies and writes under a lock. */
 	*minimum = 1;
 	*preferred = h->info.preferred_block;
-	*maximum = 0xffffffff;
+	*maximum = BLK_MAX_DATA;
 	return 0;
 }
 
@@ -241,7 +256,7 @@ static int reportable(int error)
 
 static int run(struct handle *h, struct blk_req *req)
 {
-	engine_submit(engine, h->session, req);
+	engine_submit(h->session, req);
 	if (!req->error)
 		return 0;
 	if (req->error != ENOTSUP)
@@ -353,25 +368,27 @@ static int iscsi_extents(void *handle, uint32_t count, uint64_t offset, uint32_t
 
 static void iscsi_dump_plugin(void)
 {
-	printf("iscsi_initiator_name=%s\n", conf.initiator.initiator_name);
-	printf("iscsi_protocol=RFC7143\n");
+	printf("iscsi_initiator_name=%s\n", conf.engine.initiator.initiator_name);
+	printf("iscsi_max_luns=%d\n", ENGINE_MAX_UNITS);
 }
 
 static struct nbdkit_plugin plugin = {
 	.name = "iscsi",
 	.longname = "nbdkit iSCSI plugin",
 	.version = PACKAGE_VERSION,
-	.description = "serve a LUN of an iSCSI target",
+	.description = "serve the disks of an iSCSI target",
 	.load = iscsi_load,
 	.unload = iscsi_unload,
 	.dump_plugin = iscsi_dump_plugin,
 	.config = iscsi_config,
 	.config_complete = iscsi_config_complete,
-	.config_help = iscsi_config_help,
+	.config_help = plugin_conf_help,
 	.magic_config_key = "url",
 	.get_ready = iscsi_get_ready,
 	.after_fork = iscsi_after_fork,
 	.cleanup = iscsi_cleanup,
+	.list_exports = iscsi_list_exports,
+	.default_export = iscsi_default_export,
 	.open = iscsi_open,
 	.close = iscsi_close,
 	.export_description = iscsi_export_description,
