@@ -77,7 +77,7 @@ wait_for() {
 
 # End a process that we started, and wait until it is gone.
 end_process() {
-	kill "$1" 2>/dev/null && timeout 20 tail --pid="$1" -f /dev/null || kill -9 "$1" 2>/dev/null || :
+	kill "$1" 2>/dev/null && timeout 20 tail -s 0.05 --pid="$1" -f /dev/null || kill -9 "$1" 2>/dev/null || :
 }
 
 free_port() {

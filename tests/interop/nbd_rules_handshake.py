@@ -277,7 +277,7 @@ def a_refusal_has_a_text_for_people():
 
 @test("MUST", "NOTLS mode")
 def STARTTLS_is_refused_in_NOTLS_mode():
-    with Client() as c:
+    with Client(tls=False) as c:
         kind = c.option(STARTTLS)[0]
         if kind == ACK:
             raise NotHere("the server does TLS")
@@ -294,7 +294,7 @@ def STARTTLS_with_data_is_refused():
 
 @test("MUST", "NOTLS mode")
 def TLS_REQD_is_never_answered_in_NOTLS_mode():
-    with Client() as c:
+    with Client(tls=False) as c:
         kinds = [c.option(o)[0] for o in (LIST, 99, STRUCTURED_REPLY, INFO, LIST_META, STARTTLS)]
         if kinds[-1] == ACK:
             raise NotHere("the server does TLS")

@@ -22,7 +22,18 @@ void bench_listen(struct bench *b)
 	CU_ASSERT_FATAL(listen(b->listener, 16) == 0);
 }
 
-void bench_init(struct bench *b)
+static void use_tls(struct bench *b)
+{
+	FILE *f;
+
+	snprintf(b->keys, sizeof(b->keys), "%s/keys", b->dir);
+	f = fopen(b->keys, "w");
+	CU_ASSERT_FATAL(f && fprintf(f, "test:%064d\n", 1) > 0 && fclose(f) == 0);
+	snprintf(b->uri, sizeof(b->uri), "nbds+unix://test@/?socket=%s&tls-psk-file=%s", b->socket,
+		 b->keys);
+}
+
+void bench_init(struct bench *b, bool tls)
 {
 	memset(b, 0, sizeof(*b));
 	strcpy(b->dir, "/tmp/test_nbd_blk.XXXXXX");
@@ -30,6 +41,8 @@ void bench_init(struct bench *b)
 	snprintf(b->socket, sizeof(b->socket), "%s/socket", b->dir);
 	snprintf(b->file, sizeof(b->file), "%s/disk", b->dir);
 	snprintf(b->uri, sizeof(b->uri), "nbd+unix:///?socket=%s", b->socket);
+	if (tls)
+		use_tls(b);
 	b->loop = loop_new();
 	b->offload = offload_new(2);
 	CU_ASSERT_FATAL(b->loop && b->offload);
@@ -82,6 +95,7 @@ void bench_end(struct bench *b)
 		close(b->listener);
 	unlink(b->socket);
 	unlink(b->file);
+	unlink(b->keys);
 	rmdir(b->dir);
 }
 

@@ -15,7 +15,7 @@
 
 struct bench {
 	char dir[32];
-	char socket[64], file[64], uri[96];
+	char socket[64], file[64], keys[64], uri[192];
 	int listener;
 	struct loop *loop;
 	struct offload *offload;
@@ -25,8 +25,9 @@ struct bench {
 	unsigned pending;	/* requests whose end the loop runs for */
 };
 
-/* A fresh bench that listens; b->uri leads to it. */
-void bench_init(struct bench *b);
+/* A fresh bench that listens; b->uri leads to it. Over TLS, b->keys has pre-shared keys for both
+ * ends; otherwise it is empty. */
+void bench_init(struct bench *b, bool tls);
 
 /* Listen, at the place of a socket that has been closed. */
 void bench_listen(struct bench *b);

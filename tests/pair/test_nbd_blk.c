@@ -25,16 +25,24 @@
 
 /* ---- Servers ---- */
 
+/* Do the tests run over TLS now? Requests go through libnbd then, and else through the pipe. */
+static bool over_tls;
+
 /* The nbdkit that runs now, if any: one at a time. */
 static pid_t server;
 
-static void become_nbdkit(int listener, const char *const *args)
+static void become_nbdkit(int listener, const char *keys, const char *const *args)
 {
-	const char *argv[MAX_ARGS + 4] = { "nbdkit", "-f", "--exit-with-parent" };
-	char pid[16];
+	const char *argv[MAX_ARGS + 6] = { "nbdkit", "-f", "--exit-with-parent" };
+	char pid[16], tls_psk[80];
 	int argc = 3;
 
-	while (*args && argc < MAX_ARGS + 3)
+	if (keys[0]) {
+		snprintf(tls_psk, sizeof(tls_psk), "--tls-psk=%s", keys);
+		argv[argc++] = "--tls=require";
+		argv[argc++] = tls_psk;
+	}
+	while (*args && argc < MAX_ARGS + 5)
 		argv[argc++] = *args++;
 	if (listener >= 0) {
 		dup2(listener, LISTEN_FD);
@@ -54,7 +62,7 @@ static void start_server(struct bench *b, const char *const *args)
 	server = fork();
 	CU_ASSERT_FATAL(server >= 0);
 	if (server == 0)
-		become_nbdkit(b->listener, args);
+		become_nbdkit(b->listener, b->keys, args);
 }
 
 static void kill_server(void)
@@ -98,7 +106,7 @@ static void an_export_says_what_it_is_and_can(void)
 	const char *args[] = { "memory", "8M", NULL };
 	struct bench b;
 
-	bench_init(&b);
+	bench_init(&b, over_tls);
 	start_server(&b, args);
 	bench_open(&b);
 	CU_ASSERT_EQUAL(b.dev->info.size, DISK);
@@ -119,7 +127,7 @@ static void block_sizes_are_taken_from_the_server(void)
 			       "blocksize-maximum=65536", NULL };
 	struct bench b;
 
-	bench_init(&b);
+	bench_init(&b, over_tls);
 	start_server(&b, args);
 	bench_open(&b);
 	CU_ASSERT_EQUAL(b.dev->info.min_block, 512);
@@ -138,7 +146,7 @@ static void what_is_written_is_read_back(void)
 	uint8_t *out = malloc(DISK), *in = malloc(DISK);
 	struct bench b;
 
-	bench_init(&b);
+	bench_init(&b, over_tls);
 	start_server(&b, args);
 	bench_open(&b);
 	for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
@@ -168,7 +176,7 @@ static void more_requests_than_are_sent_at_once_all_end(void)
 	uint8_t *data = malloc(MANY * PIECE);
 	struct bench b;
 
-	bench_init(&b);
+	bench_init(&b, over_tls);
 	start_server(&b, args);
 	bench_open(&b);
 	for (int pass = 0; pass < 2; pass++) {
@@ -201,7 +209,7 @@ static void trims_and_zeroes_show_in_data_and_extents(void)
 	struct request status = request(BLK_STATUS, 0, DISK, NULL);
 	struct bench b;
 
-	bench_init(&b);
+	bench_init(&b, over_tls);
 	start_server(&b, args);
 	bench_open(&b);
 	fill(data, 1u << 20, 3);
@@ -243,7 +251,7 @@ static void an_error_is_the_requests_own(void)
 	uint8_t data[512] = { 0 };
 	struct bench b;
 
-	bench_init(&b);
+	bench_init(&b, over_tls);
 	start_server(&b, args);
 	bench_open(&b);
 	CU_ASSERT_EQUAL(bench_do(&b, BLK_READ, 0, 512, data, 0), ENOSPC);
@@ -259,7 +267,7 @@ static void expect_refusal(const char *uri, const char *const *args, const char 
 	bool whole = uri[strlen(uri) - 1] != '=';
 	struct bench b;
 
-	bench_init(&b);
+	bench_init(&b, over_tls);
 	snprintf(b.uri, sizeof(b.uri), "%s%s", uri, whole ? "" : b.socket);
 	if (args)
 		start_server(&b, args);
@@ -294,7 +302,7 @@ static void a_server_that_says_nothing_times_out(void)
 {
 	struct bench b;
 
-	bench_init(&b);
+	bench_init(&b, over_tls);
 	bench_open_with(&b, 0.2, 5);
 	CU_ASSERT_PTR_NULL(b.dev);
 	CU_ASSERT_STRING_EQUAL(b.why, "timed out after 0.2 seconds while connecting");
@@ -327,7 +335,7 @@ static void requests_in_flight_survive_the_death_of_the_server(void)
 	struct bench b;
 	unsigned generation;
 
-	bench_init(&b);
+	bench_init(&b, over_tls);
 	make_disk(&b, DISK);
 	/* Slow enough that nothing is answered before the end. */
 	start_file_server(&b, "--filter=delay", "delay-write=10");
@@ -358,7 +366,7 @@ static void an_idle_connection_is_made_anew_as_well(void)
 	uint8_t data[PIECE];
 	struct bench b;
 
-	bench_init(&b);
+	bench_init(&b, over_tls);
 	make_disk(&b, DISK);
 	start_file_server(&b, NULL, NULL);
 	bench_open(&b);
@@ -380,7 +388,7 @@ static void requests_fail_once_the_outage_lasts_too_long_and_work_after_it(void)
 	struct request r[3];
 	struct bench b;
 
-	bench_init(&b);
+	bench_init(&b, over_tls);
 	make_disk(&b, DISK);
 	start_file_server(&b, NULL, NULL);
 	bench_open_with(&b, 5, 0.3);
@@ -412,7 +420,7 @@ static void a_request_that_waits_for_a_server_can_be_aborted(void)
 	struct request r = request(BLK_READ, 0, PIECE, data);
 	struct bench b;
 
-	bench_init(&b);
+	bench_init(&b, over_tls);
 	make_disk(&b, DISK);
 	start_file_server(&b, NULL, NULL);
 	bench_open(&b);
@@ -435,7 +443,7 @@ static void a_smaller_export_does_not_take_the_place_of_the_lost_one(void)
 	struct request r = request(BLK_READ, DISK - PIECE, PIECE, data);
 	struct bench b;
 
-	bench_init(&b);
+	bench_init(&b, over_tls);
 	make_disk(&b, DISK);
 	start_file_server(&b, NULL, NULL);
 	bench_open_with(&b, 5, 0.5);
@@ -456,7 +464,7 @@ static void a_grown_export_does(void)
 	uint8_t data[PIECE] = { 0 };
 	struct bench b;
 
-	bench_init(&b);
+	bench_init(&b, over_tls);
 	make_disk(&b, DISK);
 	start_file_server(&b, NULL, NULL);
 	bench_open(&b);
@@ -468,6 +476,26 @@ static void a_grown_export_does(void)
 	CU_ASSERT_EQUAL(bench_do(&b, BLK_WRITE, 2 * DISK - PIECE, PIECE, data, 0), 0);
 	bench_end(&b);
 	kill_server();
+}
+
+/* ---- The same over TLS ---- */
+
+static void what_goes_well_does_so_over_tls(void)
+{
+	over_tls = true;
+	what_is_written_is_read_back();
+	more_requests_than_are_sent_at_once_all_end();
+	trims_and_zeroes_show_in_data_and_extents();
+	an_error_is_the_requests_own();
+	over_tls = false;
+}
+
+static void a_lost_connection_is_made_anew_over_tls(void)
+{
+	over_tls = true;
+	requests_in_flight_survive_the_death_of_the_server();
+	an_idle_connection_is_made_anew_as_well();
+	over_tls = false;
 }
 
 static const struct unit_test tests[] = {
@@ -485,6 +513,8 @@ static const struct unit_test tests[] = {
 	UNIT_TEST(a_request_that_waits_for_a_server_can_be_aborted),
 	UNIT_TEST(a_smaller_export_does_not_take_the_place_of_the_lost_one),
 	UNIT_TEST(a_grown_export_does),
+	UNIT_TEST(what_goes_well_does_so_over_tls),
+	UNIT_TEST(a_lost_connection_is_made_anew_over_tls),
 };
 
 static bool have_nbdkit(void)
@@ -495,7 +525,7 @@ static bool have_nbdkit(void)
 
 	if (pid == 0) {
 		dup2(open("/dev/null", O_WRONLY), STDOUT_FILENO);
-		become_nbdkit(-1, dump);
+		become_nbdkit(-1, "", dump);
 	}
 	return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
 }

@@ -174,7 +174,7 @@ struct play {
 
 static void play_begin(struct play *p, void *(*script)(void *))
 {
-	bench_init(&p->b);
+	bench_init(&p->b, false);
 	p->fd = -1;
 	p->sent_again = 0;
 	pthread_create(&p->thread, NULL, script, p);

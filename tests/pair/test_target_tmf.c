@@ -215,6 +215,27 @@ static void functions_on_a_unit_end_its_tasks(void)
 	}
 }
 
+/* TAS = 0 for a unit that we interpret; the far end of a pass-through has its own. */
+static void a_task_that_another_nexus_ended_gets_no_status(void)
+{
+	struct bhs want = { .op = OP_SCSI_RESPONSE, .itt = 2, .status = STATUS_TASK_ABORTED };
+
+	begin();
+	send_command(1, 0);
+	send_command(2, 1);
+	send_command(3, 0);
+	rig_end(&rig, lu, 0, STATUS_TASK_ABORTED, 0, 0);
+	peer_expect_silence(&peer);
+	rig_end(&rig, far, 0, STATUS_TASK_ABORTED, 0, 0);
+	peer_expect(&peer, &want, NULL, 0);
+	rig_end_good(&rig, lu, 0);
+	expect_good(3);
+	send_command(1, 0);		/* its tag is free again */
+	rig_end_good(&rig, lu, 0);
+	expect_good(1);
+	finish();
+}
+
 static void the_unit_may_need_longer_than_the_tasks(void)
 {
 	begin();
@@ -300,6 +321,7 @@ static const struct unit_test tests[] = {
 	UNIT_TEST(abort_task_ends_one_that_waits_for_its_turn),
 	UNIT_TEST(abort_task_stops_the_data_of_a_read),
 	UNIT_TEST(functions_on_a_unit_end_its_tasks),
+	UNIT_TEST(a_task_that_another_nexus_ended_gets_no_status),
 	UNIT_TEST(the_unit_may_need_longer_than_the_tasks),
 	UNIT_TEST(a_warm_reset_resets_every_unit),
 	UNIT_TEST(a_cold_reset_also_ends_every_session),

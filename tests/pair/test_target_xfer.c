@@ -461,6 +461,43 @@ static void a_unit_that_passes_through_gets_all_data(void)
 	finish();
 }
 
+static void copies_are_not_passed_through(void)
+{
+	struct bhs b = peer_write(7, 32, 1, 0);
+
+	begin();
+	b.lun = lun_encode(1);
+	b.cdb[0] = 0x83;
+	b.cdb[1] = 0x10;		/* POPULATE TOKEN, for one */
+	peer_send_numbered(&peer, &b, NULL);
+	peer_expect_sense(&peer, 7, SENSE_INVALID_OPCODE, 32, 0);
+	b = peer_write(8, 32, 1, 32);
+	b.lun = lun_encode(1);
+	b.cdb[0] = 0x83;
+	peer_send_numbered(&peer, &b, rig_pattern());
+	peer_expect_sense(&peer, 8, SENSE_INVALID_OPCODE, 32, 0);
+	CU_ASSERT_EQUAL(rig.lu[1][0].submitted, 0);
+	finish();
+}
+
+static void one_block_for_many_must_be_of_our_length(void)
+{
+	static const uint8_t opcodes[] = { 0x41, 0x93, 0x89 };	/* WRITE SAME, COMPARE AND WRITE */
+
+	begin();
+	for (uint32_t i = 0; i < sizeof opcodes; i++) {
+		struct bhs b = peer_write(i, 4096, 1, 4096);
+
+		memset(b.cdb, 0, sizeof b.cdb);
+		b.cdb[0] = opcodes[i];
+		b.cdb[opcodes[i] == 0x41 ? 8 : 13] = 1;
+		peer_send_numbered(&peer, &b, rig_pattern());
+		peer_expect_sense(&peer, i, SENSE_INVALID_FIELD_IN_CDB, 4096, 0);
+	}
+	CU_ASSERT_EQUAL(lu->submitted, 0);
+	finish();
+}
+
 static void a_lost_path_is_an_aborted_command(void)
 {
 	struct bhs b = peer_read(7, 512, 1);
@@ -568,6 +605,8 @@ static const struct unit_test tests[] = {
 	UNIT_TEST(data_for_no_task_is_thrown_away),
 	UNIT_TEST(a_bad_cdb_goes_to_the_unit_without_data),
 	UNIT_TEST(a_unit_that_passes_through_gets_all_data),
+	UNIT_TEST(copies_are_not_passed_through),
+	UNIT_TEST(one_block_for_many_must_be_of_our_length),
 	UNIT_TEST(a_lost_path_is_an_aborted_command),
 	UNIT_TEST(a_read_that_is_flagged_as_a_write_moves_nothing),
 	UNIT_TEST(a_write_without_its_data_is_refused),

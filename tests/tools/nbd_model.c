@@ -4,6 +4,11 @@
  * Several connections, many requests in flight on each; no two that overlap are in
  * flight together, so at every moment the model knows each byte or knows that it
  * cannot know it (a trimmed one). Ends with a flush and a comparison of everything.
+ *
+ * With -k, connections are cut now and then with requests in flight, and made anew. Of what
+ * was not answered, each byte is as it was before or as it was to be: when the server has had
+ * time to settle it, that is checked, and the model goes on from what is there.
+ *
  * Used by the interop tests; a libnbd client, not part of the gateway.
  */
 #include <errno.h>
@@ -15,10 +20,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #define MAX_CONNECTIONS	16
 #define MAX_DEPTH	256
+#define MAX_DOUBTS	4096
+#define SETTLE_SECONDS	2.0	/* a server may still be at work for a client that is gone */
 
 enum action { READ, WRITE, ZERO, ZERO_NO_HOLE, TRIM, CACHE, STATUS, FLUSH, ACTIONS };
 static const char *const action_name[] = {
@@ -35,6 +43,14 @@ struct op {
 	uint8_t *buffer;
 };
 
+/* A request that was cut off: nobody else uses its range until it is settled. */
+struct doubt {
+	uint64_t offset;
+	uint32_t length;
+	uint8_t *intended;		/* NULL: trimmed, so anything */
+	double settled;			/* when that may be taken for granted */
+};
+
 struct model {
 	const char *uri;
 	unsigned connections, depth;
@@ -42,13 +58,16 @@ struct model {
 	double seconds;
 	uint32_t grain, max_length;
 	uint64_t seed, rng;
+	uint64_t cut_every;		/* requests, on average; 0 = never */
 	const char *image;
 	uint64_t size;
 	uint8_t *content;		/* what must be there */
 	uint8_t *unknown;		/* 1: cannot be known */
 	struct nbd_handle *nbd[MAX_CONNECTIONS];
 	struct op ops[MAX_CONNECTIONS][MAX_DEPTH];
-	uint64_t done[ACTIONS];
+	struct doubt doubts[MAX_DOUBTS];
+	unsigned doubt_count;
+	uint64_t done[ACTIONS], cuts;
 };
 
 static void die(const char *what)
@@ -74,16 +93,22 @@ static double now(void)
 	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
+static struct nbd_handle *connect_one(const struct model *m)
+{
+	struct nbd_handle *nbd = nbd_create();
+
+	/* Who asks for block sizes has to keep to them. */
+	if (!nbd || nbd_set_request_block_size(nbd, m->grain >= 512) < 0 ||
+	    nbd_set_uri_allow_local_file(nbd, true) < 0 ||
+	    nbd_add_meta_context(nbd, "base:allocation") < 0 || nbd_connect_uri(nbd, m->uri) < 0)
+		die("connect");
+	return nbd;
+}
+
 static void connect_all(struct model *m)
 {
-	for (unsigned i = 0; i < m->connections; i++) {
-		m->nbd[i] = nbd_create();
-		/* Who asks for block sizes has to keep to them. */
-		if (!m->nbd[i] || nbd_set_request_block_size(m->nbd[i], m->grain >= 512) < 0 ||
-		    nbd_add_meta_context(m->nbd[i], "base:allocation") < 0 ||
-		    nbd_connect_uri(m->nbd[i], m->uri) < 0)
-			die("connect");
-	}
+	for (unsigned i = 0; i < m->connections; i++)
+		m->nbd[i] = connect_one(m);
 	m->size = (uint64_t)nbd_get_size(m->nbd[0]);
 	if (m->connections > 1 && nbd_can_multi_conn(m->nbd[0]) != 1)
 		die("the export does not allow several connections");
@@ -106,15 +131,22 @@ static void learn(struct model *m)
 	}
 }
 
+static bool overlap(uint64_t offset, uint32_t length, const struct op *op)
+{
+	return offset < op->offset + op->length && op->offset < offset + length;
+}
+
 static bool overlaps_another(const struct model *m, const struct op *op)
 {
+	for (unsigned i = 0; i < m->doubt_count; i++)
+		if (overlap(m->doubts[i].offset, m->doubts[i].length, op))
+			return true;
 	for (unsigned c = 0; c < m->connections; c++)
 		for (unsigned i = 0; i < m->depth; i++) {
 			const struct op *other = &m->ops[c][i];
 
 			if (other->in_flight && other != op &&
-			    other->offset < op->offset + op->length &&
-			    op->offset < other->offset + other->length)
+			    overlap(other->offset, other->length, op))
 				return true;
 		}
 	return false;
@@ -314,6 +346,86 @@ static bool reap_all(struct model *m)
 	return any;
 }
 
+/* A request on a connection that is no more. */
+static void give_up(struct model *m, struct op *op)
+{
+	struct doubt *doubt = &m->doubts[m->doubt_count];
+
+	op->in_flight = false;
+	if (op->action != WRITE && op->action != ZERO && op->action != ZERO_NO_HOLE &&
+	    op->action != TRIM)
+		return;
+	*doubt = (struct doubt){
+		.offset = op->offset, .length = op->length, .settled = now() + SETTLE_SECONDS,
+	};
+	if (op->action == WRITE) {
+		doubt->intended = op->buffer;
+		op->buffer = malloc(m->max_length + 8);
+	} else if (op->action != TRIM) {
+		doubt->intended = calloc(1, op->length);
+	}
+	if (!op->buffer || (op->action != TRIM && !doubt->intended))
+		die("memory");
+	m->doubt_count++;
+}
+
+/* Cut a connection in the midst of whatever it is doing, and make it anew. */
+static void cut(struct model *m, unsigned c)
+{
+	if (m->doubt_count + m->depth > MAX_DOUBTS)
+		return;
+	/* An end in good order to the server's eyes, or (with replies unread) a reset. */
+	if (next_random(m) % 2)
+		shutdown(nbd_aio_get_fd(m->nbd[c]), SHUT_RDWR);
+	nbd_close(m->nbd[c]);
+	for (unsigned i = 0; i < m->depth; i++) {
+		struct op *op = &m->ops[c][i];
+
+		if (op->in_flight && op->ended)
+			reap(m, op);
+		else if (op->in_flight)
+			give_up(m, op);
+	}
+	m->nbd[c] = connect_one(m);
+	m->cuts++;
+}
+
+static void check_doubt(struct model *m, const struct doubt *doubt, const uint8_t *got)
+{
+	for (uint32_t i = 0; i < doubt->length; i++) {
+		uint64_t at = doubt->offset + i;
+
+		if (doubt->intended && got[i] != doubt->intended[i])
+			check(m, got + i, at, 1);
+		m->content[at] = got[i];
+		m->unknown[at] = !doubt->intended;
+	}
+}
+
+/* "all": wait for those that are not settled yet, too. */
+static void settle_doubts(struct model *m, bool all)
+{
+	uint8_t *got = malloc(m->max_length);
+	unsigned left = 0;
+
+	for (unsigned i = 0; i < m->doubt_count; i++) {
+		struct doubt doubt = m->doubts[i];
+
+		if (all && doubt.settled > now())
+			poll(NULL, 0, (int)((doubt.settled - now()) * 1000) + 1);
+		if (doubt.settled > now()) {
+			m->doubts[left++] = doubt;
+			continue;
+		}
+		if (!got || nbd_pread(m->nbd[0], got, doubt.length, doubt.offset, 0) < 0)
+			die("read");
+		check_doubt(m, &doubt, got);
+		free(doubt.intended);
+	}
+	m->doubt_count = left;
+	free(got);
+}
+
 static uint64_t total(const struct model *m)
 {
 	uint64_t sum = 0;
@@ -337,9 +449,14 @@ static void run(struct model *m)
 			}
 		wait_for_events(m);
 		reap_all(m);
+		/* A turn of this loop ends about as many requests as there are connections. */
+		if (m->cut_every && next_random(m) % m->cut_every < m->connections)
+			cut(m, (unsigned)(next_random(m) % m->connections));
+		settle_doubts(m, false);
 	}
 	while (reap_all(m))
 		wait_for_events(m);
+	settle_doubts(m, true);
 }
 
 static void compare_all(struct model *m)
@@ -368,7 +485,7 @@ static void compare_all(struct model *m)
 static void usage(void)
 {
 	fprintf(stderr, "usage: nbd_model [-c connections] [-d depth] [-n operations | -t seconds] "
-		"[-s seed] [-g grain] [-l max-length] [-o image] URI\n");
+		"[-s seed] [-g grain] [-l max-length] [-k cut-every] [-o image] URI\n");
 	exit(2);
 }
 
@@ -376,7 +493,7 @@ static void parse(struct model *m, int argc, char **argv)
 {
 	int option;
 
-	while ((option = getopt(argc, argv, "c:d:n:t:s:g:l:o:")) != -1)
+	while ((option = getopt(argc, argv, "c:d:n:t:s:g:l:k:o:")) != -1)
 		switch (option) {
 		case 'c': m->connections = (unsigned)atoi(optarg); break;
 		case 'd': m->depth = (unsigned)atoi(optarg); break;
@@ -385,6 +502,7 @@ static void parse(struct model *m, int argc, char **argv)
 		case 's': m->seed = strtoull(optarg, NULL, 10); break;
 		case 'g': m->grain = (uint32_t)atoi(optarg); break;
 		case 'l': m->max_length = (uint32_t)atoi(optarg); break;
+		case 'k': m->cut_every = strtoull(optarg, NULL, 10); break;
 		case 'o': m->image = optarg; break;
 		default: usage();
 		}
@@ -419,6 +537,8 @@ int main(int argc, char **argv)
 	       (unsigned long long)total(&m), m.connections, m.depth, (unsigned long long)m.seed);
 	for (unsigned a = 0; a < ACTIONS; a++)
 		printf("%s%s %llu", a ? ", " : "", action_name[a], (unsigned long long)m.done[a]);
+	if (m.cuts)
+		printf(", cut %llu times", (unsigned long long)m.cuts);
 	printf(")\n");
 	for (unsigned c = 0; c < m.connections; c++)
 		for (unsigned i = 0; i < m.depth; i++)

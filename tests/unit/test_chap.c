@@ -1,4 +1,4 @@
-/* CHAP: its digests, both roles against each other, and all that can be wrong with what they say. */
+/* CHAP: its digests, both roles against each other, and what is wrong with what they say. */
 #include <stdio.h>
 #include <string.h>
 

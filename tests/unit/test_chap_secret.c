@@ -1,4 +1,4 @@
-/* CHAP secrets: which files are taken, which are refused or warned of, and that nothing quotes them. */
+/* CHAP secrets: which files are taken, refused or warned of, and that nothing quotes them. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
