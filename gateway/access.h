@@ -142,7 +142,7 @@ struct access_target {
 	struct access_map **maps;		/* maps[0]->initiator is NULL; the others replace it, they do not
 						 * add to it */
 	unsigned map_count;
-	bool	 offline;			/* known, but not served: 0301, "try again", and not told of */
+	bool	 offline;			/* known, but not served now: logins get 0301, "try again" */
 	enum access_redirect redirect;
 	char *redirect_to;
 };
@@ -221,8 +221,11 @@ const struct access_lun *access_find_lun(const struct access_map *map, unsigned 
  * as far as that goes without authentication? ACCESS_DENY lets nobody in. */
 bool access_admits_address(const struct access_auth_group *group, const struct sockaddr *from);
 bool access_admits_name(const struct access_auth_group *group, const char *initiator);
-/* Is somebody who has proved to be "user" of another group, or snapshot (NULL: has proved nothing)
- * one of this group? */
+/* ... as somebody who has proved to be "user" of another group or snapshot (NULL: has proved
+ * nothing)? */
 bool access_admits_user(const struct access_auth_group *group, const struct chap_user *user);
+/* The user of this group with the same name and secret; NULL: none, or user is NULL. */
+const struct chap_user *access_find_user(const struct access_auth_group *group,
+					 const struct chap_user *user);
 
 #endif

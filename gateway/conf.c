@@ -29,50 +29,57 @@
 struct option_row {
 	const char *name, *argument, *help;
 	int value;			/* the letter, or one of those below */
-	bool advanced;			/* only in --help-all */
-	bool no_key;			/* not in the file */
+	unsigned flags;			/* as below */
 };
+
+#define ADVANCED	1u		/* only in --help-all */
+#define NO_KEY		2u		/* not in the file */
 
 /* Values of the options without a letter. */
 enum {
 	OPTION_RUN = 0x100, OPTION_DEBUG, OPTION_HELP_ALL, OPTION_HANDSHAKE_TIMEOUT, OPTION_TLS,
 	OPTION_TLS_CERTIFICATES, OPTION_TLS_PSK, OPTION_TLS_VERIFY_PEER, OPTION_TLS_ALLOW,
-	OPTION_TLS_ONLY, OPTION_CHECK_CONFIG,
+	OPTION_TLS_ONLY, OPTION_STATE_DIR, OPTION_CHECK_CONFIG, OPTION_IMPORT, OPTION_SECRETS_DIR,
 };
 
 /* In the order of --help. */
 static const struct option_row options[] = {
-	{ "nbd", "ADDR", "listen for NBD clients (may be repeated)", 'n', false, false },
+	{ "nbd", "ADDR", "listen for NBD clients (may be repeated)", 'n', 0 },
 	{ "iscsi", "ADDR", "listen for iSCSI initiators (default port 3260; may be repeated)",
-	  'i', false, true },
-	{ "target", "IQN", "iSCSI target name (default: from the host name)", 't', false, true },
-	{ "config", "FILE", "targets, exports and access rules: nbd-iscsi-gateway.conf(5)", 'c', false,
-	  true },
-	{ "check-config", NULL, "only say what is wrong with that file", OPTION_CHECK_CONFIG, false, true },
-	{ "read-only", NULL, "no writes on any side", 'r', false, false },
-	{ "threads", "N", "worker threads (default: CPUs available)", 'T', false, false },
-	{ "pidfile", "FILE", "write the process id once every listener accepts", 'P', false, false },
+	  'i', NO_KEY },
+	{ "target", "IQN", "iSCSI target name (default: from the host name)", 't', NO_KEY },
+	{ "config", "FILE", "targets, exports and access rules: nbd-iscsi-gateway.conf(5)", 'c', NO_KEY },
+	{ "check-config", NULL, "only say what is wrong with that file", OPTION_CHECK_CONFIG, NO_KEY },
+	{ "read-only", NULL, "no writes on any side", 'r', 0 },
+	{ "threads", "N", "worker threads (default: CPUs available)", 'T', 0 },
+	{ "pidfile", "FILE", "write the process id once every listener accepts", 'P', 0 },
 	{ "run", "CMD", "serve while CMD runs: it sees $uri, $nbd_uri, $iscsi_uri",
-	  OPTION_RUN, false, true },
-	{ "single", NULL, "serve one NBD client on stdin and stdout", 's', true, true },
+	  OPTION_RUN, NO_KEY },
+	{ "single", NULL, "serve one NBD client on stdin and stdout", 's', ADVANCED | NO_KEY },
+	{ "state-dir", "DIR", "keep persistent reservations there (APTPL; default: $STATE_DIRECTORY)",
+	  OPTION_STATE_DIR, ADVANCED },
+	{ "import", "FILE", "print an LIO target's saveconfig.json as a file for --config",
+	  OPTION_IMPORT, ADVANCED | NO_KEY },
+	{ "secrets-dir", "DIR", "... and write its CHAP secrets to files there",
+	  OPTION_SECRETS_DIR, ADVANCED | NO_KEY },
 	{ "handshake-timeout", "SECONDS", "for NBD clients that do not get to the point (10; 0: none)",
-	  OPTION_HANDSHAKE_TIMEOUT, true, false },
-	{ "tls", "MODE", "TLS of NBD clients: off, on (as they like) or require", OPTION_TLS, true, false },
+	  OPTION_HANDSHAKE_TIMEOUT, ADVANCED },
+	{ "tls", "MODE", "TLS of NBD clients: off, on (as they like) or require", OPTION_TLS, ADVANCED },
 	{ "tls-certificates", "DIR", "with ca-cert.pem, server-cert.pem, server-key.pem",
-	  OPTION_TLS_CERTIFICATES, true, false },
-	{ "tls-psk", "FILE", "pre-shared keys, a user:hexkey per line", OPTION_TLS_PSK, true, false },
+	  OPTION_TLS_CERTIFICATES, ADVANCED },
+	{ "tls-psk", "FILE", "pre-shared keys, a user:hexkey per line", OPTION_TLS_PSK, ADVANCED },
 	{ "tls-verify-peer", NULL, "only clients with a certificate of our CA",
-	  OPTION_TLS_VERIFY_PEER, true, false },
+	  OPTION_TLS_VERIFY_PEER, ADVANCED },
 	{ "tls-allow", "DN", "... and of this distinguished name (may be repeated)",
-	  OPTION_TLS_ALLOW, true, false },
+	  OPTION_TLS_ALLOW, ADVANCED },
 	{ "tls-only", "NAME", "with --tls=on: this export needs TLS (may be repeated)",
-	  OPTION_TLS_ONLY, true, true },
-	{ "verbose", NULL, "trace everything to stderr", 'v', false, false },
+	  OPTION_TLS_ONLY, ADVANCED | NO_KEY },
+	{ "verbose", NULL, "trace everything to stderr", 'v', 0 },
 	{ "debug", "AREA[,..]", "trace some areas only: iscsi.pdu, scsi.cdb, nbd.req, …",
-	  OPTION_DEBUG, false, false },
-	{ "version", NULL, "print the version", 'V', false, true },
-	{ "help", NULL, "print this; --help-all: with TLS and rarer options", 'h', false, true },
-	{ "help-all", NULL, "print this", OPTION_HELP_ALL, true, true },
+	  OPTION_DEBUG, 0 },
+	{ "version", NULL, "print the version", 'V', NO_KEY },
+	{ "help", NULL, "print this; --help-all: with TLS and rarer options", 'h', NO_KEY },
+	{ "help-all", NULL, "print this", OPTION_HELP_ALL, ADVANCED | NO_KEY },
 };
 #define OPTION_COUNT (sizeof(options) / sizeof(options[0]))
 
@@ -101,7 +108,7 @@ static void print_help(bool all)
 	printf("Usage: nbd-iscsi-gateway [OPTION]... [NAME=]DEVICE...\n"
 	       "Serve every DEVICE to NBD clients and to iSCSI initiators.\n\n");
 	for (size_t i = 0; i < OPTION_COUNT; i++)
-		if (all || !options[i].advanced)
+		if (all || !(options[i].flags & ADVANCED))
 			print_option(&options[i]);
 	printf("\nADDR is host:port, [v6]:port, :port or, for NBD, unix:/path or vsock:port; port 0 is\n"
 	       "any free one. DEVICE is iscsi://[user@]host[:port]/target-iqn/lun, file:PATH, mem:SIZE,\n"
@@ -316,6 +323,15 @@ static bool take_option(struct conf *conf, int value, const char *argument, char
 	case OPTION_RUN:
 		conf->run = argument;
 		return true;
+	case OPTION_STATE_DIR:
+		conf->state_dir = argument;
+		return true;
+	case OPTION_IMPORT:
+		conf->import = argument;
+		return true;
+	case OPTION_SECRETS_DIR:
+		conf->secrets_dir = argument;
+		return true;
 	case 's':
 		conf->single = true;
 		return true;
@@ -332,7 +348,7 @@ static bool take_option(struct conf *conf, int value, const char *argument, char
 static const struct option_row *find_key(const char *name)
 {
 	for (size_t i = 0; i < OPTION_COUNT; i++)
-		if (!options[i].no_key && strcmp(options[i].name, name) == 0)
+		if (!(options[i].flags & NO_KEY) && strcmp(options[i].name, name) == 0)
 			return &options[i];
 	return NULL;
 }
@@ -366,7 +382,7 @@ bool conf_take_key(struct conf *conf, const struct ucl_node *node)
 void conf_list_keys(char *text, size_t size)
 {
 	for (size_t i = 0; i < OPTION_COUNT; i++)
-		if (!options[i].no_key)
+		if (!(options[i].flags & NO_KEY))
 			snprintf(text + strlen(text), size - strlen(text), ", %s", options[i].name);
 }
 
@@ -528,7 +544,9 @@ static void serve_argument(struct conf *conf, struct access_map *map, unsigned l
 	snprintf(device->lu.target_name, sizeof(device->lu.target_name), "%s", conf->target);
 	if (!why)
 		why = nbd_exports_add(conf->nbd_exports, argument->name, device->export, &export);
-	if (why)
+	if (nbd_exports_find(conf->nbd_exports, argument->name, strlen(argument->name)) && why)
+		conf_wrong(conf, 0, "two devices are named \"%s\"", argument->name);
+	else if (why)
 		conf_wrong(conf, 0, "%s: %s", argument->name, why);
 	else
 		export->tls_only = is_tls_only(conf, argument->name);
@@ -598,6 +616,8 @@ static bool check_given(struct conf *conf, const struct given *given, unsigned c
 		if (is_given(given, count, in_file[i]))
 			conf_wrong(conf, 0, "--%s: with --config, that is said in the file",
 				   find_value(in_file[i])->name);
+	if (conf->secrets_dir && !conf->import)
+		conf_wrong(conf, 0, "--secrets-dir needs --import=FILE");
 	if (conf->file && conf->argument_count)
 		conf_wrong(conf, 0, "%s: with --config, devices are named in the file",
 			   conf->arguments[0].uri);
@@ -640,6 +660,7 @@ static void init(struct conf *conf)
 	memset(conf, 0, sizeof(*conf));
 	conf->threads = cpus_available();
 	conf->handshake_timeout = 10;
+	conf->state_dir = getenv("STATE_DIRECTORY");	/* systemd.exec(5), StateDirectory= */
 	conf->access = need(access_new());
 	conf->nbd_exports = need(nbd_exports_new());
 	default_target(conf);
@@ -648,8 +669,8 @@ static void init(struct conf *conf)
 /* The first mistake in the command line is enough; of the file, all are told. */
 static void take_all(struct conf *conf, const struct given *given, unsigned count)
 {
-	/* Once, to find the file; */
-	if (!take_given(conf, given, count) || !check_given(conf, given, count))
+	/* Once, to find the files; */
+	if (!take_given(conf, given, count) || !check_given(conf, given, count) || conf->import)
 		return;
 	if (!conf->file) {
 		serve_arguments(conf);

@@ -29,6 +29,7 @@ struct conf_device {
 	bool  shared;			/* others write to it, too */
 	struct disk_lu_conf lu;		/* as a logical unit of ours; of its first LUN, and block_len */
 	struct export *export;		/* what LUNs and NBD exports refer to; made with the conf_device */
+	bool  adopted;			/* ... and taken from, or by, another configuration (gateway_device.c) */
 	unsigned line;			/* in the file; 0: not from there */
 	unsigned views, writers;	/* LUNs and NBD exports that show it, and those that may write */
 };
@@ -60,6 +61,7 @@ struct conf_argument {
 struct conf {
 	const char *file;		/* --config; NULL: none */
 	bool	 check;			/* --check-config: that was all */
+	const char *import, *secrets_dir; /* --import: that was all; NULL: not given */
 	struct ucl_node *tree;		/* ... what is in it; texts below may point there */
 	struct conf_argument *arguments;
 	unsigned argument_count;
@@ -77,6 +79,7 @@ struct conf {
 	bool	 read_only;
 	unsigned threads;		/* > 0 */
 	const char *pidfile, *run;	/* NULL = none */
+	const char *state_dir;		/* what outlives the process is kept there; NULL = nowhere */
 	bool	 single;		/* one NBD client, on stdin and stdout */
 	double	 handshake_timeout;	/* seconds; 0 = none */
 	struct conf_tls tls;
@@ -92,7 +95,7 @@ struct conf_error {
 };
 
 enum conf_verdict {
-	CONF_RUN,		/* go on */
+	CONF_RUN,		/* go on: serve, or conf->import */
 	CONF_DONE,		/* --help, --version or --check-config was all: exit 0 */
 	CONF_WRONG,		/* conf->errors say what: exit 2 */
 };

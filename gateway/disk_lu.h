@@ -22,6 +22,7 @@ struct disk_lu_conf {
 	uint16_t lun;
 	char	 vendor[9], product[17];	/* "" = ours */
 	char	 serial[37];			/* "" = derived from target name and LUN */
+	uint64_t naa;				/* NAA designator; 0 = derived likewise */
 	uint32_t block_len;			/* logical: 512 or 4096 */
 	/* The target ports by which the unit can be reached, by relative target port identifier
 	 * (nexus.tpgt): what ALL_TG_PT means. port_count 0: only that by which a command came. */
@@ -51,9 +52,10 @@ uint64_t lu_shared_naa(const struct lu_shared *shared);
  */
 struct lu_directory {
 	/* This worker's instance, opened by disk_lu_open(), of the unit with that NAA, if it is
-	 * mapped to the nexus; else NULL. On the worker's thread. */
+	 * mapped to the nexus, and whether that may only read it; else NULL. On the worker's
+	 * thread. */
 	struct scsi_lu *(*find)(const struct lu_directory *directory, const struct nexus *nexus,
-				uint64_t naa);
+				uint64_t naa, bool *read_only);
 };
 
 /* One worker's instance over that worker's instance of the device, which stays the

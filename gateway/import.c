@@ -19,6 +19,7 @@
 #include "log.h"
 #include "ucl.h"
 
+#define SECRETS_DIR	"/etc/nbd-iscsi-gateway/secrets"
 #define NAME_LEN	128
 #define PATH_LEN	4096
 #define MAX_FILE	(64u << 20)
@@ -512,9 +513,11 @@ static char *read_file(const char *path, size_t *len)
 	return NULL;
 }
 
-int import_run(const char *path, const char *secrets_dir, bool write_them)
+int import_run(const char *path, const char *secrets_dir)
 {
-	struct import im = { .secrets_dir = secrets_dir, .write = write_them };
+	struct import im = {
+		.secrets_dir = secrets_dir ? secrets_dir : SECRETS_DIR, .write = secrets_dir,
+	};
 	struct ucl_node *root;
 	char why[200], *text;
 	unsigned line = 0;

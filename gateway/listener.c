@@ -44,7 +44,7 @@ static void accept_some(struct ev_loop *ev, ev_io *io, int events)
 		if (fd >= 0)
 			worker_serve(&listener->workers[(*listener->next_worker)++ %
 							listener->worker_count],
-				     fd, listener->iscsi);
+				     fd, listener->group);
 		else if (errno == EAGAIN)
 			return;
 		else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
@@ -55,7 +55,7 @@ static void accept_some(struct ev_loop *ev, ev_io *io, int events)
 	}
 }
 
-void listener_start(struct listener *listener, struct loop *loop, int fd)
+void listener_init(struct listener *listener, struct loop *loop, int fd)
 {
 	/* One that systemd passes may block. */
 	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
@@ -63,7 +63,12 @@ void listener_start(struct listener *listener, struct loop *loop, int fd)
 	address_local(fd, listener->text);
 	ev_io_init(&listener->acceptable, accept_some, fd, EV_READ);
 	ev_timer_init(&listener->pause, pause_is_over, 0, 0);
-	ev_io_start(loop->ev, &listener->acceptable);
+}
+
+void listener_start(struct listener *listener)
+{
+	listener->accepting = true;
+	ev_io_start(listener->loop->ev, &listener->acceptable);
 }
 
 void listener_stop(struct listener *listener)

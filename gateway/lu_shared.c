@@ -32,6 +32,7 @@ static const uint32_t reasons[ATTENTION_COUNT] = {
 	[ATTENTION_CAPACITY_CHANGED]	    = SENSE_CAPACITY_CHANGED,
 	[ATTENTION_COMMANDS_CLEARED]	    = SENSE_COMMANDS_CLEARED,
 	[ATTENTION_INQUIRY_CHANGED]	    = SENSE_INQUIRY_CHANGED,
+	[ATTENTION_LUNS_CHANGED]	    = SENSE_LUNS_CHANGED,
 };
 
 /*
@@ -40,12 +41,17 @@ static const uint32_t reasons[ATTENTION_COUNT] = {
  * assigned" (SPC-4 §7.8.6.6), is the form for names made by the system's own rule;
  * forms 2h, 5h and 6h would need an IEEE company identifier of ours.
  */
-static bool derive_naa(const struct disk_lu_conf *conf, uint64_t *naa)
+static bool choose_naa(const struct disk_lu_conf *conf, uint64_t *naa)
 {
 	char text[sizeof(conf->target_name) + sizeof(",L,0xffff")];
 	uint8_t digest[SHA256_LEN];
-	int len = snprintf(text, sizeof text, "%s,L,0x%04x", conf->target_name, conf->lun);
+	int len;
 
+	if (conf->naa) {
+		*naa = conf->naa;
+		return true;
+	}
+	len = snprintf(text, sizeof text, "%s,L,0x%04x", conf->target_name, conf->lun);
 	assert(len > 0 && (size_t)len < sizeof text);
 	if (gnutls_hash_fast(GNUTLS_DIG_SHA256, text, (size_t)len, digest) < 0)
 		return false;
@@ -100,7 +106,7 @@ struct lu_shared *lu_shared_new(const struct disk_lu_conf *conf)
 	atomic_init(&shared->restricted, 0);
 	pthread_mutex_init(&shared->mutex, NULL);
 	list_init(&shared->instances);
-	if (!derive_naa(conf, &shared->naa) || !init_reservations(shared)) {
+	if (!choose_naa(conf, &shared->naa) || !init_reservations(shared)) {
 		lu_shared_free(shared);
 		return NULL;
 	}
@@ -283,4 +289,18 @@ void lu_shared_raise(struct lu_shared *shared, const struct nexus *except,
 	list_for_each(node, &shared->instances)
 		raise_except(container_of(node, struct lu_instance, node), except, attention);
 	pthread_mutex_unlock(&shared->mutex);
+}
+
+void lu_instance_tell(struct lu_instance *instance, const struct nexus *nexus, uint32_t reason,
+		      bool waits)
+{
+	struct nexus_state *state = lu_instance_find(instance, nexus);
+	enum attention attention = attention_of(reason);
+
+	if (!state)
+		return;		/* there was no memory to attach it */
+	if (waits)
+		nexus_raise(state, attention);
+	else
+		atomic_fetch_and(&state->attentions, ~(1u << attention));
 }
