@@ -574,6 +574,21 @@ static void serve_arguments(struct conf *conf)
 
 /* What only makes sense together ------------------------------------------ */
 
+/* The files are read when the gateway starts; --check-config tells of them before. */
+static void try_keys(struct conf *conf, unsigned line)
+{
+	const struct tls_conf keys = {
+		.certificates = conf->tls.certificates, .psk = conf->tls.psk,
+		.verify_peer = conf->tls.verify_peer,
+	};
+	char why[300];
+	struct tls *tls = tls_new(&keys, why, sizeof(why));
+
+	if (!tls)
+		conf_wrong(conf, line, "TLS: %s", why);
+	tls_free(tls);
+}
+
 static void check_tls(struct conf *conf)
 {
 	const struct conf_tls *tls = &conf->tls;
@@ -591,6 +606,8 @@ static void check_tls(struct conf *conf)
 		conf_wrong(conf, line, "--tls-allow needs --tls-verify-peer");
 	else if (tls->only_count && tls->mode != TLS_ON)
 		conf_wrong(conf, line, "--tls-only needs --tls=on");
+	else if (conf->check && tls->mode != TLS_OFF)
+		try_keys(conf, line);
 }
 
 static void check_arguments(struct conf *conf)
