@@ -136,7 +136,7 @@ void instance_open(struct loop *loop, const struct instance_conf *conf, struct e
 	loop_call_init(&p->call, open_local);
 	if (export->device->kind == DEVICE_ISCSI)
 		open_iscsi(p);
-	else if (export->device->kind == DEVICE_NBD && (!first || first->info.multi_conn))
+	else if (export->device->kind == DEVICE_NBD && (!first || !first->info.one_instance))
 		open_nbd(p);
 	else
 		loop_defer(loop, &p->call);
