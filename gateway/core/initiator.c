@@ -17,7 +17,6 @@
 
 #define NAME_PREFIX	"iqn.2026-11.nbd-iscsi-gateway.initiator:"
 #define MAX_TRANSFER	(16u << 20)
-#define MAX_TASKS	4096u
 
 static struct initiator *initiator_of(struct scsi_lu *lu)
 {
@@ -66,9 +65,12 @@ void initiator_conf_init(struct initiator_conf *conf)
 	conf->params.max_outstanding_r2t = 8;
 	conf->params.default_time2wait = 0;
 	conf->params.default_time2retain = 0;
+	conf->chap_algorithms = CHAP_ALL;
 	conf->login_timeout = 15;
 	conf->noop_interval = 5;
 	conf->noop_timeout = 5;
+	conf->abort_timeout = 15;
+	conf->tmf_timeout = 30;
 	conf->outage_timeout = 120;
 	conf->max_tasks = 128;
 }
@@ -220,6 +222,10 @@ static struct initiator *initiator_new(struct loop *loop, const struct initiator
 	ini->lu.caps = CDB_CAPS_ALL;
 	ini->lu.max_transfer = MAX_TRANSFER;
 	ini->conf = *conf;
+	ini->chap_algorithms = conf->chap_algorithms;
+	/* RFC 7143 §13.14: who lowers the one means the other, too. */
+	if (ini->conf.params.first_burst_length > ini->conf.params.max_burst_length)
+		ini->conf.params.first_burst_length = ini->conf.params.max_burst_length;
 	list_init(&ini->idle);
 	for (unsigned i = 0; i < conf->max_tasks; i++)
 		list_add_tail(&ini->idle, &ini->slots[i].node);
@@ -237,10 +243,13 @@ void iscsi_lu_open(struct loop *loop, struct offload *offload, const struct iscs
 	struct initiator *ini;
 
 	assert(loop_is_mine(loop));
-	assert(conf->max_tasks > 0 && conf->max_tasks <= MAX_TASKS && conf->login_timeout > 0);
+	assert(conf->max_tasks > 0 && conf->max_tasks <= INITIATOR_MAX_TASKS);
+	assert(conf->login_timeout > 0 && conf->chap_algorithms && url->portal_count > 0);
 	ini = initiator_new(loop, conf);
 	ini->offload = offload;
 	ini->url = *url;
+	for (unsigned i = 0; i < url->portal_count; i++)
+		connect_add_portal(ini, &url->portals[i]);
 	ini->lun = lun_encode(url->lun);
 	ini->opened = opened;
 	ini->opaque = opaque;

@@ -4,12 +4,14 @@
  *	initiator.c		the public ends: open, close, the operations of an lu
  *	initiator_connect.c	name to socket
  *	initiator_login.c	socket to full feature phase
+ *	initiator_auth.c	... its security stage: who we are, and CHAP
  *	initiator_probe.c	is the LUN there, and how long are its blocks
  *	initiator_rx.c		bytes to PDUs, payloads into place, digests checked
  *	initiator_tx.c		PDUs to bytes
  *	initiator_session.c	numbers, keepalive, logout, what the target says on its own
  *	initiator_task.c	commands, data and their outcome
  *	initiator_tmf.c		task management and its escalation
+ *	initiator_text.c	text requests: what the target says of its portals
  *	initiator_recover.c	the session is gone: what becomes of tasks, and how it comes back
  *
  * Everything is owned by struct initiator, and happens on its loop's thread; only
@@ -36,7 +38,8 @@
 #include "scsi_data.h"
 
 #define DIGEST_LEN	4
-#define INITIATOR_WHY	256		/* bytes of a reason that a person reads */
+#define INITIATOR_WHY	400		/* bytes of a reason that a person reads */
+#define PORTALS_MAX	16		/* given, and found out */
 #define LOGIN_TEXT_MAX	(32u << 10)	/* of all PDUs that a C bit joins, each way */
 #define MAX_CDB		32		/* 16 in the header, the rest in an AHS (RFC 7143 §11.2.2.3) */
 #define EXTENDED_CDB_AHS (4 + MAX_CDB - 16)
@@ -91,7 +94,7 @@ struct pdu {
 struct resolver {
 	struct offload_job job;
 	bool	 pending;
-	char	 host[256], port[8];	/* where this attempt goes: the URL's, or a redirect's */
+	struct iscsi_portal portal;	/* where this attempt goes: one of ours, or a redirect's */
 	struct addrinfo *found;		/* freed when the attempt ends */
 	int	 error;			/* of getaddrinfo() */
 };
@@ -106,6 +109,9 @@ struct rx {
 	uint8_t *own;			/* from the pool, bhs.data_len bytes, until the PDU is done with */
 };
 
+/* AuthMethod: what is agreed so far. */
+enum auth_method { AUTH_UNDECIDED, AUTH_NONE, AUTH_CHAP };
+
 /* One login, from the first request to full feature phase. */
 struct login {
 	uint8_t	 csg;			/* stage: 0 security, 1 operational, 3 full feature (RFC 7143 §11.12.3) */
@@ -116,8 +122,12 @@ struct login {
 	struct key_text out;		/* what is to go; LOGIN_TEXT_MAX bytes from the pool */
 	size_t	 out_sent;		/* of it: what earlier requests took along */
 	uint32_t itt;
+	bool	 transit;		/* the last request asked for the next stage (T bit) */
+	enum auth_method auth;
+	struct chap chap;
 	unsigned redirects;		/* followed since the last success */
-	bool	 redirected;		/* the last login ended in another address, which is to be tried */
+	bool	 again;			/* the last login ended such that another is to follow at once, where
+					 * resolver.portal says: a redirect, or another way to authenticate */
 };
 
 /* The questions that an open asks of the unit. */
@@ -135,6 +145,12 @@ struct initiator {
 	struct iscsi_url url;
 	struct initiator_conf conf;
 	uint64_t lun;			/* as the wire has it */
+
+	struct iscsi_portal portals[PORTALS_MAX]; /* those of the URL first */
+	unsigned portal_count;
+	unsigned portal;		/* the one in use, or being tried */
+	unsigned portals_tried;		/* in vain, since the last session that held */
+	unsigned chap_algorithms;	/* that we offer; fewer while we try without the better ones */
 
 	enum initiator_state state;
 	bool	 connected;		/* conn is set up and not yet released */
@@ -180,7 +196,9 @@ struct initiator {
 	/* Recovery */
 	struct ev_timer outage;
 	bool	 outage_over;		/* it lasted too long: tasks end at once */
-	unsigned attempts;		/* since the last session that held */
+	unsigned attempts;		/* rounds through all portals, since the last session that held */
+	unsigned time2wait;		/* seconds that the target wants between the end of this session and
+					 * the next login */
 	double	 up_since;
 	struct log_limit log_limit;
 
@@ -207,6 +225,8 @@ void connect_cancel(struct initiator *ini);
 /* The next attempt, if permanent all of them, goes to "host[:port][,tag]" (RFC 7143 §13.8).
  * False if that is malformed. */
 bool connect_redirect(struct initiator *ini, const char *address, bool permanent);
+/* Another portal of our target, for when those that there are fail. */
+void connect_add_portal(struct initiator *ini, const struct iscsi_portal *portal);
 
 /* initiator_login.c */
 /* A socket is connected (its ownership passes). */
@@ -215,6 +235,19 @@ void login_start(struct initiator *ini, int fd);
 void login_response(struct initiator *ini, const struct bhs *bhs, const uint8_t *text);
 /* Give back what a login holds; harmless when there is none. */
 void login_release(struct initiator *ini);
+
+/* initiator_auth.c */
+/* What the first request of all says. */
+void auth_offer(struct initiator *ini);
+/* AuthMethod, or one of the CHAP keys. */
+void auth_take(struct initiator *ini, const struct key_pair *pair);
+/* The target's text is whole; it wants the next stage if "transit". What we say to it goes to
+ * login.out. False after conn_fail(). */
+bool auth_step(struct initiator *ini, bool transit);
+/* May the next request ask for the operational stage? */
+bool auth_may_transit(const struct initiator *ini);
+/* Login status 0201: conn_fail(), in words; if there is another way, it is to be tried. */
+void auth_refused(struct initiator *ini);
 
 /* initiator_probe.c: ends in initiator_opened() or initiator_give_up(). */
 void probe_start(struct initiator *ini);
@@ -239,6 +272,9 @@ void session_stop(struct initiator *ini);	/* its timers */
 /* Take ExpCmdSN, MaxCmdSN and StatSN of any PDU from the target. */
 void session_numbers(struct initiator *ini, const struct bhs *bhs);
 void session_logout(struct initiator *ini);
+/* This session is to go: what is in flight may end, for so many seconds, then we log out, and
+ * come back, by the next portal if there is one. */
+void session_leave(struct initiator *ini, unsigned seconds);
 void session_nop_in(struct initiator *ini, const struct bhs *bhs);
 void session_async(struct initiator *ini, const struct bhs *bhs);
 void session_reject(struct initiator *ini, const struct bhs *bhs, const uint8_t *header);

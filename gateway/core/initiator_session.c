@@ -138,7 +138,8 @@ void session_logout(struct initiator *ini)
 
 void session_logout_response(struct initiator *ini, const struct bhs *bhs)
 {
-	(void)bhs;	/* whatever it says: we go */
+	/* Whether it has closed the session or has none (RFC 7143 §11.15.1): we go. */
+	ini->time2wait = bhs->time2wait;
 	if (ini->state == INITIATOR_LOGOUT)
 		conn_fail(&ini->conn, "logged out");
 	else
@@ -171,8 +172,7 @@ static void on_leave_timeout(struct ev_loop *ev, struct ev_timer *timer, int eve
 		session_logout(ini);	/* what is still in flight ends with it */
 }
 
-/* The target wants this session gone: let what is in flight end, log out, and come back. */
-static void leave(struct initiator *ini, uint16_t seconds)
+void session_leave(struct initiator *ini, unsigned seconds)
 {
 	if (ini->state != INITIATOR_UP || ini->leaving)
 		return;
@@ -190,10 +190,11 @@ void session_async(struct initiator *ini, const struct bhs *bhs)
 	case ASYNC_LOGOUT_WANTED:
 	case ASYNC_NEGOTIATION_WANTED:
 		/* Logout is a valid answer to the latter, too: RFC 7143 §11.9.1 */
-		leave(ini, bhs->parameter3);
+		session_leave(ini, bhs->parameter3);
 		return;
 	case ASYNC_CONNECTION_DROPPED:
 	case ASYNC_ALL_DROPPED:
+		ini->time2wait = bhs->parameter2;
 		conn_fail(&ini->conn, "the target drops the connection");
 		return;
 	}
