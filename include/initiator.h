@@ -75,7 +75,8 @@ void initiator_conf_init(struct initiator_conf *conf);
 void initiator_random_isid(uint8_t isid[6]);
 
 /*
- * Connect, log in, and check that the LUN answers. opened() gets the lu, or why
+ * Connect, log in, and check that the LUN answers (without a LUN in the URL it is 0, and
+ * not looked at: for what is asked of the target as a whole). opened() gets the lu, or why
  * in one line: "connect to h:3260: Connection refused", "login refused: 0203
  * target not found", … url and conf are copied; offload must outlive the lu.
  *

@@ -139,6 +139,7 @@ static void end_now(struct loop_call *call)
 	recover_stop(ini);
 	loop_call_cancel(&ini->complete);
 	memcpy(why, ini->why, sizeof why);
+	free(ini->text.in);
 	free(ini);
 	if (opened)
 		opened(opaque, NULL, why);
@@ -181,6 +182,8 @@ void initiator_opened(struct initiator *ini)
 	lu_opened *opened = ini->opened;
 
 	ini->opened = NULL;
+	if (ini->conf.discover_portals && !ini->discovery && ini->state == INITIATOR_UP)
+		text_learn_portals(ini);
 	opened(ini->opaque, &ini->lu, NULL);
 }
 
@@ -210,13 +213,18 @@ static const struct scsi_lu_ops initiator_ops = {
 	.close = initiator_close,
 };
 
-static struct initiator *initiator_new(struct loop *loop, const struct initiator_conf *conf)
+struct initiator *initiator_new(struct loop *loop, struct offload *offload,
+				const struct initiator_conf *conf)
 {
 	struct initiator *ini = calloc(1, sizeof *ini + conf->max_tasks * sizeof ini->slots[0]);
 
+	assert(loop_is_mine(loop));
+	assert(conf->max_tasks > 0 && conf->max_tasks <= INITIATOR_MAX_TASKS);
+	assert(conf->login_timeout > 0 && conf->chap_algorithms);
 	if (!ini)
 		abort();	/* opening without these few KiB: there is nothing to save */
 	ini->lu.ops = &initiator_ops;
+	ini->offload = offload;
 	ini->lu.loop = loop;
 	ini->lu.block_len = 512;
 	ini->lu.caps = CDB_CAPS_ALL;
@@ -242,15 +250,13 @@ void iscsi_lu_open(struct loop *loop, struct offload *offload, const struct iscs
 {
 	struct initiator *ini;
 
-	assert(loop_is_mine(loop));
-	assert(conf->max_tasks > 0 && conf->max_tasks <= INITIATOR_MAX_TASKS);
-	assert(conf->login_timeout > 0 && conf->chap_algorithms && url->portal_count > 0);
-	ini = initiator_new(loop, conf);
-	ini->offload = offload;
+	assert(url->portal_count > 0);
+	ini = initiator_new(loop, offload, conf);
 	ini->url = *url;
 	for (unsigned i = 0; i < url->portal_count; i++)
 		connect_add_portal(ini, &url->portals[i]);
 	ini->lun = lun_encode(url->lun);
+	ini->begun = url->has_lun ? probe_start : initiator_opened;
 	ini->opened = opened;
 	ini->opaque = opaque;
 	connect_start(ini);

@@ -30,8 +30,9 @@ void auth_offer(struct initiator *ini)
 	if (ini->conf.chap)
 		chap_initiator(&ini->login.chap, ini->conf.chap, ini->chap_algorithms);
 	keys_put(out, key_row(KEY_INITIATOR_NAME)->name, ini->conf.initiator_name);
-	keys_put(out, key_row(KEY_SESSION_TYPE)->name, "Normal");
-	keys_put(out, key_row(KEY_TARGET_NAME)->name, ini->url.target);
+	keys_put(out, key_row(KEY_SESSION_TYPE)->name, ini->discovery ? "Discovery" : "Normal");
+	if (!ini->discovery)
+		keys_put(out, key_row(KEY_TARGET_NAME)->name, ini->url.target);
 	keys_put(out, key_row(KEY_AUTH_METHOD)->name, methods(ini));
 }
 
@@ -112,10 +113,19 @@ static bool try_md5(struct initiator *ini)
 	return better;
 }
 
-void auth_refused(struct initiator *ini)
+bool auth_is_refusal(const struct initiator *ini, const struct bhs *bhs)
+{
+	/* tgt says 0200 to algorithms that it does not know, and to a response that is not right. */
+	return bhs->status_class == 2
+	       && (bhs->status_detail == 1
+		   || (bhs->status_detail == 0 && ini->login.auth == AUTH_CHAP
+		       && ini->login.csg == 0));
+}
+
+void auth_refused(struct initiator *ini, const struct bhs *bhs)
 {
 	const struct chap *chap = &ini->login.chap;
-	const char *text = login_status_text(2, 1);
+	const char *text = login_status_text(bhs->status_class, bhs->status_detail);
 
 	ini->login.again = try_md5(ini);
 	if (!ini->conf.chap)
@@ -123,7 +133,8 @@ void auth_refused(struct initiator *ini)
 	else if (ini->login.auth == AUTH_CHAP && chap->algorithm)
 		conn_fail(&ini->conn, "login refused: %s of user \"%.64s\" by CHAP with %s", text,
 			  ini->conf.chap->name, chap_algorithm_name(chap->algorithm));
+	else if (ini->login.auth == AUTH_CHAP)
+		conn_fail(&ini->conn, "login refused: %s, when we offered our algorithms of CHAP", text);
 	else
-		conn_fail(&ini->conn, "login refused: %s of user \"%.64s\"", text,
-			  ini->conf.chap->name);
+		conn_fail(&ini->conn, "login refused: %s, when we offered CHAP", text);
 }

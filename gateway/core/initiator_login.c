@@ -200,8 +200,8 @@ static void refused(struct initiator *ini, const struct bhs *bhs)
 {
 	if (bhs->status_class == 1)
 		redirect(ini, bhs->status_detail == 2);
-	else if (bhs->status_class == 2 && bhs->status_detail == 1)
-		auth_refused(ini);
+	else if (auth_is_refusal(ini, bhs))
+		auth_refused(ini, bhs);
 	else
 		conn_fail(&ini->conn, "login refused: %s",
 			  login_status_text(bhs->status_class, bhs->status_detail));

@@ -58,7 +58,7 @@ enum initiator_state {
  * place is used again (so that a late answer is recognised as such), and the place.
  */
 enum tag_kind { TAG_TASK, TAG_ABORT, TAG_OTHER };
-enum other_tag { OTHER_NOP, OTHER_TMF, OTHER_LOGOUT, OTHER_LOGIN };
+enum other_tag { OTHER_NOP, OTHER_TMF, OTHER_LOGOUT, OTHER_LOGIN, OTHER_TEXT };
 #define TAG(kind, generation, index) \
 	((uint32_t)(kind) << 30 | ((uint32_t)(generation) & 0x3fff) << 16 | (uint32_t)(index))
 #define TAG_KIND(itt)	((itt) >> 30)
@@ -139,6 +139,19 @@ struct probe {
 	unsigned tries;
 };
 
+/* A text request in full feature phase, and what has come of the answer. */
+struct text {
+	bool	 active;
+	uint32_t itt;
+	struct key_text out;		/* in "request" */
+	char	 request[KEY_NAME_MAX + ISCSI_NAME_MAX + 2];
+	char	*in;			/* heap, in_len bytes of at most "limit" */
+	size_t	 in_len, limit;
+	unsigned rounds;
+	/* The whole answer, valid during the call; or NULL and why. */
+	void   (*done)(struct initiator *ini, const char *text, size_t len, const char *why);
+};
+
 struct initiator {
 	struct scsi_lu lu;
 	struct offload *offload;
@@ -159,12 +172,15 @@ struct initiator {
 	char	 why[INITIATOR_WHY];	/* the last failure */
 	struct loop_call end;
 
+	bool	 discovery;		/* the session's type; there is no logical unit then */
+	void   (*begun)(struct initiator *ini); /* while opening: the session is there */
 	lu_opened *opened;		/* while opening, or */
 	void	(*closed)(void *);	/* while closing */
 	void	*opaque;
 	struct probe probe;		/* while opening */
+	struct text text;
 
-	struct ev_timer phase;		/* login deadline, next question of the probe, time to
+	struct ev_timer phase;		/* login deadline, next question of the probe, next text, time to
 					 * reconnect, logout deadline: never two at once */
 	struct resolver resolver;
 	struct addrinfo *address;	/* being tried; within resolver.found */
@@ -206,6 +222,8 @@ struct initiator {
 };
 
 /* initiator.c */
+struct initiator *initiator_new(struct loop *loop, struct offload *offload,
+				const struct initiator_conf *conf);
 typedef void initiator_timeout(struct ev_loop *, struct ev_timer *, int);
 /* (Re)start one of the timers: "run" in so many seconds. */
 void initiator_timer(struct initiator *ini, struct ev_timer *timer, initiator_timeout *run,
@@ -246,8 +264,10 @@ void auth_take(struct initiator *ini, const struct key_pair *pair);
 bool auth_step(struct initiator *ini, bool transit);
 /* May the next request ask for the operational stage? */
 bool auth_may_transit(const struct initiator *ini);
-/* Login status 0201: conn_fail(), in words; if there is another way, it is to be tried. */
-void auth_refused(struct initiator *ini);
+/* Is it who we are that this response refuses? */
+bool auth_is_refusal(const struct initiator *ini, const struct bhs *bhs);
+/* Then: conn_fail(), in words; if there is another way, it is to be tried. */
+void auth_refused(struct initiator *ini, const struct bhs *bhs);
 
 /* initiator_probe.c: ends in initiator_opened() or initiator_give_up(). */
 void probe_start(struct initiator *ini);
@@ -263,14 +283,16 @@ void rx_reset(struct initiator *ini);
  */
 void pdu_send(struct initiator *ini, const struct bhs *bhs, const uint8_t *ahs,
 	      const void *payload, struct task_slot *slot);
-/* A request of our own but a command: immediate, with the numbers filled in (RFC 7143 §11.2.1.1). */
-void pdu_send_immediate(struct initiator *ini, struct bhs *bhs);
+/* A request of our own but a command: immediate, with the numbers filled in (RFC 7143 §11.2.1.1).
+ * bhs->data_len bytes of payload are lent as pdu_send() has it. */
+void pdu_send_immediate(struct initiator *ini, struct bhs *bhs, const void *payload);
 
 /* initiator_session.c */
 void session_begin(struct initiator *ini);	/* full feature phase */
 void session_stop(struct initiator *ini);	/* its timers */
 /* Take ExpCmdSN, MaxCmdSN and StatSN of any PDU from the target. */
 void session_numbers(struct initiator *ini, const struct bhs *bhs);
+uint32_t session_itt(struct initiator *ini, enum other_tag which); /* for a request of our own */
 void session_logout(struct initiator *ini);
 /* This session is to go: what is in flight may end, for so many seconds, then we log out, and
  * come back, by the next portal if there is one. */
@@ -308,6 +330,18 @@ void tmf_response(struct initiator *ini, uint32_t itt, uint8_t response);
 /* The session is gone: none of them will be answered. */
 void tmf_lost(struct initiator *ini);
 void tmf_stop(struct initiator *ini);
+
+/* initiator_text.c */
+/* Ask for targets: "which" is a name or All (RFC 7143, appendix C). No other question is under
+ * way. An answer of more than "limit" bytes is an error. */
+void text_send_targets(struct initiator *ini, const char *which, size_t limit,
+		       void (*done)(struct initiator *ini, const char *text, size_t len,
+				    const char *why));
+void text_response(struct initiator *ini, const struct bhs *bhs, const uint8_t *data);
+/* The request is not going to be answered: it was rejected, or the session is gone. */
+void text_end(struct initiator *ini, const char *why);
+/* Ask the target of this session for further portals of it, and remember them. */
+void text_learn_portals(struct initiator *ini);
 
 /* initiator_recover.c */
 /* No session came of an attempt to make one. */

@@ -132,6 +132,7 @@ static void session_lost(struct initiator *ini, const char *why)
 		outage_begins(ini);
 	}
 	task_finish_all(ini, NULL, LU_LOST);
+	text_end(ini, why);
 	if (ini->ending)
 		initiator_end(ini);
 	else
@@ -198,7 +199,7 @@ void recover_succeeded(struct initiator *ini)
 	ini->outage_over = false;
 	ev_timer_stop(ini->lu.loop->ev, &ini->outage);
 	if (ini->opened)
-		probe_start(ini);
+		ini->begun(ini);
 }
 
 void recover_stop(struct initiator *ini)

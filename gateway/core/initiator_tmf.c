@@ -19,7 +19,7 @@ static void send_request(struct initiator *ini, enum tmf_function function, uint
 	};
 
 	/* Immediate, for the window may be closed by the very tasks that it is about. */
-	pdu_send_immediate(ini, &bhs);
+	pdu_send_immediate(ini, &bhs, NULL);
 }
 
 static struct scsi_tmf *first_tmf(struct initiator *ini)

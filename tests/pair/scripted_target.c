@@ -153,7 +153,7 @@ void run_init(struct run *run, void (*script)(struct run *))
 
 void execute(struct run *run)
 {
-	struct iscsi_url url = { .portal_count = 1, .target = TARGET_NAME, .lun = 3 };
+	struct iscsi_url url = { .portal_count = 1, .target = TARGET_NAME, .lun = 3, .has_lun = true };
 
 	snprintf(url.portals[0].host, sizeof url.portals[0].host, "127.0.0.1");
 	snprintf(url.portals[0].port, sizeof url.portals[0].port, "%u", run->port);
