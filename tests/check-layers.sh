@@ -10,7 +10,7 @@ cd "${1:-$(dirname "$0")/..}"
 layers='
 0 list log pool loop offload
 1 field bhs keys keys_value negotiation crc32c nbd_wire
-2 cdb cdb_table sense scsi_data vpd errmap
+2 cdb cdb_table sense scsi_data port_group vpd errmap
 3 lu blk blk_* range_lock
 4 stream conn login chap chap_* tls tls_*
 5 initiator initiator_* iscsi_url discovery scsi_*

@@ -17,6 +17,7 @@
 
 #define NAME_PREFIX	"iqn.2026-11.nbd-iscsi-gateway.initiator:"
 #define MAX_TRANSFER	(16u << 20)
+#define PATH_CHANGE_TIMEOUT 1	/* seconds until a session is left with tasks in flight */
 
 static struct initiator *initiator_of(struct scsi_lu *lu)
 {
@@ -125,6 +126,18 @@ static void initiator_manage(struct scsi_lu *lu, struct scsi_tmf *tmf)
 	tmf_submit(initiator_of(lu), tmf);
 }
 
+/* The session goes in good order: what is in flight has its answer on the way, mostly. */
+static bool initiator_other_path(struct scsi_lu *lu)
+{
+	struct initiator *ini = initiator_of(lu);
+
+	if (ini->portal_count < 2)
+		return false;
+	session_leave(ini, PATH_CHANGE_TIMEOUT);
+	session_pump(ini);
+	return true;
+}
+
 static void end_now(struct loop_call *call)
 {
 	struct initiator *ini = container_of(call, struct initiator, end);
@@ -210,6 +223,7 @@ static const struct scsi_lu_ops initiator_ops = {
 	.submit = initiator_submit,
 	.abort = initiator_abort,
 	.manage = initiator_manage,
+	.other_path = initiator_other_path,
 	.close = initiator_close,
 };
 

@@ -212,4 +212,5 @@ void connect_add_portal(struct initiator *ini, const struct iscsi_portal *portal
 			return;
 	if (ini->portal_count < PORTALS_MAX)
 		ini->portals[ini->portal_count++] = *portal;
+	ini->lu.paths = ini->portal_count;
 }
