@@ -22,6 +22,7 @@
 #include <unistd.h>
 #include <systemd/sd-daemon.h>
 
+#include "accounts.h"
 #include "captive.h"
 #include "device.h"
 #include "front.h"
@@ -271,6 +272,16 @@ static bool cannot_start(void)
 	return false;
 }
 
+/* What the command line says of the sessions of an iscsi:// device. */
+static bool prepare_initiator(struct gateway *g, struct device *device, char *why, size_t size)
+{
+	if (device->kind != DEVICE_ISCSI)
+		return true;
+	device->initiator = g->conf->initiator;
+	return accounts_find(&g->conf->accounts, device->url.user, &device->account,
+			     &device->initiator.chap, why, size);
+}
+
 static bool make_device(struct gateway *g, const struct conf_device *conf, struct export *export)
 {
 	struct disk_lu_conf lu = { .lun = export->lun, .block_len = 512 };
@@ -282,6 +293,10 @@ static bool make_device(struct gateway *g, const struct conf_device *conf, struc
 		return false;
 	}
 	export->device = device;
+	if (!prepare_initiator(g, device, why, sizeof(why))) {
+		log_error("%s: %s", conf->uri, why);
+		return false;
+	}
 	snprintf(lu.target_name, sizeof(lu.target_name), "%s", g->conf->target);
 	device->lu_shared = lu_shared_new(&lu);
 	return device->lu_shared || cannot_start();

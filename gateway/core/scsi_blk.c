@@ -95,12 +95,17 @@ static void opening_ended(struct scsi_blk *sb, const char *why)
 	blk_opened *opened = sb->opened;
 	void *opaque = sb->opaque;
 
+	if (why && sb->probe.bad_path && scsi_other_path(sb)) {
+		scsi_probe_start(sb, opening_ended);
+		return;
+	}
 	if (why) {
 		release(sb);
 		opened(opaque, NULL, why);
 		return;
 	}
 	sb->facts = sb->probe.facts;
+	sb->detours = 0;
 	sb->lu->block_len = scsi_block_len(sb);
 	scsi_same_init(sb);
 	scsi_update_info(sb);

@@ -45,6 +45,10 @@ struct scsi_facts {
 	struct capacity capacity;
 	bool has_mode;
 	struct mode_header mode;
+	bool has_group;				/* VPD 83h names the target port group that we came by: */
+	uint16_t group;
+	uint8_t group_state;			/* enum port_group_state, by REPORT TARGET PORT GROUPS */
+	bool better_group;			/* another one is optimized, and this is not */
 	bool no_write_cache;			/* page 08h is there, and WCE=0 */
 	bool no_write_same_16, ndob;		/* REPORT SUPPORTED OPERATION CODES */
 };
@@ -83,6 +87,7 @@ bool scsi_retry_delay(const struct scsi_blk *sb, struct scsi_attempts *attempts,
 /* One run of the probing sequence. */
 struct scsi_probe {
 	bool active, stopping;
+	bool bad_path;			/* it ended because another path may do better */
 	unsigned step;			/* index into the table of scsi_probe.c */
 	struct scsi_attempts attempts;	/* at this step */
 	ev_timer timer;
@@ -207,6 +212,7 @@ struct scsi_blk {
 	bool lost;			/* nothing is sent but probing commands */
 	bool given_up;			/* lost for longer than retry_timeout */
 	bool probe_again;		/* news came while a probe was running */
+	unsigned detours;		/* paths that were tried in a row because of their access state */
 	double lost_delay;		/* before the next probe; 0 once a command goes well */
 	ev_timer probe_timer, give_up_timer;
 
@@ -294,6 +300,12 @@ void scsi_reprobe(struct scsi_blk *sb);
 
 /* Nothing gets through: hold all work until the same unit has answered again. */
 void scsi_path_lost(struct scsi_blk *sb);
+
+/* A command was told that this path is not the one (04/0B, 04/0C): the same, by another path. */
+void scsi_path_barred(struct scsi_blk *sb);
+
+/* Can the executor take a path that has not been tried in this round? Then it does. */
+bool scsi_other_path(struct scsi_blk *sb);
 
 /* scsi_zero.c */
 

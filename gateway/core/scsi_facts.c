@@ -153,3 +153,15 @@ void scsi_update_info(struct scsi_blk *sb)
 	describe(f, info);
 	info->generation++;
 }
+
+void scsi_blk_identify(const struct blkdev *dev, struct scsi_identity *identity)
+{
+	const struct scsi_blk *sb = container_of(dev, const struct scsi_blk, dev);
+	const struct scsi_facts *f = &sb->facts;
+
+	snprintf(identity->vendor, sizeof(identity->vendor), "%s", f->inquiry.vendor);
+	snprintf(identity->product, sizeof(identity->product), "%s", f->inquiry.product);
+	snprintf(identity->revision, sizeof(identity->revision), "%s", f->inquiry.revision);
+	snprintf(identity->serial, sizeof(identity->serial), "%s", f->serial);
+	snprintf(identity->name, sizeof(identity->name), "%s", f->name);
+}

@@ -42,9 +42,12 @@ bool scsi_retry_delay(const struct scsi_blk *sb, struct scsi_attempts *attempts,
 	return true;
 }
 
-/* TASK SET FULL: the unit has as much as it takes. Halve at once, grow one by one. */
+/* TASK SET FULL, BUSY: the unit has more than it takes. Halve at once, grow one by one. What was
+ * sent before the last cut says nothing new. */
 static void shrink_depth(struct scsi_blk *sb)
 {
+	if (sb->running >= sb->depth)
+		return;
 	sb->depth = sb->running > 2 ? sb->running / 2 : 1;
 	sb->since_grown = 0;
 }
@@ -133,6 +136,7 @@ static const struct {
 	{ SENSE_MODE_PARAMETERS_CHANGED, scsi_reprobe },
 	{ SENSE_INQUIRY_CHANGED, scsi_reprobe },
 	{ SENSE_LUNS_CHANGED, scsi_reprobe },
+	{ SENSE_ALUA_STATE_CHANGED, scsi_reprobe },
 	{ SENSE_LBA_OUT_OF_RANGE, scsi_reprobe },
 	{ SENSE_SOFT_THRESHOLD, warn_of_threshold },
 	{ SENSE_WRITE_PROTECTED, protect },
@@ -208,7 +212,6 @@ static void hold(struct scsi_io *io, const struct sense *sense)
 	struct scsi_blk *sb = io->job->sb;
 	double delay;
 
-	scsi_path_lost(sb);
 	if (io->job->op->once)
 		scsi_io_fail(io, EILSEQ, NULL, SCSI_LOST_TEXT);
 	else if (io->job->aborted || !scsi_retry_delay(sb, &io->attempts, sense, &delay))
@@ -251,7 +254,6 @@ static void act_on_failure(struct scsi_io *io, enum errmap_action action,
 	switch (action) {
 	case ERRMAP_RETRY:
 	case ERRMAP_BACK_OFF:
-	case ERRMAP_PATH:
 		try_again(io, sense, error, why);
 		break;
 	case ERRMAP_UNSUPPORTED:
@@ -264,6 +266,7 @@ static void act_on_failure(struct scsi_io *io, enum errmap_action action,
 		give_up(io, sense, error, why);
 		break;
 	case ERRMAP_OK:
+	case ERRMAP_PATH:
 		assert(false);
 		break;
 	}
@@ -281,15 +284,21 @@ void scsi_io_done(struct scsi_task *task)
 	sb->running--;
 	sense_parse(task->sense, task->sense_len, &sense);
 	if (task->status == LU_LOST || sense.reason == SENSE_LUN_NOT_SUPPORTED) {
+		scsi_path_lost(sb);
 		hold(io, &sense);
 		return;
 	}
 	action = judge(io, &sense, &error);
+	if (action == ERRMAP_PATH) {
+		scsi_path_barred(sb);
+		hold(io, &sense);
+		return;
+	}
 	if (action == ERRMAP_OK) {
 		sb->lost_delay = 0;
 		grow_depth(sb);
 	}
-	if (task->status == STATUS_TASK_SET_FULL)
+	if (task->status == STATUS_TASK_SET_FULL || task->status == STATUS_BUSY)
 		shrink_depth(sb);
 	if (sense.reason)
 		scsi_news(sb, &sense);
