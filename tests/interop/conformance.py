@@ -46,10 +46,13 @@ def test(level, section):
     return add
 
 
-def run(function, strict):
+def run(function, strict, after):
     """("ok" | "not ok" | "skip", why)"""
     try:
-        function()
+        try:
+            function()
+        finally:
+            after()
         return "ok", ""
     except NotHere as e:
         return "skip", str(e)
@@ -63,11 +66,11 @@ def run(function, strict):
         return "not ok", "%s: %s" % (type(e).__name__, e)
 
 
-def run_all(tests, strict):
+def run_all(tests, strict, after):
     counts = {"ok": 0, "not ok": 0, "skip": 0}
     print("1..%d" % len(tests))
     for number, (name, level, section, function) in enumerate(tests, 1):
-        outcome, why = run(function, strict)
+        outcome, why = run(function, strict, after)
         counts[outcome] += 1
         line = "%s %d - %s [%s, %s]" % ("not ok" if outcome == "not ok" else "ok", number, name,
                                          level, section)
@@ -105,9 +108,9 @@ def compare(paths):
     return 0
 
 
-def main(text, letters, start):
+def main(text, letters, start, after=lambda: None):
     """The program: "text" is its help, "letters" its own getopt letters. start(options, arguments)
-    makes ready, or exits."""
+    makes ready, or exits; after() raises an AssertionError if a test has left a peer that is ill."""
     name = os.path.basename(sys.argv[0])
     try:
         options, arguments = getopt.getopt(sys.argv[1:], "lck:sh" + letters)
@@ -126,7 +129,7 @@ def main(text, letters, start):
             print("%-6s %-50s %s" % (level, section, sentence))
         return 0
     start(options, arguments)
-    return run_all(tests, "-s" in options)
+    return run_all(tests, "-s" in options, after)
 
 
 class Wire:
