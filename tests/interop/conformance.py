@@ -62,7 +62,7 @@ def run(function, strict, after):
         return "not ok", "the peer closed the connection (%s)" % e
     except AssertionError as e:
         return "not ok", str(e) or "it is not so"
-    except (OSError, struct.error, UnicodeDecodeError) as e:
+    except (LookupError, OSError, struct.error, UnicodeDecodeError) as e:
         return "not ok", "%s: %s" % (type(e).__name__, e)
 
 
