@@ -227,10 +227,10 @@ bool disk_has_arrived(struct disk_lu *disk, struct scsi_task *task);
 
 /* Is the nexus of the task kept from what needs that much access? Only where there is a
  * reservation; the caller asks disk_conflicts(). */
-bool disk_is_barred(struct disk_lu *disk, const struct scsi_task *task, enum access needed);
+bool disk_is_barred(struct disk_lu *disk, const struct scsi_task *task, enum reach needed);
 
 static inline bool disk_conflicts(struct disk_lu *disk, const struct scsi_task *task,
-				  enum access needed)
+				  enum reach needed)
 {
 	return atomic_load_explicit(&disk_shared(disk)->restricted, memory_order_relaxed) &&
 	       disk_is_barred(disk, task, needed);
