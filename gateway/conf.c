@@ -33,7 +33,7 @@ struct option_row {
 enum {
 	OPTION_RUN = 0x100, OPTION_DEBUG, OPTION_HELP_ALL, OPTION_HANDSHAKE_TIMEOUT, OPTION_TLS,
 	OPTION_TLS_CERTIFICATES, OPTION_TLS_PSK, OPTION_TLS_VERIFY_PEER, OPTION_TLS_ALLOW,
-	OPTION_TLS_ONLY, OPTION_DISCOVER, OPTION_LUNS, OPTION_JSON, OPTION_CHAP_USER,
+	OPTION_TLS_ONLY, OPTION_STATE_DIR, OPTION_DISCOVER, OPTION_LUNS, OPTION_JSON, OPTION_CHAP_USER,
 	OPTION_CHAP_SECRET, OPTION_MUTUAL_USER, OPTION_MUTUAL_SECRET,
 	OPTION_INITIATOR = 0x200,	/* and up: the options of initiator_options() */
 };
@@ -54,6 +54,8 @@ static const struct option_row options[] = {
 	{ "luns", NULL, "with --discover: and their logical units", OPTION_LUNS, true },
 	{ "json", NULL, "with --discover: in JSON", OPTION_JSON, true },
 	{ "single", NULL, "serve one NBD client on stdin and stdout", 's', true },
+	{ "state-dir", "DIR", "keep persistent reservations there (APTPL; default: $STATE_DIRECTORY)",
+	  OPTION_STATE_DIR, true },
 	{ "handshake-timeout", "SECONDS", "for NBD clients that do not get to the point (10; 0: none)",
 	  OPTION_HANDSHAKE_TIMEOUT, true },
 	{ "tls", "MODE", "TLS of NBD clients: off, on (as they like) or require", OPTION_TLS, true },
@@ -381,6 +383,9 @@ static enum conf_verdict take_option(struct conf *conf, int value, const char *a
 	case OPTION_RUN:
 		conf->run = argument;
 		return CONF_RUN;
+	case OPTION_STATE_DIR:
+		conf->state_dir = argument;
+		return CONF_RUN;
 	case 's':
 		conf->single = true;
 		return CONF_RUN;
@@ -532,6 +537,7 @@ enum conf_verdict conf_parse(struct conf *conf, int argc, char **argv, char *why
 	conf->threads = cpus_available();
 	conf->handshake_timeout = 10;
 	initiator_conf_init(&conf->initiator);
+	conf->state_dir = getenv("STATE_DIRECTORY");	/* systemd.exec(5), StateDirectory= */
 	default_target(conf);
 	opterr = 0;
 	verdict = parse_options(conf, argc, argv, why, size);

@@ -174,6 +174,8 @@ struct mode_header {
 };
 size_t mode_header_encode(const struct mode_header *h, bool ten, uint8_t *wire);
 bool mode_header_decode(const uint8_t *wire, size_t len, bool ten, struct mode_header *h);
+/* Mode data of another's making: say in it that the medium is write protected. */
+void mode_header_protect(uint8_t *wire, size_t len, bool ten);
 
 /* Caching mode page 08h, SBC-3 §6.5.5 */
 #define MODE_CACHING_LEN 20

@@ -36,7 +36,7 @@ static void submit(struct blkdev *dev, struct blk_req *req)
 
 	assert(req->offset % scsi_block_len(sb) == 0);
 	assert(req->length % scsi_block_len(sb) == 0);
-	scsi_job_start(sb, req, ops[req->op]);
+	scsi_job_start(sb, req, req->flags & BLK_COMPARE ? &scsi_compare_op : ops[req->op]);
 }
 
 static void abort_request(struct blkdev *dev, struct blk_req *req)

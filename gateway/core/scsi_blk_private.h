@@ -8,7 +8,7 @@
  *   scsi_path.c	probing again, and what happens while the path is away
  *   scsi_probe.c	the probing sequence
  *   scsi_facts.c	what probing found, in the terms of struct blk_info
- *   scsi_rw.c		READ, WRITE, FLUSH, CACHE
+ *   scsi_rw.c		READ, WRITE (plain, and comparing), FLUSH, CACHE
  *   scsi_discard.c	TRIM
  *   scsi_zero.c	ZERO, and WRITE SAME for TRIM
  *   scsi_status.c	STATUS
@@ -108,6 +108,9 @@ void scsi_probe_stop(struct scsi_blk *sb);
 /* One kind of work. A job whose range is synchronised when all is written changes its kind. */
 struct scsi_op {
 	enum errmap_kind kind;
+	/* Doing it twice is not the same as doing it once: when it is not known whether it was
+	 * done, it fails with EILSEQ, and its submitter looks. */
+	bool once;
 
 	/* Narrow the range before the first command; NULL = the whole request. */
 	void (*start)(struct scsi_job *job);
@@ -220,7 +223,7 @@ struct scsi_blk {
 };
 
 /* The kinds of jobs. */
-extern const struct scsi_op scsi_read_op, scsi_write_op, scsi_sync_op, scsi_cache_op;
+extern const struct scsi_op scsi_read_op, scsi_write_op, scsi_compare_op, scsi_sync_op, scsi_cache_op;
 extern const struct scsi_op scsi_discard_op, scsi_zero_op, scsi_status_op;
 
 static inline uint32_t scsi_block_len(const struct scsi_blk *sb)
@@ -232,6 +235,12 @@ static inline uint32_t scsi_block_len(const struct scsi_blk *sb)
 static inline uint64_t scsi_job_lba(const struct scsi_job *job)
 {
 	return job->req->offset / scsi_block_len(job->sb);
+}
+
+/* Blocks of one COMPARE AND WRITE; 0 where there is no such command. */
+static inline uint32_t scsi_max_compare(const struct scsi_blk *sb)
+{
+	return sb->refused[CDB_COMPARE_AND_WRITE] ? 0 : sb->facts.limits.max_compare_and_write;
 }
 
 /* Is there an FUA bit? Else SYNCHRONIZE CACHE comes after the writing. */

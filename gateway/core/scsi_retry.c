@@ -2,7 +2,8 @@
  * What a finished command means: done, try again, cannot be done that way, failed.
  *
  * errmap.c judges each status and sense data; here the judgement becomes action.
- * Commands of scsi_blk are idempotent, every one, so any may be sent again. The
+ * Commands of scsi_blk are idempotent, so that they may be sent again when it is not
+ * known what became of them; those that are not say so (scsi_op.once). The
  * queue of commands that wait for their turn, and how many the unit may have at
  * once, are here as well, since BUSY and TASK SET FULL govern them.
  */
@@ -165,7 +166,8 @@ static bool blamed_block(const struct scsi_io *io, const struct sense *sense, ui
 	const struct scsi_job *job = io->job;
 	uint64_t good = io->task.moved / scsi_block_len(job->sb);
 
-	if (!sense->has_information || !job->req->length || sense->information < io->lba ||
+	/* SBC-3 §5.2: of a miscompare, INFORMATION is no block. */
+	if (!sense->has_information || job->op->once || !job->req->length || sense->information < io->lba ||
 	    sense->information - io->lba >= io->step)
 		return false;
 	*lba = sense->information;
@@ -210,7 +212,9 @@ static void hold(struct scsi_io *io, const struct sense *sense)
 	struct scsi_blk *sb = io->job->sb;
 	double delay;
 
-	if (io->job->aborted || !scsi_retry_delay(sb, &io->attempts, sense, &delay))
+	if (io->job->op->once)
+		scsi_io_fail(io, EILSEQ, NULL, SCSI_LOST_TEXT);
+	else if (io->job->aborted || !scsi_retry_delay(sb, &io->attempts, sense, &delay))
 		scsi_io_fail(io, EIO, NULL, SCSI_LOST_TEXT);
 	else
 		scsi_io_send(io);

@@ -265,6 +265,30 @@ static void write_blocks(struct fake_lu *fake, struct scsi_task *task)
 	memset(fake->provisioning + cdb->lba, 0, cdb->blocks);
 }
 
+static void compare_and_write(struct fake_lu *fake, struct scsi_task *task)
+{
+	const struct cdb *cdb = &task->cdb;
+	uint32_t half = cdb->blocks * fake->is.block_len;
+	const struct sense miscompare = { .reason = SENSE_MISCOMPARE_VERIFY,
+					  .has_information = true, .information = half - 1 };
+
+	CU_ASSERT(cdb->blocks <= fake->is.limits.max_compare_and_write);
+	if (!in_range(fake, task, cdb->lba, cdb->blocks))
+		return;
+	CU_ASSERT_EQUAL_FATAL(task->data_len, 2 * half);
+	if (fake->interferes) {
+		fake->interferes--;
+		at(fake, cdb->lba)[half - 1]++;
+	}
+	if (memcmp(at(fake, cdb->lba), task->data, half) != 0) {
+		lu_sense(task, &miscompare);
+		return;
+	}
+	task->moved = task->data_len;
+	memcpy(at(fake, cdb->lba), task->data + half, half);
+	memset(fake->provisioning + cdb->lba, 0, cdb->blocks);
+}
+
 static void write_same(struct fake_lu *fake, struct scsi_task *task)
 {
 	const struct cdb *cdb = &task->cdb;
@@ -386,6 +410,7 @@ static void (*const handlers[CDB_COUNT])(struct fake_lu *, struct scsi_task *) =
 	[CDB_READ_16] = read_blocks,
 	[CDB_WRITE_10] = write_blocks,
 	[CDB_WRITE_16] = write_blocks,
+	[CDB_COMPARE_AND_WRITE] = compare_and_write,
 	[CDB_SYNCHRONIZE_CACHE_10] = no_data,
 	[CDB_SYNCHRONIZE_CACHE_16] = no_data,
 	[CDB_PRE_FETCH_16] = no_data,
@@ -424,6 +449,16 @@ static bool happens_by_chance(struct fake_lu *fake, struct scsi_task *task)
 	return true;
 }
 
+/* The path dies; whether before or after the command, nobody knows. */
+static bool answer_is_lost(struct fake_lu *fake, struct scsi_task *task)
+{
+	if (fake->loses_answer == task->cdb.id) {
+		fake->loses_answer = CDB_UNKNOWN;
+		return true;
+	}
+	return !is_probing(task->cdb.id) && by_chance(fake, fake->is.lost_in);
+}
+
 static void execute(struct fake_lu *fake, struct scsi_task *task)
 {
 	if (injected(fake, task) || is_barred(fake, task) || happens_by_chance(fake, task))
@@ -433,8 +468,7 @@ static void execute(struct fake_lu *fake, struct scsi_task *task)
 		return;
 	}
 	handlers[task->cdb.id](fake, task);
-	/* The path dies; whether before or after the command, nobody knows. */
-	if (!is_probing(task->cdb.id) && by_chance(fake, fake->is.lost_in)) {
+	if (answer_is_lost(fake, task)) {
 		task->status = LU_LOST;
 		task->sense_len = 0;
 		task->moved = 0;

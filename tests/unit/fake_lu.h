@@ -58,6 +58,9 @@ struct fake_lu {
 	bool holds;			/* keep what comes until it may go on */
 	unsigned path, detours;		/* the one that it is accessed by; how often it was changed */
 	bool dead;			/* every command ends as LU_LOST */
+	enum cdb_id loses_answer;	/* of the next such command, which it has carried out */
+	unsigned interferes;		/* so many COMPARE AND WRITE come after another host's write: it
+					 * adds one to the last byte of the block */
 	unsigned most;			/* commands that it had at once */
 	unsigned seed;
 
