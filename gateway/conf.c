@@ -4,6 +4,7 @@
  */
 #include "config.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
@@ -17,6 +18,7 @@
 
 #include "conf.h"
 #include "conf_section.h"
+#include "initiator_option.h"
 #include "log.h"
 #include "ucl.h"
 
@@ -40,6 +42,9 @@ enum {
 	OPTION_RUN = 0x100, OPTION_DEBUG, OPTION_HELP_ALL, OPTION_HANDSHAKE_TIMEOUT, OPTION_TLS,
 	OPTION_TLS_CERTIFICATES, OPTION_TLS_PSK, OPTION_TLS_VERIFY_PEER, OPTION_TLS_ALLOW,
 	OPTION_TLS_ONLY, OPTION_STATE_DIR, OPTION_CHECK_CONFIG, OPTION_IMPORT, OPTION_SECRETS_DIR,
+	OPTION_DISCOVER, OPTION_LUNS, OPTION_JSON, OPTION_CHAP_USER, OPTION_CHAP_SECRET,
+	OPTION_MUTUAL_USER, OPTION_MUTUAL_SECRET,
+	OPTION_INITIATOR = 0x200,	/* and up: the options of initiator_options() */
 };
 
 /* In the order of --help. */
@@ -55,6 +60,10 @@ static const struct option_row options[] = {
 	{ "pidfile", "FILE", "write the process id once every listener accepts", 'P', 0 },
 	{ "run", "CMD", "serve while CMD runs: it sees $uri, $nbd_uri, $iscsi_uri",
 	  OPTION_RUN, NO_KEY },
+	{ "discover", "HOST[:PORT]", "list the iSCSI targets there, and serve nothing",
+	  OPTION_DISCOVER, NO_KEY },
+	{ "luns", NULL, "with --discover: and their logical units", OPTION_LUNS, ADVANCED | NO_KEY },
+	{ "json", NULL, "with --discover: in JSON", OPTION_JSON, ADVANCED | NO_KEY },
 	{ "single", NULL, "serve one NBD client on stdin and stdout", 's', ADVANCED | NO_KEY },
 	{ "state-dir", "DIR", "keep persistent reservations there (APTPL; default: $STATE_DIRECTORY)",
 	  OPTION_STATE_DIR, ADVANCED },
@@ -74,13 +83,22 @@ static const struct option_row options[] = {
 	  OPTION_TLS_ALLOW, ADVANCED },
 	{ "tls-only", "NAME", "with --tls=on: this export needs TLS (may be repeated)",
 	  OPTION_TLS_ONLY, ADVANCED | NO_KEY },
+	{ "chap-user", "NAME", "CHAP user of iscsi:// devices without user@", OPTION_CHAP_USER, ADVANCED },
+	{ "chap-secret", "[USER=]FILE", "with the secret, or credential:NAME (may be repeated)",
+	  OPTION_CHAP_SECRET, ADVANCED },
+	{ "mutual-user", "[USER=]NAME", "that the target has to have (default: any)",
+	  OPTION_MUTUAL_USER, ADVANCED },
+	{ "mutual-secret", "[USER=]FILE", "by which the target has to prove itself (default: need not)",
+	  OPTION_MUTUAL_SECRET, ADVANCED },
 	{ "verbose", NULL, "trace everything to stderr", 'v', 0 },
 	{ "debug", "AREA[,..]", "trace some areas only: iscsi.pdu, scsi.cdb, nbd.req, …",
 	  OPTION_DEBUG, 0 },
 	{ "version", NULL, "print the version", 'V', NO_KEY },
-	{ "help", NULL, "print this; --help-all: with TLS and rarer options", 'h', NO_KEY },
+	{ "help", NULL, "print this; --help-all: with TLS, CHAP and rarer options", 'h', NO_KEY },
 	{ "help-all", NULL, "print this", OPTION_HELP_ALL, ADVANCED | NO_KEY },
 };
+#define MAX_OPTIONS	128
+#define HELP_COLUMN	18
 #define OPTION_COUNT (sizeof(options) / sizeof(options[0]))
 
 static const char example[] =
@@ -97,10 +115,48 @@ static void print_option(const struct option_row *row)
 
 	snprintf(left, sizeof(left), "--%s%s%s", row->name, row->argument ? "=" : "",
 		 row->argument ? row->argument : "");
-	if (has_letter(row))
-		printf("  -%c, %-18s %s\n", row->value, left, row->help);
+	if (strlen(left) > HELP_COLUMN)		/* then the help has the next line */
+		printf("      %s\n      %*s %s\n", left, HELP_COLUMN, "", row->help);
+	else if (has_letter(row))
+		printf("  -%c, %-*s %s\n", row->value, HELP_COLUMN, left, row->help);
 	else
-		printf("      %-18s %s\n", left, row->help);
+		printf("      %-*s %s\n", HELP_COLUMN, left, row->help);
+}
+
+/* The options of sessions, as rows of ours. */
+static struct option_row initiator_row(const struct initiator_option *option, size_t i)
+{
+	return (struct option_row){
+		option->name, option->argument, option->help, OPTION_INITIATOR + (int)i, ADVANCED,
+	};
+}
+
+static size_t all_count(void)
+{
+	size_t count;
+
+	initiator_options(&count);
+	return OPTION_COUNT + count;
+}
+
+/* Of our table, and behind it those of sessions. */
+static struct option_row row_at(size_t i)
+{
+	size_t count;
+
+	if (i < OPTION_COUNT)
+		return options[i];
+	return initiator_row(&initiator_options(&count)[i - OPTION_COUNT], i - OPTION_COUNT);
+}
+
+static void print_initiator_options(void)
+{
+	printf("\nOf iscsi:// devices (and their defaults):\n");
+	for (size_t i = OPTION_COUNT; i < all_count(); i++) {
+		struct option_row row = row_at(i);
+
+		print_option(&row);
+	}
 }
 
 static void print_help(bool all)
@@ -110,10 +166,13 @@ static void print_help(bool all)
 	for (size_t i = 0; i < OPTION_COUNT; i++)
 		if (all || !(options[i].flags & ADVANCED))
 			print_option(&options[i]);
+	if (all)
+		print_initiator_options();
 	printf("\nADDR is host:port, [v6]:port, :port or, for NBD, unix:/path or vsock:port; port 0 is\n"
-	       "any free one. DEVICE is iscsi://[user@]host[:port]/target-iqn/lun, file:PATH, mem:SIZE,\n"
-	       "or an NBD URI: nbd://, nbds://, nbd+unix://, nbds+unix://. NAME is its NBD export\n"
-	       "name; the first is the default export, too. LUNs are numbered by position, from 0.\n\n"
+	       "any free one. DEVICE is iscsi://[user@]host[:port][,host[:port]]/target-iqn/lun,\n"
+	       "file:PATH, mem:SIZE, or an NBD URI: nbd://, nbds://, nbd+unix://, nbds+unix://.\n"
+	       "NAME is its NBD export name; the first is the default export, too. LUNs are numbered\n"
+	       "by position, from 0.\n\n"
 	       "Examples:\n"
 	       "  %s\n"
 	       "  nbd-iscsi-gateway --iscsi=:3260 --nbd=unix:/run/disk.sock disk=file:/srv/disk.img\n",
@@ -292,9 +351,52 @@ static bool take_tls_option(struct conf_tls *tls, int value, const char *argumen
 	return false;
 }
 
+static bool set_initiator_option(struct conf *conf, size_t i, const char *value, char *why,
+				 size_t size)
+{
+	size_t count;
+
+	return initiator_option_set(&conf->initiator, &initiator_options(&count)[i], value, why, size);
+}
+
+static bool take_iscsi_option(struct conf *conf, int value, const char *argument)
+{
+	struct accounts *accounts = &conf->accounts;
+
+	switch (value) {
+	case OPTION_DISCOVER:
+		conf->discover.portal = argument;
+		return true;
+	case OPTION_LUNS:
+		conf->discover.luns = true;
+		return true;
+	case OPTION_JSON:
+		conf->discover.json = true;
+		return true;
+	case OPTION_CHAP_USER:
+		accounts->user = argument;
+		return true;
+	case OPTION_CHAP_SECRET:
+		accounts_add(accounts, ACCOUNT_SECRET, argument);
+		return true;
+	case OPTION_MUTUAL_USER:
+		accounts_add(accounts, ACCOUNT_MUTUAL_USER, argument);
+		return true;
+	case OPTION_MUTUAL_SECRET:
+		accounts_add(accounts, ACCOUNT_MUTUAL_SECRET, argument);
+		return true;
+	}
+	return false;
+}
+
 /* From the command line or the file alike. False: why, without naming the option. */
 static bool take_option(struct conf *conf, int value, const char *argument, char *why, size_t size)
 {
+	if (value >= OPTION_INITIATOR)
+		return set_initiator_option(conf, (size_t)(value - OPTION_INITIATOR), argument, why,
+					    size);
+	if (value >= OPTION_DISCOVER)
+		return take_iscsi_option(conf, value, argument);
 	switch (value) {
 	case 'n':
 		return add_address(conf, argument, ADDRESS_NBD, why, size);
@@ -345,12 +447,14 @@ static bool take_option(struct conf *conf, int value, const char *argument, char
 
 /* Keys of the file -------------------------------------------------------- */
 
-static const struct option_row *find_key(const char *name)
+static bool find_key(const char *name, struct option_row *row)
 {
-	for (size_t i = 0; i < OPTION_COUNT; i++)
-		if (!(options[i].flags & NO_KEY) && strcmp(options[i].name, name) == 0)
-			return &options[i];
-	return NULL;
+	for (size_t i = 0; i < all_count(); i++) {
+		*row = row_at(i);
+		if (!(row->flags & NO_KEY) && strcmp(row->name, name) == 0)
+			return true;
+	}
+	return false;
 }
 
 static void take_key_value(struct conf *conf, const struct option_row *row,
@@ -369,28 +473,33 @@ static void take_key_value(struct conf *conf, const struct option_row *row,
 
 bool conf_take_key(struct conf *conf, const struct ucl_node *node)
 {
-	const struct option_row *row = find_key(node->key);
+	struct option_row row;
 
-	if (row && node->type == UCL_ARRAY)
+	if (!find_key(node->key, &row))
+		return false;
+	if (node->type != UCL_ARRAY)
+		take_key_value(conf, &row, node);
+	else
 		for (const struct ucl_node *value = node->first; value; value = value->next)
-			take_key_value(conf, row, value);
-	else if (row)
-		take_key_value(conf, row, node);
-	return row;
+			take_key_value(conf, &row, value);
+	return true;
 }
 
 void conf_list_keys(char *text, size_t size)
 {
-	for (size_t i = 0; i < OPTION_COUNT; i++)
-		if (!(options[i].flags & NO_KEY))
-			snprintf(text + strlen(text), size - strlen(text), ", %s", options[i].name);
+	for (size_t i = 0; i < all_count(); i++) {
+		struct option_row row = row_at(i);
+
+		if (!(row.flags & NO_KEY))
+			snprintf(text + strlen(text), size - strlen(text), ", %s", row.name);
+	}
 }
 
 /* The command line -------------------------------------------------------- */
 
 /* Options as they came: the file is read before they are taken, so that they outdo it. */
 struct given {
-	const struct option_row *row;
+	struct option_row row;
 	const char *argument;
 };
 
@@ -406,23 +515,29 @@ static void wrong_option(struct conf *conf, int value, char **argv)
 		conf_wrong(conf, 0, "-%c: %s", optopt, says);
 }
 
-static const struct option_row *find_value(int value)
+static struct option_row find_value(int value)
 {
-	for (size_t i = 0; i < OPTION_COUNT; i++)
-		if (options[i].value == value)
-			return &options[i];
-	return NULL;
+	struct option_row row = { 0 };
+
+	for (size_t i = 0; i < all_count(); i++) {
+		row = row_at(i);
+		if (row.value == value)
+			break;
+	}
+	return row;
 }
 
 static void fill_getopt(struct option *long_options, char *letters)
 {
-	for (size_t i = 0; i < OPTION_COUNT; i++) {
-		long_options[i].name = options[i].name;
-		long_options[i].has_arg = options[i].argument ? required_argument : no_argument;
-		long_options[i].val = options[i].value;
-		if (has_letter(&options[i]))
-			sprintf(letters + strlen(letters), "%c%s", options[i].value,
-				options[i].argument ? ":" : "");
+	for (size_t i = 0; i < all_count(); i++) {
+		struct option_row row = row_at(i);
+
+		long_options[i] = (struct option){
+			.name = row.name, .val = row.value,
+			.has_arg = row.argument ? required_argument : no_argument,
+		};
+		if (has_letter(&row))
+			sprintf(letters + strlen(letters), "%c%s", row.value, row.argument ? ":" : "");
 	}
 }
 
@@ -430,10 +545,11 @@ static void fill_getopt(struct option *long_options, char *letters)
 static enum conf_verdict collect(struct conf *conf, int argc, char **argv, struct given *given,
 				 unsigned *count)
 {
-	struct option long_options[OPTION_COUNT + 1];
+	struct option long_options[MAX_OPTIONS + 1];
 	char letters[2 * OPTION_COUNT + 3] = ":";
 	int value;
 
+	assert(all_count() <= MAX_OPTIONS);
 	memset(long_options, 0, sizeof(long_options));
 	fill_getopt(long_options, letters);
 	optind = 0;	/* from the start, also when this is a reload */
@@ -459,7 +575,7 @@ static enum conf_verdict collect(struct conf *conf, int argc, char **argv, struc
 static bool is_given(const struct given *given, unsigned count, int value)
 {
 	for (unsigned i = 0; i < count; i++)
-		if (given[i].row->value == value)
+		if (given[i].row.value == value)
 			return true;
 	return false;
 }
@@ -469,8 +585,8 @@ static bool take_given(struct conf *conf, const struct given *given, unsigned co
 	char why[400];
 
 	for (unsigned i = 0; i < count; i++)
-		if (!take_option(conf, given[i].row->value, given[i].argument, why, sizeof(why))) {
-			conf_wrong(conf, 0, "--%s=%s: %s", given[i].row->name, given[i].argument, why);
+		if (!take_option(conf, given[i].row.value, given[i].argument, why, sizeof(why))) {
+			conf_wrong(conf, 0, "--%s=%s: %s", given[i].row.name, given[i].argument, why);
 			return false;
 		}
 	return true;
@@ -612,7 +728,14 @@ static void check_tls(struct conf *conf)
 
 static void check_arguments(struct conf *conf)
 {
-	if (conf->argument_count == 0)
+	if (conf->discover.portal) {
+		if (conf->argument_count)
+			conf_wrong(conf, 0, "--discover serves no DEVICE");
+		return;
+	}
+	if (conf->discover.luns || conf->discover.json)
+		conf_wrong(conf, 0, "--luns and --json go with --discover=HOST[:PORT]");
+	else if (conf->argument_count == 0)
 		conf_wrong(conf, 0, "no DEVICE to serve; for example: %s", example);
 	else if (conf->listener_count == 0 && !conf->single && !getenv("LISTEN_FDS"))
 		conf_wrong(conf, 0, "nothing to listen on: give --nbd=ADDR or --iscsi=ADDR; "
@@ -625,14 +748,14 @@ static void check_arguments(struct conf *conf)
 /* What the file says in its own way, the command line does not say beside it. */
 static bool check_given(struct conf *conf, const struct given *given, unsigned count)
 {
-	static const int in_file[] = { 'i', 't', OPTION_TLS_ONLY };
+	static const int in_file[] = { 'i', 't', OPTION_TLS_ONLY, OPTION_DISCOVER };
 
 	if (conf->check && !conf->file)
 		conf_wrong(conf, 0, "--check-config needs --config=FILE");
 	for (size_t i = 0; i < sizeof(in_file) / sizeof(in_file[0]) && conf->file; i++)
 		if (is_given(given, count, in_file[i]))
 			conf_wrong(conf, 0, "--%s: with --config, that is said in the file",
-				   find_value(in_file[i])->name);
+				   find_value(in_file[i]).name);
 	if (conf->secrets_dir && !conf->import)
 		conf_wrong(conf, 0, "--secrets-dir needs --import=FILE");
 	if (conf->file && conf->argument_count)
@@ -677,6 +800,7 @@ static void init(struct conf *conf)
 	memset(conf, 0, sizeof(*conf));
 	conf->threads = cpus_available();
 	conf->handshake_timeout = 10;
+	initiator_conf_init(&conf->initiator);
 	conf->state_dir = getenv("STATE_DIRECTORY");	/* systemd.exec(5), StateDirectory= */
 	conf->access = need(access_new());
 	conf->nbd_exports = need(nbd_exports_new());
@@ -696,6 +820,8 @@ static void take_all(struct conf *conf, const struct given *given, unsigned coun
 	} else {
 		/* and once more over what the file has said. */
 		conf->tls.allow_count = conf->listener_count = 0;
+		accounts_free(&conf->accounts);
+		conf->accounts = (struct accounts){ 0 };
 		conf_read_file(conf);
 		take_given(conf, given, count);
 	}
@@ -743,5 +869,6 @@ void conf_free(struct conf *conf)
 	free(conf->listeners);
 	free(conf->tls.allow);
 	free(conf->tls.only);
+	accounts_free(&conf->accounts);
 	ucl_free(conf->tree);
 }

@@ -12,9 +12,11 @@
 #include <stddef.h>
 
 #include "access.h"
+#include "accounts.h"
 #include "address.h"
 #include "disk_lu.h"
 #include "export.h"
+#include "initiator.h"
 #include "keys.h"
 #include "nbd_exports.h"
 #include "tls.h"
@@ -58,6 +60,12 @@ struct conf_argument {
 	const char *uri;		/* in argv */
 };
 
+/* --discover: nothing is served. */
+struct conf_discover {
+	const char *portal;		/* [user@]host[:port]; NULL: no discovery */
+	bool luns, json;
+};
+
 struct conf {
 	const char *file;		/* --config; NULL: none */
 	bool	 check;			/* --check-config: that was all */
@@ -83,6 +91,10 @@ struct conf {
 	bool	 single;		/* one NBD client, on stdin and stdout */
 	double	 handshake_timeout;	/* seconds; 0 = none */
 	struct conf_tls tls;
+	/* Of every iscsi:// device: */
+	struct initiator_conf initiator;
+	struct accounts accounts;
+	struct conf_discover discover;
 
 	/* What is wrong, a line each, in the order of the file: "FILE:LINE: ..." */
 	struct conf_error *errors;
@@ -95,7 +107,7 @@ struct conf_error {
 };
 
 enum conf_verdict {
-	CONF_RUN,		/* go on: serve, or conf->import */
+	CONF_RUN,		/* go on: serve, or conf->import, or conf->discover */
 	CONF_DONE,		/* --help, --version or --check-config was all: exit 0 */
 	CONF_WRONG,		/* conf->errors say what: exit 2 */
 };

@@ -122,6 +122,7 @@ static bool open_device(struct device *device, const struct parsed *parsed, char
 		return device->file;
 	case DEVICE_ISCSI:
 		device->url = parsed->url;
+		initiator_conf_init(&device->initiator);
 		return true;
 	case DEVICE_NBD:
 		return true;
@@ -154,6 +155,7 @@ void device_free(struct device *device)
 {
 	if (!device)
 		return;
+	chap_account_wipe(&device->account);
 	if (device->mem)
 		mem_free(device->mem);
 	if (device->file)

@@ -91,7 +91,7 @@ enum {
 
 struct command {
 	disk_handler *run;
-	enum access access;		/* ... that a reservation may deny */
+	enum reach access;		/* ... that a reservation may deny */
 	unsigned flags;
 };
 
@@ -208,7 +208,7 @@ static bool is_invalid(struct disk_lu *disk, struct scsi_task *task)
 }
 
 /* As the row says, but to allow removal and to start are harmless. */
-static enum access access_needed(const struct scsi_task *task)
+static enum reach access_needed(const struct scsi_task *task)
 {
 	const struct cdb *cdb = &task->cdb;
 

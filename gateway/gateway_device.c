@@ -105,6 +105,17 @@ static void list_ports(const struct access *access, const struct export *export,
 	}
 }
 
+/* What is said of the sessions of iscsi:// devices. */
+static bool prepare_initiator(const struct conf *conf, struct device *device, char *why,
+			      size_t size)
+{
+	if (device->kind != DEVICE_ISCSI)
+		return true;
+	device->initiator = conf->initiator;
+	return accounts_find(&conf->accounts, device->url.user, &device->account,
+			     &device->initiator.chap, why, size);
+}
+
 /* What can be made without a worker. False: logged. */
 static bool make_device(struct gateway *g, const struct conf *conf, struct conf_device *device)
 {
@@ -117,7 +128,7 @@ static bool make_device(struct gateway *g, const struct conf *conf, struct conf_
 	list_ports(conf->access, export, &lu);
 	export->read_only = device->read_only;
 	export->device = device_new(export->uri, device->read_only, why, sizeof(why));
-	if (!export->device) {
+	if (!export->device || !prepare_initiator(conf, export->device, why, sizeof(why))) {
 		log_error("%s: %s", export->uri, why);
 		return false;
 	}

@@ -73,7 +73,7 @@ static void lu_is_open(void *opaque, struct scsi_lu *lu, const char *why)
 {
 	struct passage *p = opaque;
 	struct scsi_blk_conf conf = {
-		.retry_timeout = RETRY_TIMEOUT,
+		.retry_timeout = p->export->device->initiator.outage_timeout,
 		.read_only = p->export->read_only,
 	};
 
@@ -86,11 +86,12 @@ static void lu_is_open(void *opaque, struct scsi_lu *lu, const char *why)
 
 static void open_iscsi(struct passage *p)
 {
-	struct initiator_conf conf;
+	const struct device *device = p->export->device;
+	struct initiator_conf conf = device->initiator;
 
-	initiator_conf_init(&conf);
-	conf.login_timeout = CONNECT_TIMEOUT;
-	iscsi_lu_open(p->loop, p->conf->offload, &p->export->device->url, &conf, lu_is_open, p);
+	/* Sessions of one initiator differ in their ISID (RFC 7143 §4.4.3). */
+	initiator_random_isid(conf.isid);
+	iscsi_lu_open(p->loop, p->conf->offload, &device->url, &conf, lu_is_open, p);
 }
 
 static void open_nbd(struct passage *p)
@@ -137,7 +138,7 @@ void instance_open(struct loop *loop, const struct instance_conf *conf, struct e
 	loop_call_init(&p->call, open_local);
 	if (export->device->kind == DEVICE_ISCSI)
 		open_iscsi(p);
-	else if (export->device->kind == DEVICE_NBD && (!first || first->info.multi_conn))
+	else if (export->device->kind == DEVICE_NBD && (!first || !first->info.one_instance))
 		open_nbd(p);
 	else
 		loop_defer(loop, &p->call);

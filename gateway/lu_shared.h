@@ -53,7 +53,7 @@ struct nexus_state {
 	atomic_uint attentions;		/* bits of enum attention, from any thread */
 	/* What the nexus may, as of that value of lu_shared.restricted; its worker's own. */
 	uint64_t access_as_of;
-	enum access access;
+	enum reach access;
 };
 
 #define NEXUS_BUCKETS	64

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "conf.h"
+#include "discover.h"
 #include "gateway.h"
 #include "import.h"
 #include "log.h"
@@ -35,8 +36,12 @@ int main(int argc, char **argv)
 	log_set_sink(to_stderr);
 	switch (conf_parse(&conf, argc, argv)) {
 	case CONF_RUN:
-		status = conf.import ? import_run(conf.import, conf.secrets_dir)
-				     : gateway_run(&conf, argc, argv);
+		if (conf.import)
+			status = import_run(conf.import, conf.secrets_dir);
+		else if (conf.discover.portal)
+			status = discover_run(&conf);
+		else
+			status = gateway_run(&conf, argc, argv);
 		break;
 	case CONF_DONE:
 		break;

@@ -22,6 +22,8 @@ void target_conf_init(struct target_conf *conf)
 		.max_bytes = (size_t)64 << 20,
 	};
 	keys_defaults(&conf->params);
+	/* RFC 7143 §6.2.1: we know both, so the initiator's order counts. */
+	conf->params.header_digest = conf->params.data_digest = DIGEST_CRC32C;
 	conf->params.initial_r2t = 0;
 	conf->params.our_max_recv_data_segment_length = 256u << 10;
 	conf->params.max_burst_length = 1u << 20;

@@ -196,6 +196,7 @@ static void on_closed(struct conn *conn, const char *why)
 }
 
 static const struct conn_ops ops = {
+	.asked = true,
 	.parse = target_receive,
 	.filled = target_received,
 	.closed = on_closed,

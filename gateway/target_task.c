@@ -10,6 +10,7 @@
 #include "field.h"
 #include "log.h"
 #include "pool.h"
+#include "scsi_data.h"
 #include "target_private.h"
 
 /* RFC 7143 §11.2.2 */
@@ -377,6 +378,14 @@ static void report_unmapped(struct target_task *task)
 	lu_fail(&task->scsi, is_copy ? SENSE_COPY_TARGET_UNREACHABLE : SENSE_LUN_NOT_SUPPORTED);
 }
 
+/* The far end of a pass-through does not know that this initiator may not write. */
+static void say_protected(struct scsi_task *scsi)
+{
+	if (scsi->status == STATUS_GOOD
+	    && (scsi->cdb.id == CDB_MODE_SENSE_6 || scsi->cdb.id == CDB_MODE_SENSE_10))
+		mode_header_protect(scsi->data, scsi->moved, scsi->cdb.id == CDB_MODE_SENSE_10);
+}
+
 static void on_done(struct scsi_task *scsi)
 {
 	struct target_task *task = container_of(scsi, struct target_task, scsi);
@@ -399,6 +408,8 @@ static void on_done(struct scsi_task *scsi)
 	}
 	if (scsi->status == LU_LOST)
 		report_lost(scsi);
+	if (scsi->read_only && task->lu && !task->lu->interprets)
+		say_protected(scsi);
 	target_task_answer(task);
 }
 
