@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "address.h"
 #include "keys.h"
@@ -40,6 +41,11 @@ struct conf {
 	const char *pidfile, *run;	/* NULL = none */
 	bool	 single;		/* one NBD client, on stdin and stdout */
 	double	 handshake_timeout;	/* seconds; 0 = none */
+	double	 outage_timeout;	/* seconds; 0 = at once, < 0 = for ever */
+	bool	 has_write_log;		/* else as device_keep_writes() says */
+	uint64_t write_log;		/* bytes per device */
+	const char **shared;		/* devices that others write, too, by name */
+	unsigned shared_count;
 	struct conf_tls tls;
 };
 

@@ -16,6 +16,7 @@
 #define MAX_LUN		16383		/* flat space addressing, SAM-5 §4.7.7.3 */
 #define MAX_SESSIONS	64
 #define MAX_SECONDS	86400
+#define MAX_WRITE_LOG	(INT64_C(64) << 30)
 
 const char plugin_conf_help[] =
 	"[url=]iscsi://[user@]HOST[:PORT]/TARGET[/LUN]  (required) What to serve.\n"
@@ -25,7 +26,10 @@ const char plugin_conf_help[] =
 	"digest=none|header|data|both  Ask for CRC32C checksums (default: none).\n"
 	"login-timeout=<SECONDS>   For connecting and logging in (default: 15).\n"
 	"outage-timeout=<SECONDS>  Requests wait for a lost target; -1 = for ever\n"
-	"                          (default: 120).";
+	"                          (default: 120).\n"
+	"write-log=<SIZE>          Keep so much that is not flushed, to write it again after\n"
+	"                          an outage; only where no other host writes the LUN\n"
+	"                          (default: 0).";
 
 void plugin_conf_init(struct plugin_conf *conf)
 {
@@ -130,6 +134,18 @@ static bool set_outage_timeout(struct plugin_conf *conf, const char *value)
 	return true;
 }
 
+static bool set_write_log(struct plugin_conf *conf, const char *value)
+{
+	int64_t size = nbdkit_parse_size(value);
+
+	if (size > MAX_WRITE_LOG)
+		nbdkit_error("write-log=%s: more than 64G", value);
+	if (size < 0 || size > MAX_WRITE_LOG)
+		return false;
+	conf->engine.write_log = (uint64_t)size;
+	return true;
+}
+
 static const struct {
 	const char *key;
 	bool (*set)(struct plugin_conf *conf, const char *value);
@@ -141,6 +157,7 @@ static const struct {
 	{ "digest", set_digest },
 	{ "login-timeout", set_login_timeout },
 	{ "outage-timeout", set_outage_timeout },
+	{ "write-log", set_write_log },
 };
 
 bool plugin_conf_set(struct plugin_conf *conf, const char *key, const char *value)
