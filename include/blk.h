@@ -26,6 +26,7 @@
 struct blkdev;
 struct range_lock;
 struct range_writer;
+struct write_log;
 
 enum blk_op { BLK_READ, BLK_WRITE, BLK_FLUSH, BLK_TRIM, BLK_ZERO, BLK_CACHE, BLK_STATUS };
 
@@ -44,6 +45,7 @@ enum {
 	 * come between. EILSEQ: something else is there, or it is not known whether it was written;
 	 * read again. ENOTSUP: the device cannot, after all. */
 	BLK_COMPARE = 1 << 5,
+	BLK_OWN = 1 << 6,	/* the write log's, within an executor: see write_log.h */
 };
 
 /* State of an extent: NBD's base:allocation bits, and SBC-3's provisioning status beside them. */
@@ -117,7 +119,15 @@ struct blk_info {
 	bool one_instance;
 	char description[128];		/* what a person reads: "LIO-ORG disk0 4.0, NAA 6001405…"; "" if nothing */
 	char identity[72];		/* stable and unique, if the device has such: serial or NAA; "" if not */
+	unsigned losses;		/* how often it may have lost writes that it had acknowledged */
 	unsigned generation;		/* grows with every change of this structure */
+};
+
+/* Is the device to be reached now? */
+enum blk_presence {
+	BLK_PRESENT,
+	BLK_AWAY,		/* no: requests wait */
+	BLK_GONE,		/* ... nor for so long that they fail */
 };
 
 struct blk_ops {
@@ -125,6 +135,8 @@ struct blk_ops {
 	void (*submit)(struct blkdev *, struct blk_req *);
 	/* Advice; may be NULL. done() still comes, once, and not within this call. */
 	void (*abort)(struct blkdev *, struct blk_req *);
+	/* NULL: always present. Any thread. */
+	enum blk_presence (*presence)(const struct blkdev *);
 	/* No request is in flight. Frees the device, then calls closed(): at once or later. */
 	void (*close)(struct blkdev *, void (*closed)(void *), void *opaque);
 };
@@ -134,6 +146,8 @@ struct blk_shared {
 	/* Read-modify-write, and COMPARE AND WRITE of SCSI hosts, against every other writer of the
 	 * device; never NULL where min_block > 1 and the device is written. */
 	struct range_lock *ranges;
+	/* Never NULL where the device may have a volatile cache that it can lose without us. */
+	struct write_log *log;
 };
 
 /* One worker's instance of a device. Executors embed it and fill it with blk_init(). */
@@ -167,6 +181,8 @@ void blk_submit(struct blkdev *dev, struct blk_req *req);
 
 /* Make haste with a request: it may end early with ECANCELED; it ends in any case. */
 void blk_abort(struct blkdev *dev, struct blk_req *req);
+
+enum blk_presence blk_presence(const struct blkdev *dev);
 
 void blk_close(struct blkdev *dev, void (*closed)(void *), void *opaque);
 

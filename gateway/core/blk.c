@@ -332,6 +332,11 @@ void blk_close(struct blkdev *dev, void (*closed)(void *), void *opaque)
 	dev->ops->close(dev, closed, opaque);
 }
 
+enum blk_presence blk_presence(const struct blkdev *dev)
+{
+	return dev->ops->presence ? dev->ops->presence(dev) : BLK_PRESENT;
+}
+
 /* Requests on their way out ---------------------------------------------- */
 
 static void assert_outcome(const struct blk_req *req)

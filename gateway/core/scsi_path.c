@@ -63,11 +63,27 @@ static void on_give_up_timer(struct ev_loop *ev, ev_timer *timer, int events)
 		scsi_io_fail(container_of(node, struct scsi_io, node), EIO, NULL, SCSI_LOST_TEXT);
 }
 
+/* The write log starts over when there is a path again. */
+static void fail_urgent(struct scsi_blk *sb)
+{
+	struct list *node;
+
+	while ((node = list_pop(&sb->urgent)))
+		scsi_io_fail(container_of(node, struct scsi_io, node), ENOTCONN, NULL,
+			     SCSI_LOST_TEXT);
+}
+
 static void begin_loss(struct scsi_blk *sb)
 {
 	if (sb->lost)
 		return;
 	sb->lost = true;
+	fail_urgent(sb);
+	/* A log is told at once, for it makes good what may be lost. Without one, the unit says
+	 * whether it was reset: most sessions end for other reasons. */
+	if (write_log_keeps(sb->member.log))
+		scsi_log_reset(sb);
+	scsi_log_look(sb);
 	if (sb->conf.retry_timeout < 0)
 		return;
 	ev_timer_set(&sb->give_up_timer, sb->conf.retry_timeout, 0.);
@@ -140,10 +156,13 @@ static void reprobed(struct scsi_blk *sb, const char *why)
 	}
 	adopt(sb);
 	sb->detours = 0;
-	if (sb->probe_again)
+	if (sb->probe_again) {
 		probe(sb);
-	else
-		found_again(sb);
+		return;
+	}
+	sb->asking = false;
+	found_again(sb);
+	scsi_log_look(sb);
 }
 
 void scsi_reprobe(struct scsi_blk *sb)
