@@ -31,7 +31,7 @@ struct option_row {
 enum {
 	OPTION_RUN = 0x100, OPTION_DEBUG, OPTION_HELP_ALL, OPTION_HANDSHAKE_TIMEOUT, OPTION_TLS,
 	OPTION_TLS_CERTIFICATES, OPTION_TLS_PSK, OPTION_TLS_VERIFY_PEER, OPTION_TLS_ALLOW,
-	OPTION_TLS_ONLY,
+	OPTION_TLS_ONLY, OPTION_BLOCK_SIZE,
 };
 
 /* In the order of --help. */
@@ -46,6 +46,8 @@ static const struct option_row options[] = {
 	{ "run", "CMD", "serve while CMD runs: it sees $uri, $nbd_uri, $iscsi_uri",
 	  OPTION_RUN, false },
 	{ "single", NULL, "serve one NBD client on stdin and stdout", 's', true },
+	{ "block-size", "BYTES", "logical blocks of the iSCSI units, where they are ours to choose: "
+	  "512 or 4096 (512)", OPTION_BLOCK_SIZE, true },
 	{ "handshake-timeout", "SECONDS", "for NBD clients that do not get to the point (10; 0: none)",
 	  OPTION_HANDSHAKE_TIMEOUT, true },
 	{ "tls", "MODE", "TLS of NBD clients: off, on (as they like) or require", OPTION_TLS, true },
@@ -155,6 +157,15 @@ static enum conf_verdict set_threads(struct conf *conf, const char *text, char *
 	if (errno || end == text || *end || n < 1 || n > MAX_THREADS)
 		return wrong(why, size, "--threads=%s: not a number from 1 to %d", text, MAX_THREADS);
 	conf->threads = (unsigned)n;
+	return CONF_RUN;
+}
+
+static enum conf_verdict set_block_size(struct conf *conf, const char *text, char *why,
+					size_t size)
+{
+	if (strcmp(text, "512") != 0 && strcmp(text, "4096") != 0)
+		return wrong(why, size, "--block-size=%s: neither 512 nor 4096", text);
+	conf->block_size = text[0] == '5' ? 512 : 4096;
 	return CONF_RUN;
 }
 
@@ -294,6 +305,8 @@ static enum conf_verdict take_option(struct conf *conf, int value, const char *a
 	case 's':
 		conf->single = true;
 		return CONF_RUN;
+	case OPTION_BLOCK_SIZE:
+		return set_block_size(conf, argument, why, size);
 	case OPTION_HANDSHAKE_TIMEOUT:
 		return set_handshake_timeout(conf, argument, why, size);
 	case 'v':
@@ -422,6 +435,7 @@ enum conf_verdict conf_parse(struct conf *conf, int argc, char **argv, char *why
 
 	memset(conf, 0, sizeof(*conf));
 	conf->threads = cpus_available();
+	conf->block_size = 512;
 	conf->handshake_timeout = 10;
 	default_target(conf);
 	opterr = 0;

@@ -273,7 +273,7 @@ static bool cannot_start(void)
 
 static bool make_device(struct gateway *g, const struct conf_device *conf, struct export *export)
 {
-	struct disk_lu_conf lu = { .lun = export->lun, .block_len = 512 };
+	struct disk_lu_conf lu = { .lun = export->lun, .block_len = g->conf->block_size };
 	char why[256] = "";
 	struct device *device = device_new(conf->uri, g->conf->read_only, why, sizeof(why));
 
