@@ -6,10 +6,12 @@
 requires python3 nbdkit
 
 count() {	# NAME OPTION... DEVICE
-	local name=$1
+	local name=$1 counted
 	shift
 	start_gateway -T 2 -i 127.0.0.1:0 "$@"
-	echo "$name: $(python3 "$srcdir/interop/iscsi_counter.py" "$iscsi_uri" 8 "${INCREMENTS:-100}")"
+	counted=$(python3 "$srcdir/interop/iscsi_counter.py" "$iscsi_uri" 8 "${INCREMENTS:-100}") ||
+		fail "$name"
+	echo "$name: $counted"
 }
 
 count memory mem:16M
