@@ -153,9 +153,10 @@ void run_init(struct run *run, void (*script)(struct run *))
 
 void execute(struct run *run)
 {
-	struct iscsi_url url = { .host = "127.0.0.1", .target = TARGET_NAME, .lun = 3 };
+	struct iscsi_url url = { .portal_count = 1, .target = TARGET_NAME, .lun = 3, .has_lun = true };
 
-	snprintf(url.port, sizeof url.port, "%u", run->port);
+	snprintf(url.portals[0].host, sizeof url.portals[0].host, "127.0.0.1");
+	snprintf(url.portals[0].port, sizeof url.portals[0].port, "%u", run->port);
 	run->loop = loop_new();
 	run->offload = offload_new(1);
 	if (!run->loop || !run->offload
