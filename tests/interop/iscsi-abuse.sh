@@ -8,6 +8,6 @@ start_gateway -T 2 -i 127.0.0.1:0 mem:16M
 most=16384
 [ -z "${SANITIZED:-}" ] || most=262144
 python3 "$srcdir/interop/iscsi_half_logins.py" "$iscsi_uri" 1000 $gateway_pid $most
-python3 "$srcdir/interop/iscsi_half_logins.py" "$iscsi_uri" 5000 $gateway_pid $((2 * most))
+python3 "$srcdir/interop/iscsi_half_logins.py" "$iscsi_uri" 2500 $gateway_pid $most
 kill $gateway_pid
 wait $gateway_pid || fail "exit status $?"
