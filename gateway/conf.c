@@ -37,6 +37,7 @@ enum {
 	OPTION_TLS_CERTIFICATES, OPTION_TLS_PSK, OPTION_TLS_VERIFY_PEER, OPTION_TLS_ALLOW,
 	OPTION_TLS_ONLY, OPTION_STATE_DIR, OPTION_WRITE_LOG, OPTION_SHARED, OPTION_DISCOVER, OPTION_LUNS,
 	OPTION_JSON, OPTION_CHAP_USER, OPTION_CHAP_SECRET, OPTION_MUTUAL_USER, OPTION_MUTUAL_SECRET,
+	OPTION_BLOCK_SIZE,
 	OPTION_INITIATOR = 0x200,	/* and up: the options of initiator_options() */
 };
 
@@ -60,6 +61,8 @@ static const struct option_row options[] = {
 	{ "luns", NULL, "with --discover: and their logical units", OPTION_LUNS, true },
 	{ "json", NULL, "with --discover: in JSON", OPTION_JSON, true },
 	{ "single", NULL, "serve one NBD client on stdin and stdout", 's', true },
+	{ "block-size", "BYTES", "logical blocks of the iSCSI units, where they are ours to choose: "
+	  "512 or 4096 (512)", OPTION_BLOCK_SIZE, true },
 	{ "state-dir", "DIR", "keep persistent reservations there (APTPL; default: $STATE_DIRECTORY)",
 	  OPTION_STATE_DIR, true },
 	{ "handshake-timeout", "SECONDS", "for NBD clients that do not get to the point (10; 0: none)",
@@ -206,6 +209,15 @@ static enum conf_verdict set_threads(struct conf *conf, const char *text, char *
 	if (errno || end == text || *end || n < 1 || n > MAX_THREADS)
 		return wrong(why, size, "--threads=%s: not a number from 1 to %d", text, MAX_THREADS);
 	conf->threads = (unsigned)n;
+	return CONF_RUN;
+}
+
+static enum conf_verdict set_block_size(struct conf *conf, const char *text, char *why,
+					size_t size)
+{
+	if (strcmp(text, "512") != 0 && strcmp(text, "4096") != 0)
+		return wrong(why, size, "--block-size=%s: neither 512 nor 4096", text);
+	conf->block_size = text[0] == '5' ? 512 : 4096;
 	return CONF_RUN;
 }
 
@@ -407,6 +419,8 @@ static enum conf_verdict take_option(struct conf *conf, int value, const char *a
 	case 's':
 		conf->single = true;
 		return CONF_RUN;
+	case OPTION_BLOCK_SIZE:
+		return set_block_size(conf, argument, why, size);
 	case OPTION_HANDSHAKE_TIMEOUT:
 		return set_handshake_timeout(conf, argument, why, size);
 	case OPTION_WRITE_LOG:
@@ -561,6 +575,7 @@ enum conf_verdict conf_parse(struct conf *conf, int argc, char **argv, char *why
 
 	memset(conf, 0, sizeof(*conf));
 	conf->threads = cpus_available();
+	conf->block_size = 512;
 	conf->handshake_timeout = 10;
 	initiator_conf_init(&conf->initiator);
 	conf->state_dir = getenv("STATE_DIRECTORY");	/* systemd.exec(5), StateDirectory= */

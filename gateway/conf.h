@@ -45,6 +45,7 @@ struct conf {
 	unsigned device_count;
 	char	 target[ISCSI_NAME_MAX + 1];
 	bool	 read_only;
+	unsigned block_size;		/* bytes of a logical block: 512 or 4096 */
 	unsigned threads;		/* > 0 */
 	const char *pidfile, *run;	/* NULL = none */
 	const char *state_dir;		/* what outlives the process is kept there; NULL = nowhere */

@@ -338,7 +338,7 @@ static bool set_write_log(const struct conf *conf, const struct export *export)
 static bool make_device(struct gateway *g, const struct conf_device *conf, struct export *export)
 {
 	struct disk_lu_conf lu = {
-		.lun = export->lun, .block_len = 512, .state_dir = g->conf->state_dir,
+		.lun = export->lun, .block_len = g->conf->block_size, .state_dir = g->conf->state_dir,
 		.offload = g->worker_conf.instances.offload,
 	};
 	char why[256] = "";

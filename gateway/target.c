@@ -84,6 +84,7 @@ void target_service_init(struct target_service *service)
 	service->directory.find = find_by_naa;
 	list_init(&service->connections);
 	list_init(&service->sessions);
+	list_init(&service->logins);
 }
 
 void target_service_exit(struct target_service *service)

@@ -145,6 +145,7 @@ static void on_timer(struct ev_loop *ev, struct ev_timer *w, int events)
 void target_conn_established(struct target_conn *c)
 {
 	ev_timer_stop(c->service->loop->ev, &c->timer);
+	target_guard_leave(c);
 	c->phase = PHASE_FULL_FEATURE;
 	watch(c);
 }
@@ -185,6 +186,7 @@ static void on_closed(struct conn *conn, const char *why)
 		log_trace(iscsi_debug_conn, "iSCSI %s: connection ended: %s", c->peer, why);
 	ev_timer_stop(service->loop->ev, &c->timer);
 	target_receive_end(c);
+	target_guard_leave(c);
 	target_login_free(c);
 	target_text_free(c);
 	if (c->session)
@@ -213,6 +215,7 @@ void target_conn_start(struct target_service *service, struct stream *stream, ui
 	c->service = service;
 	c->group = group;
 	list_init(&c->session_node);
+	list_init(&c->login_node);
 	list_add_tail(&service->connections, &c->node);
 	keys_defaults(&c->params);
 	target_portal_peer(stream->fd, c->peer);
@@ -220,4 +223,5 @@ void target_conn_start(struct target_service *service, struct stream *stream, ui
 	conn_init(&c->conn, service->loop, stream, &ops);
 	if (service->conf->login_timeout > 0)
 		set_timer(c, service->conf->login_timeout);
+	target_guard_enter(c);
 }

@@ -252,7 +252,9 @@ static enum login_status take_text(struct target_conn *c, const char *text, size
 	if (!l->out.text)
 		return LOGIN_OUT_OF_RESOURCES;
 	status = target_login_take(c, text, len);
-	if (!status && l->out.overflow)
+	/* What does not go out at once is held. */
+	if (!status && (l->out.overflow || (l->out.len > KEYS_TEXT_MAX &&
+					    !target_guard_text(c, l->out.len))))
 		status = LOGIN_OUT_OF_RESOURCES;
 	return status;
 }
@@ -278,7 +280,8 @@ static enum login_status take_request(struct target_conn *c, const struct target
 	if (l->out.len)
 		return LOGIN_OK;	/* the next piece of what is already known */
 	if (b->cont || l->in) {
-		if (!target_text_gather(loop_of(c), &l->in, &l->in_len, pdu->data, b->data_len))
+		if (!target_guard_text(c, TARGET_TEXT_MAX) ||
+		    !target_text_gather(loop_of(c), &l->in, &l->in_len, pdu->data, b->data_len))
 			return LOGIN_OUT_OF_RESOURCES;
 		if (b->cont)
 			return LOGIN_OK;

@@ -277,6 +277,8 @@ static void got_header(struct target_conn *c, bool known, const uint8_t *ahs, si
 		conn_fail(&c->conn, "%s in login phase", bhs_op_name(b->op));
 	else if (b->ahs_words)
 		conn_fail(&c->conn, "additional header segment in a Login Request");
+	else if (!target_guard_text(c, b->data_len))
+		conn_fail(&c->conn, "too many logins with long text at a time");
 	else
 		own_buffer(c);
 	expect_data(c);
