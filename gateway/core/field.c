@@ -66,12 +66,14 @@ static inline uint64_t get(const struct field *f, const uint8_t *wire)
 static inline void put(const struct field *f, uint8_t *wire, uint64_t value)
 {
 	uint8_t *p = wire + f->byte;
-	uint64_t mask = low_bits(f->width) << f->below;
+	uint64_t mask;
 
-	value = value << f->below & mask;
-	if (f->width != f->span * 8)
-		value |= load(p, f->span) & ~mask;
-	store(p, f->span, value);
+	if (f->width == f->span * 8) {
+		store(p, f->span, value);
+		return;
+	}
+	mask = low_bits(f->width) << f->below;
+	store(p, f->span, (load(p, f->span) & ~mask) | (value << f->below & mask));
 }
 
 uint64_t field_get(const struct field *f, const uint8_t *wire)
