@@ -7,7 +7,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "accounts.h"
 #include "address.h"
+#include "initiator.h"
 #include "keys.h"
 #include "tls.h"
 
@@ -29,6 +31,12 @@ struct conf_tls {
 	unsigned only_count;
 };
 
+/* --discover: nothing is served. */
+struct conf_discover {
+	const char *portal;		/* [user@]host[:port]; NULL: no discovery */
+	bool luns, json;
+};
+
 struct conf {
 	struct address *nbd, *iscsi;	/* listeners */
 	unsigned nbd_count, iscsi_count;
@@ -38,9 +46,14 @@ struct conf {
 	bool	 read_only;
 	unsigned threads;		/* > 0 */
 	const char *pidfile, *run;	/* NULL = none */
+	const char *state_dir;		/* what outlives the process is kept there; NULL = nowhere */
 	bool	 single;		/* one NBD client, on stdin and stdout */
 	double	 handshake_timeout;	/* seconds; 0 = none */
 	struct conf_tls tls;
+	/* Of every iscsi:// device: */
+	struct initiator_conf initiator;
+	struct accounts accounts;
+	struct conf_discover discover;
 };
 
 enum conf_verdict {

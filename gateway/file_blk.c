@@ -6,8 +6,7 @@
  * entered in the instance's info when the job is home again, on its loop.
  *
  * The page cache takes requests of any alignment, so min_block is 1; a flush or FUA
- * through this descriptor covers what was written through it by anybody, so
- * multi_conn holds.
+ * through this descriptor covers what was written through it by anybody.
  */
 #include "file_blk.h"
 
@@ -248,7 +247,6 @@ struct blkdev *file_blk_open(struct file *file, struct loop *loop, struct offloa
 		.trim_zeroes = !file->block_device,
 		.can_cache = true,
 		.can_extents = !file->block_device,
-		.multi_conn = true,
 	};
 	memcpy(self->dev.info.description, file->description, sizeof(file->description));
 	return &self->dev;

@@ -46,8 +46,9 @@ static uint16_t transmission_flags(const struct nbd_conn *c, const struct export
 				   const struct blk_info *info)
 {
 	const struct nbd_terms *terms = &c->terms;
+	/* CAN_MULTI_CONN: nothing is cached here, and one instance's flush is for all (blk.h). */
 	uint16_t flags = NBD_FLAG_HAS_FLAGS | NBD_FLAG_SEND_FLUSH | NBD_FLAG_SEND_FUA |
-			 NBD_FLAG_SEND_CACHE;
+			 NBD_FLAG_SEND_CACHE | NBD_FLAG_CAN_MULTI_CONN;
 
 	if (export->read_only || info->read_only) {
 		flags |= NBD_FLAG_READ_ONLY;
@@ -59,8 +60,6 @@ static uint16_t transmission_flags(const struct nbd_conn *c, const struct export
 	}
 	if (info->rotational)
 		flags |= NBD_FLAG_ROTATIONAL;
-	if (info->multi_conn)
-		flags |= NBD_FLAG_CAN_MULTI_CONN;
 	if (terms->structured || terms->extended)
 		flags |= NBD_FLAG_SEND_DF;
 	if (terms->extended && nbd_meta_contexts(terms, export))

@@ -137,6 +137,9 @@ static enum reject_reason header_fault(const struct target_conn *c, const struct
 		return REJECT_INVALID_FIELD;
 	switch (b->op) {
 	case OP_NOP_OUT:
+		/* RFC 7143 §4.3: a discovery session takes Text and Logout, and rejects all else. */
+		if (in_discovery)
+			return REJECT_PROTOCOL_ERROR;
 		/* RFC 7143 §11.18.1: nobody can be answered, so it must not want to be. */
 		return b->itt == ISCSI_NO_TAG && !b->immediate ? REJECT_PROTOCOL_ERROR
 							       : REJECT_NONE;

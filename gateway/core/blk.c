@@ -49,11 +49,12 @@ static const char *op_name(enum blk_op op)
 
 static void trace_start(const struct blkdev *dev, const struct blk_req *req)
 {
-	log_trace(iscsi_debug_blk, "%s: %p %s %" PRIu64 "+%" PRIu64 "%s%s%s%s%s", dev->ops->name,
+	log_trace(iscsi_debug_blk, "%s: %p %s %" PRIu64 "+%" PRIu64 "%s%s%s%s%s%s", dev->ops->name,
 		  (const void *)req, op_name(req->op), req->offset, req->length,
 		  req->flags & BLK_FUA ? " FUA" : "", req->flags & BLK_NO_HOLE ? " NO_HOLE" : "",
 		  req->flags & BLK_FAST ? " FAST" : "", req->flags & BLK_REQ_ONE ? " REQ_ONE" : "",
-		  req->flags & BLK_LOCKED ? " LOCKED" : "");
+		  req->flags & BLK_LOCKED ? " LOCKED" : "",
+		  req->flags & BLK_COMPARE ? " COMPARE" : "");
 }
 
 static void trace_end(const struct blkdev *dev, const struct blk_req *req)
@@ -102,8 +103,9 @@ static bool is_able(const struct blk_info *info, const struct blk_req *req)
 		return false;
 	switch (req->op) {
 	case BLK_READ:
-	case BLK_WRITE:
 		return true;
+	case BLK_WRITE:
+		return !(req->flags & BLK_COMPARE) || req->length <= info->max_compare_write;
 	case BLK_FLUSH:
 		return info->can_flush;
 	case BLK_TRIM:
@@ -118,18 +120,33 @@ static bool is_able(const struct blk_info *info, const struct blk_req *req)
 	return false;
 }
 
+/*
+ * Must this one hold its range? Where blocks are written for the sake of a part of them, every
+ * writer does; elsewhere only if a SCSI host compares and writes on the device, which it is told
+ * of by dev->writer. Without memory for that, it does to be safe.
+ */
+bool blk_needs_range(struct blkdev *dev, const struct blk_req *req)
+{
+	if (!blk_modifies(req->op) || req->flags & BLK_LOCKED)
+		return false;
+	if (dev->info.min_block > 1)
+		return true;
+	if (!dev->shared || !dev->shared->ranges)
+		return false;
+	if (!dev->writer)
+		dev->writer = range_writer_new(dev->shared->ranges, dev->loop);
+	return !dev->writer || dev->writer->guarded;
+}
+
 /* May the executor have the request as it is? */
-static bool fits(const struct blkdev *dev, const struct blk_req *req)
+static bool fits(struct blkdev *dev, const struct blk_req *req)
 {
 	const struct blk_info *info = &dev->info;
 
 	if (((req->offset | req->length) & (info->min_block - 1)) ||
 	    req->length > blk_limit(info, req->op))
 		return false;
-	/* Where blocks are written for the sake of a part of them, every writer holds its range. */
-	if (blk_modifies(req->op) && info->min_block > 1 && !(req->flags & BLK_LOCKED))
-		return false;
-	return is_able(info, req);
+	return is_able(info, req) && !blk_needs_range(dev, req);
 }
 
 static bool is_in_range(const struct blkdev *dev, const struct blk_req *req)
@@ -145,6 +162,8 @@ int blk_refusal(const struct blkdev *dev, const struct blk_req *req)
 		return req->op == BLK_WRITE || req->op == BLK_ZERO ? ENOSPC : EINVAL;
 	if (req->op == BLK_ZERO && (req->flags & BLK_FAST) &&
 	    !(dev->info.can_zero && dev->info.can_fast_zero))
+		return ENOTSUP;
+	if (req->flags & BLK_COMPARE && !is_able(&dev->info, req))
 		return ENOTSUP;
 	return 0;
 }
@@ -189,6 +208,9 @@ static void hand(struct blkdev *dev, struct blk_req *req)
 	assert(!dev->busy);
 	dev->busy = true;
 	req->handed = true;
+	req->counted = dev->writer && blk_modifies(req->op) && !(req->flags & BLK_LOCKED);
+	if (req->counted)
+		range_writer_begin(dev->writer);
 	dev->ops->submit(dev, req);
 	dev->busy = false;
 }
@@ -255,6 +277,7 @@ void blk_reset(struct blk_req *req)
 	req->extent_count = 0;
 	req->split = NULL;
 	req->handed = false;
+	req->counted = false;
 }
 
 void blk_issue(struct blkdev *dev, struct blk_req *req)
@@ -275,6 +298,7 @@ void blk_submit(struct blkdev *dev, struct blk_req *req)
 	assert((req->op != BLK_READ && req->op != BLK_WRITE) ||
 	       (req->data && req->length <= BLK_MAX_DATA));
 	assert(req->op != BLK_STATUS || (req->extents && req->extent_room > 0));
+	assert(!(req->flags & BLK_COMPARE) || (req->op == BLK_WRITE && req->flags & BLK_LOCKED));
 	assert(dev->info.min_block && !(dev->info.min_block & (dev->info.min_block - 1)));
 	assert(dev->info.size % dev->info.min_block == 0);
 	blk_issue(dev, req);
@@ -303,6 +327,8 @@ void blk_close(struct blkdev *dev, void (*closed)(void *), void *opaque)
 {
 	assert(loop_is_mine(dev->loop));
 	assert(dev->in_flight == 0);
+	if (dev->writer)
+		range_writer_free(dev->writer);
 	dev->ops->close(dev, closed, opaque);
 }
 
@@ -325,7 +351,10 @@ void blk_complete(struct blkdev *dev, struct blk_req *req)
 	assert(dev->in_flight > 0);
 	assert_outcome(req);
 
-	if (req->error == ENOTSUP && !(req->flags & BLK_FAST)) {
+	if (req->counted)
+		range_writer_end(dev->writer);
+	req->counted = false;
+	if (req->error == ENOTSUP && !(req->flags & (BLK_FAST | BLK_COMPARE))) {
 		/* The executor has learned that it cannot: now it is done the other way. */
 		assert(!is_able(&dev->info, req));
 		blk_reset(req);

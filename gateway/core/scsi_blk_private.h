@@ -8,7 +8,7 @@
  *   scsi_path.c	probing again, and what happens while the path is away
  *   scsi_probe.c	the probing sequence
  *   scsi_facts.c	what probing found, in the terms of struct blk_info
- *   scsi_rw.c		READ, WRITE, FLUSH, CACHE
+ *   scsi_rw.c		READ, WRITE (plain, and comparing), FLUSH, CACHE
  *   scsi_discard.c	TRIM
  *   scsi_zero.c	ZERO, and WRITE SAME for TRIM
  *   scsi_status.c	STATUS
@@ -45,6 +45,10 @@ struct scsi_facts {
 	struct capacity capacity;
 	bool has_mode;
 	struct mode_header mode;
+	bool has_group;				/* VPD 83h names the target port group that we came by: */
+	uint16_t group;
+	uint8_t group_state;			/* enum port_group_state, by REPORT TARGET PORT GROUPS */
+	bool better_group;			/* another one is optimized, and this is not */
 	bool no_write_cache;			/* page 08h is there, and WCE=0 */
 	bool no_write_same_16, ndob;		/* REPORT SUPPORTED OPERATION CODES */
 };
@@ -83,6 +87,7 @@ bool scsi_retry_delay(const struct scsi_blk *sb, struct scsi_attempts *attempts,
 /* One run of the probing sequence. */
 struct scsi_probe {
 	bool active, stopping;
+	bool bad_path;			/* it ended because another path may do better */
 	unsigned step;			/* index into the table of scsi_probe.c */
 	struct scsi_attempts attempts;	/* at this step */
 	ev_timer timer;
@@ -103,6 +108,9 @@ void scsi_probe_stop(struct scsi_blk *sb);
 /* One kind of work. A job whose range is synchronised when all is written changes its kind. */
 struct scsi_op {
 	enum errmap_kind kind;
+	/* Doing it twice is not the same as doing it once: when it is not known whether it was
+	 * done, it fails with EILSEQ, and its submitter looks. */
+	bool once;
 
 	/* Narrow the range before the first command; NULL = the whole request. */
 	void (*start)(struct scsi_job *job);
@@ -204,6 +212,7 @@ struct scsi_blk {
 	bool lost;			/* nothing is sent but probing commands */
 	bool given_up;			/* lost for longer than retry_timeout */
 	bool probe_again;		/* news came while a probe was running */
+	unsigned detours;		/* paths that were tried in a row because of their access state */
 	double lost_delay;		/* before the next probe; 0 once a command goes well */
 	ev_timer probe_timer, give_up_timer;
 
@@ -214,7 +223,7 @@ struct scsi_blk {
 };
 
 /* The kinds of jobs. */
-extern const struct scsi_op scsi_read_op, scsi_write_op, scsi_sync_op, scsi_cache_op;
+extern const struct scsi_op scsi_read_op, scsi_write_op, scsi_compare_op, scsi_sync_op, scsi_cache_op;
 extern const struct scsi_op scsi_discard_op, scsi_zero_op, scsi_status_op;
 
 static inline uint32_t scsi_block_len(const struct scsi_blk *sb)
@@ -226,6 +235,12 @@ static inline uint32_t scsi_block_len(const struct scsi_blk *sb)
 static inline uint64_t scsi_job_lba(const struct scsi_job *job)
 {
 	return job->req->offset / scsi_block_len(job->sb);
+}
+
+/* Blocks of one COMPARE AND WRITE; 0 where there is no such command. */
+static inline uint32_t scsi_max_compare(const struct scsi_blk *sb)
+{
+	return sb->refused[CDB_COMPARE_AND_WRITE] ? 0 : sb->facts.limits.max_compare_and_write;
 }
 
 /* Is there an FUA bit? Else SYNCHRONIZE CACHE comes after the writing. */
@@ -285,6 +300,12 @@ void scsi_reprobe(struct scsi_blk *sb);
 
 /* Nothing gets through: hold all work until the same unit has answered again. */
 void scsi_path_lost(struct scsi_blk *sb);
+
+/* A command was told that this path is not the one (04/0B, 04/0C): the same, by another path. */
+void scsi_path_barred(struct scsi_blk *sb);
+
+/* Can the executor take a path that has not been tried in this round? Then it does. */
+bool scsi_other_path(struct scsi_blk *sb);
 
 /* scsi_zero.c */
 

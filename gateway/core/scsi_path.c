@@ -6,6 +6,11 @@
  * came back may lead to another unit. When that takes longer than retry_timeout,
  * what waits fails, and so does what comes, while probing goes on. The same
  * probing, without holding anything, follows news of a change.
+ *
+ * Where the unit is accessible by several ports in different ways (asymmetric access,
+ * SPC-4 §5.16), and the executor has several paths, a path whose port does not serve the
+ * medium is left for the next one; one that merely serves it less well than another, too,
+ * but only once round.
  */
 #include <assert.h>
 #include <errno.h>
@@ -92,20 +97,49 @@ static void adopt(struct scsi_blk *sb)
 	scsi_update_info(sb);
 }
 
+bool scsi_other_path(struct scsi_blk *sb)
+{
+	if (sb->detours + 1 < sb->lu->paths && lu_other_path(sb->lu)) {
+		sb->detours++;
+		return true;
+	}
+	sb->detours = 0;
+	return false;
+}
+
+/* The next path at once; when all have been tried, after a pause, and round again. */
+static void go_round(struct scsi_blk *sb)
+{
+	begin_loss(sb);
+	if (scsi_other_path(sb)) {
+		scsi_reprobe(sb);
+		return;
+	}
+	lu_other_path(sb->lu);
+	probe_later(sb);
+}
+
 static void reprobed(struct scsi_blk *sb, const char *why)
 {
+	bool astray = why && sb->probe.bad_path;
 	char differs[WHY_LEN];
 
 	if (!why && !scsi_facts_same_unit(&sb->facts, &sb->probe.facts, differs, sizeof(differs))) {
 		why = differs;
-		begin_loss(sb);
+		astray = true;
+	}
+	if (why)
+		scsi_warn(sb, "%s: %s", sb->dev.info.description, why);
+	if (astray) {
+		go_round(sb);
+		return;
 	}
 	if (why) {
-		scsi_warn(sb, "%s: %s", sb->dev.info.description, why);
 		probe_later(sb);
 		return;
 	}
 	adopt(sb);
+	sb->detours = 0;
 	if (sb->probe_again)
 		probe(sb);
 	else
@@ -130,6 +164,14 @@ void scsi_path_lost(struct scsi_blk *sb)
 		probe_later(sb);
 	else
 		scsi_reprobe(sb);
+}
+
+void scsi_path_barred(struct scsi_blk *sb)
+{
+	if (sb->lost)
+		return;
+	scsi_warn(sb, "%s: not accessible by this path, requests wait", sb->dev.info.description);
+	go_round(sb);
 }
 
 void scsi_path_init(struct scsi_blk *sb)

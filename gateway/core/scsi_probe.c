@@ -30,6 +30,7 @@ static const struct field one_command[] = {
 };
 #undef FIELD_STRUCT
 
+#define TARGET_PORT		1	/* what a designator is associated with, SPC-4 §7.8.6.1 */
 #define ONE_COMMAND_LEN		4	/* then come cdb_size bytes of usage data */
 #define SUPPORT_NONE		1	/* the unit knows that it does not support it */
 #define SUPPORT_STANDARD	3	/* in conformance with a SCSI standard */
@@ -76,16 +77,42 @@ static bool read_device_id(struct scsi_probe *p, const uint8_t *data, size_t len
 	size_t at = 0;
 
 	while (designator_next(data, len, &at, &d)) {
+		if (d.association == TARGET_PORT && d.type == DESIGNATOR_PORT_GROUP && d.len >= 4) {
+			p->facts.has_group = true;
+			p->facts.group = get_be16(d.value + 2);
+		}
 		if (d.association != 0 || d.code_set != 1 || !d.len)
 			continue;
-		if (d.type == DESIGNATOR_NAA) {
+		if (d.type == DESIGNATOR_NAA && strncmp(p->facts.name, "naa.", 4) != 0)
 			name_from(&d, "naa.", p->facts.name, sizeof(p->facts.name));
-			return true;
-		}
-		if (d.type == DESIGNATOR_EUI64)
+		else if (d.type == DESIGNATOR_EUI64 && !p->facts.name[0])
 			name_from(&d, "eui.", p->facts.name, sizeof(p->facts.name));
 	}
 	return true;
+}
+
+static bool wants_port_groups(const struct scsi_probe *p)
+{
+	return p->facts.inquiry.tpgs != 0 && p->facts.has_group;
+}
+
+/* How well is the unit accessible by the port that we came by, and by others? */
+static bool read_port_groups(struct scsi_probe *p, const uint8_t *data, size_t len)
+{
+	struct scsi_facts *f = &p->facts;
+	bool found = false, better = false;
+	struct port_group g;
+	size_t at = 0;
+
+	while (port_group_next(data, len, &at, &g))
+		if (g.group == f->group) {
+			found = true;
+			f->group_state = g.state;
+		} else if (g.state == PORT_GROUP_OPTIMIZED) {
+			better = true;
+		}
+	f->better_group = found && better && f->group_state != PORT_GROUP_OPTIMIZED;
+	return found;
 }
 
 static bool read_limits(struct scsi_probe *p, const uint8_t *data, size_t len)
@@ -200,6 +227,8 @@ static const struct probe_step steps[] = {
 	{ VPD(VPD_SUPPORTED), .read = read_supported },
 	{ VPD(VPD_SERIAL), .read = read_serial },
 	{ VPD(VPD_DEVICE_ID), .read = read_device_id },
+	{ .cdb = { .id = CDB_REPORT_TARGET_PORT_GROUPS, .alloc_len = SCSI_PROBE_LEN },
+	  .wanted = wants_port_groups, .read = read_port_groups },
 	{ VPD(VPD_BLOCK_LIMITS), .read = read_limits },
 	{ VPD(VPD_BLOCK_CHARACTERISTICS), .read = read_characteristics },
 	{ VPD(VPD_PROVISIONING), .read = read_provisioning },
@@ -236,6 +265,13 @@ static void end_at_step(struct scsi_blk *sb, const char *reason)
 		snprintf(page, sizeof(page), " page %02X", cdb->page);
 	snprintf(why, sizeof(why), "%s%s: %s", cdb_row(cdb->id)->name, page, reason);
 	end(sb, why);
+}
+
+/* ... and another path may do better. */
+static void end_barred(struct scsi_blk *sb, const char *reason)
+{
+	sb->probe.bad_path = true;
+	end_at_step(sb, reason);
 }
 
 static void submit(struct scsi_blk *sb)
@@ -275,6 +311,24 @@ static void go_on(struct scsi_blk *sb)
 	submit(sb);
 }
 
+/* NULL, or why this path is not to be taken, if there is another (SPC-4 §5.16.2.4). */
+static const char *bar(const struct scsi_blk *sb)
+{
+	const struct scsi_facts *f = &sb->probe.facts;
+
+	switch (f->group_state) {
+	case PORT_GROUP_STANDBY:
+		return "the target port is in standby";
+	case PORT_GROUP_UNAVAILABLE:
+		return "the target port is unavailable";
+	case PORT_GROUP_OFFLINE:
+		return "the target port is offline";
+	}
+	/* Once round: then the best that there is has to do. */
+	return f->better_group && sb->detours + 1 < sb->lu->paths
+	       ? "another target port is optimized" : NULL;
+}
+
 static void step_good(struct scsi_blk *sb)
 {
 	struct scsi_probe *p = &sb->probe;
@@ -283,6 +337,8 @@ static void step_good(struct scsi_blk *sb)
 
 	if (!step->read(p, p->data, p->task.moved) && step->required)
 		end_at_step(sb, "the answer makes no sense");
+	else if (bar(sb))
+		end_barred(sb, bar(sb));
 	else if (!scsi_facts_usable(&p->facts, why, sizeof(why)))
 		end_at_step(sb, why);
 	else {
@@ -353,7 +409,7 @@ static void step_done(struct scsi_task *task)
 		step_again(sb, &sense, reason);
 		break;
 	case ERRMAP_PATH:
-		end_at_step(sb, reason);
+		end_barred(sb, reason);
 		break;
 	case ERRMAP_FAIL:
 	case ERRMAP_UNSUPPORTED:
