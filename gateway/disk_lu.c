@@ -61,10 +61,13 @@ static uint32_t capabilities(const struct disk_lu *disk)
  * workers are told by their own instances: a host that reads the capacity again
  * after the unit attention must find the new one where it asks.
  */
-static void look_at_device(struct disk_lu *disk)
+static void look_at_device(struct disk_lu *disk, bool closely)
 {
 	const struct blk_info *info = &disk->dev->info;
 
+	/* What is not known within the call is told with the next command. */
+	if (closely && !list_linked(&disk->look.node))
+		blk_look(disk->dev, &disk->look);
 	if (info->generation == disk->generation)
 		return;
 	if (info->size != disk->size)
@@ -79,6 +82,11 @@ static void look_at_device(struct disk_lu *disk)
 	disk->lu.caps = capabilities(disk);
 }
 
+static void seen(struct blk_look *look)
+{
+	(void)look;
+}
+
 /* Commands --------------------------------------------------------------------- */
 
 /* What a command needs, and what stands in its way. */
@@ -86,6 +94,7 @@ enum {
 	IGNORES_ATTENTION = 1 << 0,	/* SAM-5 §5.14: answered in spite of one */
 	ON_MEDIUM = 1 << 1,		/* a unit of no blocks is not ready for it */
 	WRITES = 1 << 2,		/* refused where writing is */
+	LOOKS = 1 << 3,			/* a device that does not tell when it grows is asked */
 };
 
 struct command {
@@ -101,7 +110,7 @@ struct command {
  * knows them all.
  */
 static const struct command commands[CDB_COUNT] = {
-	[CDB_TEST_UNIT_READY] = { disk_test_unit_ready, ACCESS_READY, ON_MEDIUM },
+	[CDB_TEST_UNIT_READY] = { disk_test_unit_ready, ACCESS_READY, ON_MEDIUM | LOOKS },
 	[CDB_REQUEST_SENSE] = { disk_request_sense, ACCESS_ALWAYS, IGNORES_ATTENTION },
 	[CDB_INQUIRY] = { disk_inquiry, ACCESS_ALWAYS, IGNORES_ATTENTION },
 	[CDB_MODE_SELECT_6] = { disk_mode_select, ACCESS_WRITE, 0 },
@@ -111,8 +120,8 @@ static const struct command commands[CDB_COUNT] = {
 	[CDB_START_STOP_UNIT] = { disk_start_stop_unit, ACCESS_WRITE, 0 },
 	[CDB_SEND_DIAGNOSTIC] = { disk_send_diagnostic, ACCESS_WRITE, 0 },
 	[CDB_PREVENT_ALLOW] = { disk_prevent_allow, ACCESS_WRITE, 0 },
-	[CDB_READ_CAPACITY_10] = { disk_read_capacity_10, ACCESS_ALWAYS, ON_MEDIUM },
-	[CDB_READ_CAPACITY_16] = { disk_read_capacity_16, ACCESS_ALWAYS, ON_MEDIUM },
+	[CDB_READ_CAPACITY_10] = { disk_read_capacity_10, ACCESS_ALWAYS, ON_MEDIUM | LOOKS },
+	[CDB_READ_CAPACITY_16] = { disk_read_capacity_16, ACCESS_ALWAYS, ON_MEDIUM | LOOKS },
 	[CDB_READ_6] = { disk_read, ACCESS_READ, ON_MEDIUM },
 	[CDB_READ_10] = { disk_read, ACCESS_READ, ON_MEDIUM },
 	[CDB_READ_12] = { disk_read, ACCESS_READ, ON_MEDIUM },
@@ -222,7 +231,7 @@ void disk_start(struct disk_lu *disk, struct scsi_task *task)
 	const struct command *command = &commands[task->cdb.id];
 	uint32_t arrived = disk_arrived(task);
 
-	look_at_device(disk);
+	look_at_device(disk, command->flags & LOOKS);
 	if (!(command->flags & IGNORES_ATTENTION) && needs_attention(disk, task))
 		return;
 	if (is_invalid(disk, task))
@@ -276,6 +285,7 @@ void disk_close_if_idle(struct disk_lu *disk)
 		return;
 	assert(list_empty(&disk->held) && list_empty(&disk->active) && list_empty(&disk->finished));
 	loop_call_cancel(&disk->turn);
+	blk_look_cancel(&disk->look);
 	free(disk);
 	closed(opaque);
 }
@@ -309,6 +319,8 @@ struct scsi_lu *disk_lu_open(struct blkdev *dev, struct lu_shared *shared,
 	disk->generation = dev->info.generation;
 	disk->size = dev->info.size;
 	disk->read_only = dev->info.read_only;
+	disk->look.seen = seen;
+	list_init(&disk->look.node);
 	list_init(&disk->held);
 	list_init(&disk->active);
 	list_init(&disk->finished);

@@ -120,11 +120,20 @@ struct blk_info {
 	unsigned generation;		/* grows with every change of this structure */
 };
 
+/* Somebody who wants to know the device as it is now. */
+struct blk_look {
+	void (*seen)(struct blk_look *);
+	struct list node;		/* blk.c's; list_init()ed by the owner */
+};
+
 struct blk_ops {
 	const char *name;
 	void (*submit)(struct blkdev *, struct blk_req *);
 	/* Advice; may be NULL. done() still comes, once, and not within this call. */
 	void (*abort)(struct blkdev *, struct blk_req *);
+	/* Find out whether the device has changed, bring info up to date, and call blk_seen(), once, in
+	 * any case. One at a time. NULL where info is never behind. */
+	void (*look)(struct blkdev *);
 	/* No request is in flight. Frees the device, then calls closed(): at once or later. */
 	void (*close)(struct blkdev *, void (*closed)(void *), void *opaque);
 };
@@ -149,6 +158,10 @@ struct blkdev {
 	struct range_writer *writer;	/* NULL until something is written without its range */
 	struct list finished;		/* their blk_complete() is pending in "finish" */
 	struct loop_call finish;
+	struct list look_waiting;	/* blk_look.node: for the look after the running one */
+	struct list look_running;
+	bool	 looking;
+	struct loop_call seen;
 	struct list flush_waiting;	/* folded into one flush that starts when the running one ends */
 	struct list flush_running;
 	struct blk_req flush;		/* the one that the executor sees */
@@ -169,6 +182,17 @@ void blk_submit(struct blkdev *dev, struct blk_req *req);
 void blk_abort(struct blkdev *dev, struct blk_req *req);
 
 void blk_close(struct blkdev *dev, void (*closed)(void *), void *opaque);
+
+/*
+ * Look at the device itself, since some do not tell when they grow: seen() comes when
+ * info says what it was after this call, or nothing can be known (the path is lost).
+ * Not within the call; never after blk_look_cancel(), which is harmless at any time.
+ */
+void blk_look(struct blkdev *dev, struct blk_look *look);
+void blk_look_cancel(struct blk_look *look);
+
+/* For executors: the end of ops->look(), also within it. */
+void blk_seen(struct blkdev *dev);
 
 /*
  * Why a request does not fit the device as it is now, else 0: EROFS, ENOSPC (WRITE

@@ -83,6 +83,7 @@ bool scsi_retry_delay(const struct scsi_blk *sb, struct scsi_attempts *attempts,
 /* One run of the probing sequence. */
 struct scsi_probe {
 	bool active, stopping;
+	bool only_capacity;		/* all else is as it was */
 	unsigned step;			/* index into the table of scsi_probe.c */
 	struct scsi_attempts attempts;	/* at this step */
 	ev_timer timer;
@@ -96,6 +97,9 @@ struct scsi_probe {
 
 /* Start probing; none is running. ended() comes later, once. */
 void scsi_probe_start(struct scsi_blk *sb, void (*ended)(struct scsi_blk *sb, const char *why));
+
+/* The same, but only the capacity is asked for. */
+void scsi_probe_capacity(struct scsi_blk *sb, void (*ended)(struct scsi_blk *sb, const char *why));
 
 /* Make haste: ended() comes soon, maybe within the call. */
 void scsi_probe_stop(struct scsi_blk *sb);
@@ -207,6 +211,7 @@ struct scsi_blk {
 	bool lost;			/* nothing is sent but probing commands */
 	bool given_up;			/* lost for longer than retry_timeout */
 	bool probe_again;		/* news came while a probe was running */
+	bool looked_at;			/* blk_seen() is owed for the probe that runs */
 	double lost_delay;		/* before the next probe; 0 once a command goes well */
 	ev_timer probe_timer, give_up_timer;
 
@@ -291,6 +296,9 @@ void scsi_path_stop(struct scsi_blk *sb);
 
 /* The unit may have changed: probe it again, soon, while work goes on. */
 void scsi_reprobe(struct scsi_blk *sb);
+
+/* blk_ops.look: has the capacity changed? Some units do not say so by themselves. */
+void scsi_look(struct blkdev *dev);
 
 /* Nothing gets through: hold all work until the same unit has answered again. */
 void scsi_path_lost(struct scsi_blk *sb);
