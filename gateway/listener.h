@@ -17,6 +17,7 @@ struct listener {
 	ev_timer pause;			/* out of descriptors: wait, do not spin */
 	struct loop *loop;
 	bool iscsi;
+	bool passed;			/* by systemd, rather than made by us */
 	struct worker *workers;
 	unsigned worker_count;
 	unsigned *next_worker;		/* shared by all listeners: round robin */
@@ -25,7 +26,7 @@ struct listener {
 };
 
 /* Start accepting on fd, which becomes the listener's. The caller has set workers,
- * worker_count, next_worker, iscsi. */
+ * worker_count, next_worker, iscsi, passed. */
 void listener_start(struct listener *listener, struct loop *loop, int fd);
 
 /* Stop accepting and close; a unix socket's path is removed. */
