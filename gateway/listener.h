@@ -29,7 +29,7 @@ struct listener {
  * worker_count, next_worker, iscsi, passed. */
 void listener_start(struct listener *listener, struct loop *loop, int fd);
 
-/* Stop accepting and close; a unix socket's path is removed. */
+/* Stop accepting and close; the path of a unix socket that was not passed is removed. */
 void listener_stop(struct listener *listener);
 
 #endif
