@@ -130,6 +130,12 @@ enum blk_presence {
 	BLK_GONE,		/* ... nor for so long that they fail */
 };
 
+/* Somebody who wants to know the device as it is now. */
+struct blk_look {
+	void (*seen)(struct blk_look *);
+	struct list node;		/* blk.c's; list_init()ed by the owner */
+};
+
 struct blk_ops {
 	const char *name;
 	void (*submit)(struct blkdev *, struct blk_req *);
@@ -137,6 +143,9 @@ struct blk_ops {
 	void (*abort)(struct blkdev *, struct blk_req *);
 	/* NULL: always present. Any thread. */
 	enum blk_presence (*presence)(const struct blkdev *);
+	/* Find out whether the device has changed, bring info up to date, and call blk_seen(), once, in
+	 * any case. One at a time. NULL where info is never behind. */
+	void (*look)(struct blkdev *);
 	/* No request is in flight. Frees the device, then calls closed(): at once or later. */
 	void (*close)(struct blkdev *, void (*closed)(void *), void *opaque);
 };
@@ -163,6 +172,10 @@ struct blkdev {
 	struct range_writer *writer;	/* NULL until something is written without its range */
 	struct list finished;		/* their blk_complete() is pending in "finish" */
 	struct loop_call finish;
+	struct list look_waiting;	/* blk_look.node: for the look after the running one */
+	struct list look_running;
+	bool	 looking;
+	struct loop_call seen;
 	struct list flush_waiting;	/* folded into one flush that starts when the running one ends */
 	struct list flush_running;
 	struct blk_req flush;		/* the one that the executor sees */
@@ -185,6 +198,17 @@ void blk_abort(struct blkdev *dev, struct blk_req *req);
 enum blk_presence blk_presence(const struct blkdev *dev);
 
 void blk_close(struct blkdev *dev, void (*closed)(void *), void *opaque);
+
+/*
+ * Look at the device itself, since some do not tell when they grow: seen() comes when
+ * info says what it was after this call, or nothing can be known (the path is lost).
+ * Not within the call; never after blk_look_cancel(), which is harmless at any time.
+ */
+void blk_look(struct blkdev *dev, struct blk_look *look);
+void blk_look_cancel(struct blk_look *look);
+
+/* For executors: the end of ops->look(), also within it. */
+void blk_seen(struct blkdev *dev);
 
 /*
  * Why a request does not fit the device as it is now, else 0: EROFS, ENOSPC (WRITE

@@ -104,6 +104,7 @@ static const struct blk_ops blk_ops = {
 	.name = "scsi",
 	.submit = submit,
 	.abort = abort_request,
+	.look = scsi_look,
 	.close = close_device,
 };
 

@@ -90,6 +90,7 @@ bool scsi_retry_delay(const struct scsi_blk *sb, struct scsi_attempts *attempts,
 struct scsi_probe {
 	bool active, stopping;
 	bool bad_path;			/* it ended because another path may do better */
+	bool only_capacity;		/* all else is as it was */
 	unsigned step;			/* index into the table of scsi_probe.c */
 	struct scsi_attempts attempts;	/* at this step */
 	ev_timer timer;
@@ -103,6 +104,9 @@ struct scsi_probe {
 
 /* Start probing; none is running. ended() comes later, once. */
 void scsi_probe_start(struct scsi_blk *sb, void (*ended)(struct scsi_blk *sb, const char *why));
+
+/* The same, but only the capacity is asked for. */
+void scsi_probe_capacity(struct scsi_blk *sb, void (*ended)(struct scsi_blk *sb, const char *why));
 
 /* Make haste: ended() comes soon, maybe within the call. */
 void scsi_probe_stop(struct scsi_blk *sb);
@@ -218,6 +222,7 @@ struct scsi_blk {
 	bool given_up;			/* lost for longer than retry_timeout */
 	bool probe_again;		/* news came while a probe was running */
 	unsigned detours;		/* paths that were tried in a row because of their access state */
+	bool looked_at;			/* blk_seen() is owed for the probe that runs */
 	double lost_delay;		/* before the next probe; 0 once a command goes well */
 	ev_timer probe_timer, give_up_timer;
 
@@ -310,6 +315,9 @@ void scsi_path_stop(struct scsi_blk *sb);
 
 /* The unit may have changed: probe it again, soon, while work goes on. */
 void scsi_reprobe(struct scsi_blk *sb);
+
+/* blk_ops.look: has the capacity changed? Some units do not say so by themselves. */
+void scsi_look(struct blkdev *dev);
 
 /* Nothing gets through: hold all work until the same unit has answered again. */
 void scsi_path_lost(struct scsi_blk *sb);

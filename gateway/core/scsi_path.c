@@ -5,7 +5,8 @@
  * probed again until it answers: identity first, work second, since a path that
  * came back may lead to another unit. When that takes longer than retry_timeout,
  * what waits fails, and so does what comes, while probing goes on. The same
- * probing, without holding anything, follows news of a change.
+ * probing, without holding anything, follows news of a change; and of its capacity the
+ * unit is asked whenever somebody looks (blk_look()).
  *
  * Where the unit is accessible by several ports in different ways (asymmetric access,
  * SPC-4 §5.16), and the executor has several paths, a path whose port does not serve the
@@ -107,8 +108,12 @@ static void found_again(struct scsi_blk *sb)
 
 static void adopt(struct scsi_blk *sb)
 {
-	sb->facts = sb->probe.facts;
-	if (sb->facts.has_mode)
+	const struct scsi_probe *p = &sb->probe;
+
+	if (p->only_capacity && p->facts.capacity.last_lba == sb->facts.capacity.last_lba)
+		return;
+	sb->facts = p->facts;
+	if (sb->facts.has_mode && !p->only_capacity)
 		sb->write_protected = false;	/* the WP bit knows better; a write will tell */
 	scsi_update_info(sb);
 }
@@ -135,6 +140,14 @@ static void go_round(struct scsi_blk *sb)
 	probe_later(sb);
 }
 
+/* Whoever looks knows now all that there is to know. */
+static void tell_seen(struct scsi_blk *sb)
+{
+	if (sb->looked_at)
+		blk_seen(&sb->dev);
+	sb->looked_at = false;
+}
+
 static void reprobed(struct scsi_blk *sb, const char *why)
 {
 	bool astray = why && sb->probe.bad_path;
@@ -148,10 +161,12 @@ static void reprobed(struct scsi_blk *sb, const char *why)
 		scsi_warn(sb, "%s: %s", sb->dev.info.description, why);
 	if (astray) {
 		go_round(sb);
+		tell_seen(sb);
 		return;
 	}
 	if (why) {
 		probe_later(sb);
+		tell_seen(sb);
 		return;
 	}
 	adopt(sb);
@@ -161,8 +176,24 @@ static void reprobed(struct scsi_blk *sb, const char *why)
 		return;
 	}
 	sb->asking = false;
+	tell_seen(sb);
 	found_again(sb);
 	scsi_log_look(sb);
+}
+
+void scsi_look(struct blkdev *dev)
+{
+	struct scsi_blk *sb = container_of(dev, struct scsi_blk, dev);
+
+	if (sb->lost || ev_is_active(&sb->probe_timer)) {
+		blk_seen(dev);	/* there is nobody to ask */
+		return;
+	}
+	sb->looked_at = true;
+	if (sb->probe.active)
+		sb->probe_again = true;
+	else
+		scsi_probe_capacity(sb, reprobed);
 }
 
 void scsi_reprobe(struct scsi_blk *sb)
