@@ -18,7 +18,8 @@ PATH=$PATH:/usr/sbin:/sbin
 : "${srcdir:=$(cd "$(dirname "$0")/.." && pwd)}"
 gateway=$abs_top_builddir/gateway/nbd-iscsi-gateway
 plugin=$abs_top_builddir/nbdkit-plugin/.libs/nbdkit-iscsi-plugin.so
-nbd_model=$abs_top_builddir/tests/tools/nbd_model
+tools=$abs_top_builddir/tests/tools
+nbd_model=$tools/nbd_model
 
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/nbd-iscsi-test.XXXXXX")
 cleanups=
