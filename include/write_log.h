@@ -90,7 +90,7 @@ unsigned write_log_losses(const struct write_log *log);
 
 /* Loss and recovery; on the member's loop ---------------------------------- */
 
-/* The cache may have been lost. With writes at stake, the member is held on return. */
+/* The cache may have been lost: the member is held on return, unless nothing is at stake. */
 void write_log_suspect(struct log_member *member);
 
 /* Something acknowledged is lost for certain: there is a debt. */

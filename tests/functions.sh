@@ -18,8 +18,9 @@ PATH=$PATH:/usr/sbin:/sbin
 : "${srcdir:=$(cd "$(dirname "$0")/.." && pwd)}"
 gateway=$abs_top_builddir/gateway/nbd-iscsi-gateway
 plugin=$abs_top_builddir/nbdkit-plugin/.libs/nbdkit-iscsi-plugin.so
-nbd_model=$abs_top_builddir/tests/tools/nbd_model
-engine_load=$abs_top_builddir/tests/tools/engine_load
+tools=$abs_top_builddir/tests/tools
+nbd_model=$tools/nbd_model
+engine_load=$tools/engine_load
 
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/nbd-iscsi-test.XXXXXX")
 cleanups=

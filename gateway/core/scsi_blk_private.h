@@ -157,6 +157,7 @@ struct scsi_io {
 	enum scsi_io_state state;
 	uint64_t lba, blocks;		/* still to do */
 	uint64_t step;			/* of them, what the command covers */
+	unsigned resets;		/* sb->resets when it was sent */
 	void *param;			/* parameter data of the command, from the pool */
 	uint32_t param_len;
 	struct scsi_attempts attempts;	/* of this command */
@@ -343,6 +344,9 @@ void scsi_log_account(struct scsi_job *job);
 
 /* Must the job be done once more, since what it wrote first may be lost? */
 bool scsi_log_undone(const struct scsi_job *job);
+
+/* Must the command, since nobody knows whether it came before a reset or after? */
+bool scsi_log_doubts(const struct scsi_io *io);
 
 static inline bool scsi_is_own(const struct scsi_job *job)
 {

@@ -86,6 +86,18 @@ static bool modifies(const struct blk_req *req)
 	return req->op == BLK_WRITE || req->op == BLK_ZERO || req->op == BLK_TRIM;
 }
 
+/*
+ * One command takes the unit attention, and those that were sent behind it are carried
+ * out: a READ that sees what is left of the cache, a SYNCHRONIZE CACHE that writes what is
+ * left of it.
+ */
+bool scsi_log_doubts(const struct scsi_io *io)
+{
+	const struct scsi_blk *sb = io->job->sb;
+
+	return io->resets != sb->resets && has_cache(sb) && !io->job->aborted;
+}
+
 bool scsi_log_undone(const struct scsi_job *job)
 {
 	return !job->error && modifies(job->req) && job->resets != job->sb->resets &&

@@ -73,6 +73,7 @@ void scsi_pump(struct scsi_blk *sb)
 			return;
 		io = container_of(node, struct scsi_io, node);
 		io->state = SCSI_IO_RUNNING;
+		io->resets = sb->resets;
 		sb->running++;
 		lu_submit(sb->lu, &io->task);
 	}
@@ -273,6 +274,15 @@ static void act_on_failure(struct scsi_io *io, enum errmap_action action,
 	}
 }
 
+/* A reset came between. The write log starts over by itself. */
+static void do_again(struct scsi_io *io)
+{
+	if (scsi_is_own(io->job))
+		scsi_io_fail(io, ENOTCONN, NULL, NULL);
+	else
+		scsi_io_send(io);
+}
+
 void scsi_io_done(struct scsi_task *task)
 {
 	struct scsi_io *io = container_of(task, struct scsi_io, task);
@@ -306,7 +316,9 @@ void scsi_io_done(struct scsi_task *task)
 	scsi_pump(sb);
 	scsi_log_look(sb);
 	/* Last: the device may be closed in it. */
-	if (action == ERRMAP_OK)
+	if (action == ERRMAP_OK && scsi_log_doubts(io))
+		do_again(io);
+	else if (action == ERRMAP_OK)
 		scsi_io_good(io);
 	else
 		act_on_failure(io, action, &sense, error);

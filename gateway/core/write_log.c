@@ -365,7 +365,9 @@ void write_log_suspect(struct log_member *member)
 	struct write_log *log = member->log;
 
 	pthread_mutex_lock(&log->mutex);
-	if (log->phase == IDLE && !at_stake(log)) {
+	/* With nothing at stake here, there may still be an acknowledgement on its way to another
+	 * member, that it will only account for once it comes to the barrier. */
+	if (log->phase == IDLE && !at_stake(log) && member->node.next == member->node.prev) {
 		pthread_mutex_unlock(&log->mutex);
 		return;
 	}
@@ -408,6 +410,8 @@ static void go_on(struct log_member *member)
 /* All is accounted for: written again, or owed. */
 static void close_account(struct write_log *log, const char *name)
 {
+	if (!at_stake(log))
+		return;
 	if (log->missing <= atomic_load(&log->flushed) && !log->error && log->size) {
 		log_info("%s: %" PRIu64 " unflushed writes (%" PRIu64 " bytes) were written again", name,
 			 log->written, log->bytes);
@@ -428,6 +432,7 @@ static void writer_ends(struct write_log *log)
 	struct log_member *self = log->writer;
 	bool interrupted;
 
+	loop_call_cancel(&log->go_on);	/* it may be somebody else's from here on */
 	pthread_mutex_lock(&log->mutex);
 	interrupted = log->again || log->interrupted;
 	log->writer = NULL;
