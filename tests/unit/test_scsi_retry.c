@@ -1,11 +1,9 @@
 /* What scsi_blk makes of failures: errno and words, retries, lost paths, lost caches. */
 #include <errno.h>
 #include <stdio.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "log.h"
-
 #include "scsi_blk_bed.h"
 #include "unit.h"
 
