@@ -49,6 +49,7 @@ struct target_service {
 	bool	 following;			/* follows() is due */
 	struct list connections;
 	struct list sessions;
+	unsigned long_logins;			/* that hold text from one request to the next */
 	bool	 shutting_down;
 	struct log_limit news;			/* what peers can have us log */
 };
