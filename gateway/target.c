@@ -33,25 +33,17 @@ void target_conf_init(struct target_conf *conf)
 	conf->params.max_outstanding_r2t = TARGET_MAX_R2T;
 }
 
-static const struct access_lun *find_lun(const struct target_session *s, uint64_t lun)
+struct scsi_lu *target_lu(const struct target_session *s, uint64_t wire_lun, bool *read_only)
 {
-	int number = lun_decode(lun);
+	int number = lun_decode(wire_lun);
+	const struct access_lun *lun =
+		number < 0 || !s->map ? NULL : access_find_lun(s->map, (unsigned)number);
 
-	return number < 0 || !s->map ? NULL : access_find_lun(s->map, (unsigned)number);
-}
-
-struct scsi_lu *target_lu(const struct target_session *s, uint64_t lun)
-{
-	const struct access_lun *found = find_lun(s, lun);
-
-	return found ? target_instance(s->service, found->export) : NULL;
-}
-
-bool target_read_only(const struct target_session *s, uint64_t lun)
-{
-	const struct access_lun *found = find_lun(s, lun);
-
-	return found && (found->read_only || found->export->read_only);
+	if (!lun)
+		return NULL;
+	if (read_only)
+		*read_only = lun->read_only || lun->export->read_only;
+	return target_instance(s->service, lun->export);
 }
 
 /*

@@ -313,11 +313,9 @@ static inline struct scsi_lu *target_instance(const struct target_service *servi
 	return export->instance[service->worker].lu;
 }
 
-/* The logical unit of a LUN as on the wire; NULL: the session has none there. */
-struct scsi_lu *target_lu(const struct target_session *s, uint64_t lun);
-
-/* May the session only read this LUN? */
-bool target_read_only(const struct target_session *s, uint64_t lun);
+/* The logical unit of a LUN as on the wire, and whether the session may only read it (or NULL);
+ * NULL: it has none there. */
+struct scsi_lu *target_lu(const struct target_session *s, uint64_t lun, bool *read_only);
 
 /* ---- target_access.c */
 
