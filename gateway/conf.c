@@ -31,7 +31,7 @@ struct option_row {
 enum {
 	OPTION_RUN = 0x100, OPTION_DEBUG, OPTION_HELP_ALL, OPTION_HANDSHAKE_TIMEOUT, OPTION_TLS,
 	OPTION_TLS_CERTIFICATES, OPTION_TLS_PSK, OPTION_TLS_VERIFY_PEER, OPTION_TLS_ALLOW,
-	OPTION_TLS_ONLY,
+	OPTION_TLS_ONLY, OPTION_STATE_DIR,
 };
 
 /* In the order of --help. */
@@ -46,6 +46,8 @@ static const struct option_row options[] = {
 	{ "run", "CMD", "serve while CMD runs: it sees $uri, $nbd_uri, $iscsi_uri",
 	  OPTION_RUN, false },
 	{ "single", NULL, "serve one NBD client on stdin and stdout", 's', true },
+	{ "state-dir", "DIR", "keep persistent reservations there (APTPL; default: $STATE_DIRECTORY)",
+	  OPTION_STATE_DIR, true },
 	{ "handshake-timeout", "SECONDS", "for NBD clients that do not get to the point (10; 0: none)",
 	  OPTION_HANDSHAKE_TIMEOUT, true },
 	{ "tls", "MODE", "TLS of NBD clients: off, on (as they like) or require", OPTION_TLS, true },
@@ -291,6 +293,9 @@ static enum conf_verdict take_option(struct conf *conf, int value, const char *a
 	case OPTION_RUN:
 		conf->run = argument;
 		return CONF_RUN;
+	case OPTION_STATE_DIR:
+		conf->state_dir = argument;
+		return CONF_RUN;
 	case 's':
 		conf->single = true;
 		return CONF_RUN;
@@ -423,6 +428,7 @@ enum conf_verdict conf_parse(struct conf *conf, int argc, char **argv, char *why
 	memset(conf, 0, sizeof(*conf));
 	conf->threads = cpus_available();
 	conf->handshake_timeout = 10;
+	conf->state_dir = getenv("STATE_DIRECTORY");	/* systemd.exec(5), StateDirectory= */
 	default_target(conf);
 	opterr = 0;
 	verdict = parse_options(conf, argc, argv, why, size);

@@ -38,6 +38,7 @@ struct conf {
 	bool	 read_only;
 	unsigned threads;		/* > 0 */
 	const char *pidfile, *run;	/* NULL = none */
+	const char *state_dir;		/* what outlives the process is kept there; NULL = nowhere */
 	bool	 single;		/* one NBD client, on stdin and stdout */
 	double	 handshake_timeout;	/* seconds; 0 = none */
 	struct conf_tls tls;

@@ -86,6 +86,7 @@ enum {
 	IGNORES_ATTENTION = 1 << 0,	/* SAM-5 §5.14: answered in spite of one */
 	ON_MEDIUM = 1 << 1,		/* a unit of no blocks is not ready for it */
 	WRITES = 1 << 2,		/* refused where writing is */
+	RULES = 1 << 3,			/* refused to who may not write: it changes what others may */
 };
 
 struct command {
@@ -104,8 +105,8 @@ static const struct command commands[CDB_COUNT] = {
 	[CDB_TEST_UNIT_READY] = { disk_test_unit_ready, ACCESS_READY, ON_MEDIUM },
 	[CDB_REQUEST_SENSE] = { disk_request_sense, ACCESS_ALWAYS, IGNORES_ATTENTION },
 	[CDB_INQUIRY] = { disk_inquiry, ACCESS_ALWAYS, IGNORES_ATTENTION },
-	[CDB_MODE_SELECT_6] = { disk_mode_select, ACCESS_WRITE, 0 },
-	[CDB_MODE_SELECT_10] = { disk_mode_select, ACCESS_WRITE, 0 },
+	[CDB_MODE_SELECT_6] = { disk_mode_select, ACCESS_WRITE, RULES },
+	[CDB_MODE_SELECT_10] = { disk_mode_select, ACCESS_WRITE, RULES },
 	[CDB_MODE_SENSE_6] = { disk_mode_sense, ACCESS_READ, 0 },
 	[CDB_MODE_SENSE_10] = { disk_mode_sense, ACCESS_READ, 0 },
 	[CDB_START_STOP_UNIT] = { disk_start_stop_unit, ACCESS_WRITE, 0 },
@@ -237,6 +238,8 @@ void disk_start(struct disk_lu *disk, struct scsi_task *task)
 		disk_refuse(disk, task, SENSE_MEDIUM_NOT_PRESENT);
 	else if ((command->flags & WRITES) && disk_write_protected(disk))
 		disk_refuse(disk, task, SENSE_WRITE_PROTECTED);
+	else if ((command->flags & (WRITES | RULES)) && task->read_only)
+		disk_refuse(disk, task, SENSE_WRITE_PROTECTED);
 	else
 		command->run(disk, task);
 }
@@ -254,6 +257,11 @@ static void disk_detach(struct scsi_lu *lu, const struct nexus *nexus)
 	disk_reserve_forget(disk_shared(disk_of(lu)), nexus);
 	copy_record_forget(&disk_of(lu)->copies, nexus);
 	lu_instance_detach(&disk_of(lu)->instance, nexus);
+}
+
+static void disk_tell(struct scsi_lu *lu, const struct nexus *nexus, uint32_t reason, bool waits)
+{
+	lu_instance_tell(&disk_of(lu)->instance, nexus, reason, waits);
 }
 
 static void disk_close(struct scsi_lu *lu, void (*closed)(void *), void *opaque)
@@ -287,6 +295,7 @@ static const struct scsi_lu_ops disk_ops = {
 	.manage = disk_manage,
 	.attach = disk_attach,
 	.detach = disk_detach,
+	.tell = disk_tell,
 	.close = disk_close,
 };
 

@@ -24,7 +24,7 @@ static bool add_listener(struct front *front, int fd, bool iscsi)
 		return false;
 	}
 	front->listeners[front->count++] = listener;
-	listener->iscsi = iscsi;
+	listener->group = iscsi ? FRONT_GROUP : 0;
 	listener->workers = front->workers;
 	listener->worker_count = front->worker_count;
 	listener->next_worker = &front->next_worker;
@@ -85,13 +85,11 @@ static void announce(struct front *front)
 {
 	for (unsigned i = 0; i < front->count; i++) {
 		const struct listener *listener = front->listeners[i];
-		char *uri = listener->iscsi ? uri_iscsi(listener->text, front->conf->target, 0)
+		char *uri = listener->group ? uri_iscsi(listener->text, front->conf->target, 0)
 					    : uri_nbd(listener->text);
-		char **first = listener->iscsi ? &front->iscsi_uri : &front->nbd_uri;
+		char **first = listener->group ? &front->iscsi_uri : &front->nbd_uri;
 
 		log_info("serving %s", uri);
-		if (listener->iscsi)
-			front->portals[front->portal_count++] = listener->text;
 		if (*first)
 			free(uri);
 		else

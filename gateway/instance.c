@@ -124,14 +124,15 @@ static void open_local(struct loop_call *call)
 }
 
 void instance_open(struct loop *loop, const struct instance_conf *conf, struct export *export,
-		   const struct export_directory *directory, instance_opened *opened, void *opaque)
+		   unsigned worker, const struct lu_directory *directory, instance_opened *opened,
+		   void *opaque)
 {
-	struct passage *p = passage_new(export, directory->worker, opaque);
-	const struct blkdev *first = directory->worker ? export->instance[0].blk : NULL;
+	struct passage *p = passage_new(export, worker, opaque);
+	const struct blkdev *first = worker ? export->instance[0].blk : NULL;
 
 	p->loop = loop;
 	p->conf = conf;
-	p->directory = &directory->directory;
+	p->directory = directory;
 	p->opened = opened;
 	loop_call_init(&p->call, open_local);
 	if (export->device->kind == DEVICE_ISCSI)

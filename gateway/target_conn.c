@@ -108,6 +108,10 @@ static void check_logout(struct target_conn *c)
 	if (c->logout_due <= 0 || loop_now(c->service->loop) < c->logout_due)
 		return;
 	c->logout_due = 0;
+	if (c->session->unwelcome) {
+		target_conn_finish(c, c->logout_why);
+		return;
+	}
 	target_conn_hold(c, HOLD_SHUTDOWN);
 	target_session_settle(c->session);
 }
@@ -147,19 +151,24 @@ void target_conn_established(struct target_conn *c)
 
 /*
  * Parameter3 says how long the initiator has. After that nothing more is received
- * from it, and the connection closes when its tasks have ended.
+ * from it, and the connection closes when its tasks have ended; or at once, if it has no
+ * business here any more.
  */
-void target_conn_ask_logout(struct target_conn *c)
+void target_conn_ask_logout(struct target_conn *c, const char *why)
 {
 	double seconds = c->service->conf->logout_timeout;
 	uint16_t whole = (uint16_t)seconds;
 	struct bhs b = { .op = OP_ASYNC_MESSAGE, .async_event = 1,
 			 .parameter3 = (uint16_t)(whole + (whole < seconds)) };
 
-	if (!target_conn_alive(c))
+	if (!target_conn_alive(c) || c->logout_why)
 		return;
+	if (target_conn_is_news(c))
+		log_info("iSCSI %s: %s: asked to log out: %s", c->peer,
+			 c->session->nexus.initiator_name, why);
 	b.stat_sn = target_stat_sn(c);
 	target_send_copy(c, &b, NULL, 0);
+	c->logout_why = why;
 	c->logout_due = loop_now(c->service->loop) + seconds;
 	watch(c);
 }
@@ -192,7 +201,7 @@ static const struct conn_ops ops = {
 	.closed = on_closed,
 };
 
-void target_conn_start(struct target_service *service, struct stream *stream)
+void target_conn_start(struct target_service *service, struct stream *stream, uint16_t group)
 {
 	struct target_conn *c = calloc(1, sizeof(*c));
 
@@ -201,6 +210,7 @@ void target_conn_start(struct target_service *service, struct stream *stream)
 		return;
 	}
 	c->service = service;
+	c->group = group;
 	list_init(&c->session_node);
 	list_add_tail(&service->connections, &c->node);
 	keys_defaults(&c->params);

@@ -4,7 +4,8 @@
  *
  * Called by target_receive.c with every Login Request. What an unknown peer can
  * make us hold is a struct target_login, and TARGET_TEXT_MAX bytes twice while text
- * is being exchanged.
+ * is being exchanged. A session, and with it all that the initiator can ask for, is made
+ * after it has proved who it is.
  */
 #include "target_login.h"
 
@@ -35,6 +36,7 @@ void target_login_free(struct target_conn *c)
 		return;
 	drop_text(loop_of(c), &c->login->in);
 	drop_text(loop_of(c), &c->login->out.text);
+	access_drop(c->login->access);
 	free(c->login);
 	c->login = NULL;
 }
@@ -57,14 +59,25 @@ static void refuse(struct target_conn *c, enum login_status status)
 {
 	struct bhs b = { .csg = c->login->stage, .status_class = (uint8_t)(status >> 8),
 			 .status_detail = (uint8_t)status };
+	char address[sizeof("TargetAddress=") + KEY_VALUE_MAX];
+	struct key_text text = { .text = address, .room = sizeof(address) };
 	char why[CONN_WHY_LEN];
 
 	assert(status != LOGIN_OK);
-	send_response(c, &b, NULL, 0);
+	if (b.status_class == LOGIN_REDIRECT >> 8)
+		keys_put(&text, key_row(KEY_TARGET_ADDRESS)->name, c->login->redirect_to);
+	send_response(c, &b, address, (uint32_t)text.len);
 	snprintf(why, sizeof(why), "login refused: %04x", (unsigned)status);
 	if (target_conn_is_news(c))
 		log_info("iSCSI %s: %s", c->peer, why);
 	target_conn_finish(c, why);
+}
+
+/* Does the initiator want to leave the stage, and may it? (RFC 7143 §6.3) */
+static bool may_go_on(const struct target_login *l)
+{
+	return l->request.final && !l->request.cont
+	       && (l->stage != STAGE_SECURITY || target_login_is_proved(l));
 }
 
 /*
@@ -78,7 +91,7 @@ static void respond(struct target_conn *c)
 	uint32_t len = left < KEYS_TEXT_MAX ? left : KEYS_TEXT_MAX;
 	struct bhs b = { .csg = l->stage, .cont = len < left };
 
-	if (!b.cont && l->request.final && !l->request.cont) {
+	if (!b.cont && may_go_on(l)) {
 		b.final = true;
 		b.nsg = l->request.nsg;
 		l->stage = b.nsg;
@@ -108,7 +121,7 @@ static void enter_full_feature(struct target_conn *c)
 			 c->session->discovery ? "discovery" : "normal",
 			 c->session->identity.tsih);
 	if (c->service->shutting_down)
-		target_conn_ask_logout(c);
+		target_conn_ask_logout(c, "shutting down");
 }
 
 void target_login_takeover_done(struct target_conn *c)
@@ -117,11 +130,43 @@ void target_login_takeover_done(struct target_conn *c)
 		enter_full_feature(c);
 }
 
+/* A connection for a session that exists (RFC 7143 §6.3.3): each has one at most. */
+static enum login_status refuse_to_join(const struct target_conn *c)
+{
+	const struct target_login *l = c->login;
+
+	return target_shared_has(c->service->shared, l->request.tsih, &l->result.nexus)
+	       ? LOGIN_TOO_MANY_CONNECTIONS : LOGIN_NO_SESSION;
+}
+
+/*
+ * The rules may have changed since the login began. If they have another answer now, the
+ * initiator learns it when it tries again.
+ */
+static enum login_status judge_again(struct target_conn *c)
+{
+	struct target_login *l = c->login;
+	struct target_login_result *r = &l->result;
+	enum login_status status;
+
+	r->user = l->proving ? l->chap.user : NULL;
+	status = target_find_place(c->service->access, c->group, &r->nexus, r->discovery,
+				   c->conn.stream->fd, &r->place, &l->redirect_to);
+	if (status || !access_admits_user(r->place.auth, r->user))
+		return LOGIN_SERVICE_UNAVAILABLE;
+	return LOGIN_OK;
+}
+
 /* The initiator asks for full feature phase and all is agreed: make the session. */
 static void conclude(struct target_conn *c)
 {
 	struct target_login *l = c->login;
+	enum login_status status = l->request.tsih ? refuse_to_join(c) : judge_again(c);
 
+	if (status) {
+		refuse(c, status);
+		return;
+	}
 	if (!negotiation_finish(&l->negotiation)) {
 		log_trace(iscsi_debug_login, "iSCSI %s: %s makes no sense", c->peer,
 			  l->negotiation.bad_key);
@@ -160,7 +205,8 @@ static enum login_status first_request(struct target_conn *c, const struct bhs *
 	l->stage = b->csg;
 	for (int i = 0; i < 6; i++)
 		l->result.nexus.isid[i] = (uint8_t)(b->isid >> (40 - 8 * i));
-	l->result.nexus.tpgt = c->service->conf->tpgt;
+	l->access = access_hold(c->service->access);
+	l->result.nexus.tpgt = c->group;
 	l->result.cmd_sn = b->cmd_sn;
 	c->cid = b->cid;
 	c->login_cmd_sn = b->cmd_sn;
@@ -216,7 +262,7 @@ static void answer_request(struct target_conn *c)
 	const struct target_login *l = c->login;
 
 	/* With more than one piece left to send, the way on opens with the last. */
-	if (l->request.final && l->request.nsg == STAGE_FULL_FEATURE
+	if (may_go_on(l) && l->request.nsg == STAGE_FULL_FEATURE
 	    && l->out.len - l->out_sent <= KEYS_TEXT_MAX)
 		conclude(c);
 	else

@@ -6,10 +6,13 @@
  *	target_conn.c		a connection's life: timers, back-pressure, its end
  *	target_receive.c	bytes to PDUs: headers, where data goes, digests
  *	target_send.c		PDUs to bytes; Reject
+ *	target_access.c		what a snapshot of access rules says, and what becomes of
+ *				sessions when another comes into force
  *	target_portal.c		addresses as text, portals as an initiator can use them
  *	target_login.c		login phase: stages, refusals, the way into full feature phase
  *	target_login_keys.c	... and what its keys say
- *	target_text.c		Text requests in full feature phase, SendTargets
+ *	target_text.c		Text requests in full feature phase
+ *	target_discovery.c	SendTargets
  *	target_session.c	sessions: CmdSN window and order, reinstatement, end
  *	target_task.c		a SCSI command's life between its header and its status
  *	target_local.c		commands that the target itself answers
@@ -26,10 +29,13 @@
 #define TARGET_PRIVATE_H
 
 #include <ev.h>
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
+#include "access.h"
 #include "bhs.h"
 #include "conn.h"
 #include "keys.h"
@@ -54,6 +60,23 @@ enum reject_reason {
 	REJECT_NOT_SUPPORTED = 0x05,
 	REJECT_IMMEDIATE = 0x06,
 	REJECT_INVALID_FIELD = 0x09,
+};
+
+/* Status-Class << 8 | Status-Detail, RFC 7143 §11.13.5 */
+enum login_status {
+	LOGIN_OK = 0x0000,
+	LOGIN_REDIRECT = 0x0100,	/* | enum access_redirect */
+	LOGIN_INITIATOR_ERROR = 0x0200,
+	LOGIN_AUTHENTICATION_FAILURE = 0x0201,
+	LOGIN_FORBIDDEN = 0x0202,
+	LOGIN_NOT_FOUND = 0x0203,
+	LOGIN_UNSUPPORTED_VERSION = 0x0205,
+	LOGIN_TOO_MANY_CONNECTIONS = 0x0206,
+	LOGIN_MISSING_PARAMETER = 0x0207,
+	LOGIN_SESSION_TYPE = 0x0209,
+	LOGIN_NO_SESSION = 0x020a,
+	LOGIN_SERVICE_UNAVAILABLE = 0x0301,
+	LOGIN_OUT_OF_RESOURCES = 0x0302,
 };
 
 struct target_conn;
@@ -112,6 +135,7 @@ struct target_conn {
 	struct list node;		/* service->connections */
 	struct list session_node;	/* session->connections */
 	struct target_service *service;
+	uint16_t group;			/* tag of the portal group that it came to */
 	struct target_session *session;	/* NULL until login is through */
 	enum target_phase phase;
 	struct target_login *login;	/* from the first PDU to full feature phase */
@@ -126,7 +150,8 @@ struct target_conn {
 	ev_timer timer;			/* login, then keepalive, at last the farewell */
 	double	 heard;			/* when the last PDU came */
 	double	 pinged;		/* when a NOP-In went that is not answered yet; 0 = none */
-	double	 logout_due;		/* shutdown: when patience ends; 0 = not asked */
+	double	 logout_due;		/* asked to log out: when patience ends; 0 = not asked */
+	const char *logout_why;		/* ... and why; static text */
 	char	 peer[TARGET_ADDRESS_LEN]; /* its address, for messages */
 };
 
@@ -166,6 +191,13 @@ struct target_takeover {
 	bool	 pending;		/* from ask to gone */
 };
 
+/* Where a login leads to, in a snapshot. */
+struct target_place {
+	const struct access_portal_group *group;
+	const struct access_target *target;	/* NULL: discovery */
+	const struct access_auth_group *auth;
+};
+
 struct target_session {
 	struct list node;		/* service->sessions */
 	struct target_service *service;
@@ -174,6 +206,16 @@ struct target_session {
 	bool	 discovery;
 	bool	 attached;		/* the logical units know the nexus */
 	bool	 ending;		/* no connection is left */
+	bool	 unwelcome;		/* by what is in force now: it keeps what it had until it ends */
+	struct access *access;		/* by which it is there; held */
+	struct target_place place;	/* in that */
+	const struct access_map *map;	/* its logical units; NULL: discovery */
+	const struct chap_user *user;	/* in place.auth; NULL: has not proved who it is */
+	/* What it had before, while units of it are in use that it has no more; else NULL. */
+	struct access *old_access;
+	const struct access_map *old_map;
+	bool	 luns_changed;		/* ... which REPORT LUNS has not told yet */
+	bool	 untold;		/* ... and no unit that passes through has */
 	struct list connections;
 	struct target_takeover takeover;
 	struct list heirs;		/* takeovers of newer sessions that wait for our end */
@@ -231,6 +273,7 @@ struct target_task {
 	bool	 counted;		/* in session->in_flight */
 	bool	 answered;		/* its status is queued */
 	bool	 receiving;		/* a PDU with its data is coming in */
+	bool	 unmapped;		/* the session has lost the unit, or one that this is a copy of */
 
 	uint8_t	*buf;			/* the data, buf_len bytes of the pool; or NULL */
 	uint32_t buf_len;
@@ -255,14 +298,47 @@ struct target_task {
 
 /* ---- target.c */
 
-/* Tell service->idle() if the last connection and session have gone while shutting down. */
+/* Tell service->idle() if the last connection and session have gone while shutting down, and
+ * service->follows() if the last that used what is no longer in force has let go of it. */
 void target_service_settle(struct target_service *service);
 
-/* The logical unit of a LUN as on the wire, on this worker; NULL: none is mapped there. */
-struct scsi_lu *target_lu(const struct target_service *service, uint64_t lun);
+/* This worker's logical unit of an export; NULL: it has none. */
+static inline struct scsi_lu *target_instance(const struct target_service *service,
+					      const struct export *export)
+{
+	return export->instance[service->worker].lu;
+}
 
-/* Has this LUN been exported read-only? */
-bool target_read_only(const struct target_service *service, uint64_t lun);
+/* The logical unit of a LUN as on the wire; NULL: the session has none there. */
+struct scsi_lu *target_lu(const struct target_session *s, uint64_t lun);
+
+/* May the session only read this LUN? */
+bool target_read_only(const struct target_session *s, uint64_t lun);
+
+/* ---- target_access.c */
+
+/*
+ * Where who has these names, and is at the other end of "fd", gets to by the portal group
+ * with this tag, authentication apart. LOGIN_OK, or why not; with LOGIN_REDIRECT,
+ * *redirect_to says where instead.
+ */
+enum login_status target_find_place(const struct access *access, uint16_t group,
+				    const struct nexus *who, bool discovery, int fd,
+				    struct target_place *place, const char **redirect_to);
+
+/* The session is where service->access has a place for it. */
+void target_session_settle_in(struct target_session *s, const struct target_place *place,
+			      const struct chap_user *user);
+
+/* service->access has changed: the session follows, or is asked to go. */
+void target_session_follow(struct target_session *s);
+
+/* If no unit that the session has lost is in use any more: forget them. */
+void target_session_forget_lost(struct target_session *s);
+
+/* The units that the session has, one by one. */
+void target_session_each_lu(const struct target_session *s,
+			    void (*tell)(struct scsi_lu *, const struct nexus *));
 
 /* ---- target_shared.c: any thread */
 
@@ -277,12 +353,12 @@ void target_shared_leave(struct target_shared *shared, struct target_identity *i
 /* Is there such a session of this initiator port? */
 bool target_shared_has(struct target_shared *shared, uint16_t tsih, const struct nexus *nexus);
 
-/* End every session of the target, on every worker (TARGET COLD RESET). */
-void target_shared_drop_all(struct target_shared *shared);
+/* End every session of this target, on every worker (TARGET COLD RESET). */
+void target_shared_drop_all(struct target_shared *shared, const char *target_name);
 
 /* ---- target_conn.c */
 
-void target_conn_start(struct target_service *service, struct stream *stream);
+void target_conn_start(struct target_service *service, struct stream *stream, uint16_t group);
 
 /* Stop and resume receiving, for one reason among several. */
 void target_conn_hold(struct target_conn *c, enum target_hold why);
@@ -297,8 +373,8 @@ void target_conn_established(struct target_conn *c);
 /* May a line about this connection go to the log now? Peers must not flood it. */
 bool target_conn_is_news(const struct target_conn *c);
 
-/* Ask the initiator to log out (RFC 7143 §11.9.1, event 1). */
-void target_conn_ask_logout(struct target_conn *c);
+/* Ask the initiator to log out (RFC 7143 §11.9.1, event 1), if it has not been. "why" is static. */
+void target_conn_ask_logout(struct target_conn *c, const char *why);
 
 static inline bool target_conn_alive(const struct target_conn *c)
 {
@@ -346,8 +422,21 @@ static inline uint32_t target_stat_sn(struct target_conn *c)
 /* "192.0.2.1:860" of the peer of a socket, "?" for what has no such address. */
 void target_portal_peer(int fd, char text[TARGET_ADDRESS_LEN]);
 
-/* TargetAddress for every portal that the peer of "fd" can use. */
-void target_portal_put(const struct target_service *service, int fd, struct key_text *out);
+union target_address {
+	struct sockaddr sa;
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6;
+	struct sockaddr_storage storage;
+};
+
+/* The peer's address; NULL: it has none. */
+const struct sockaddr *target_portal_from(int fd, union target_address *address);
+
+/* TargetAddress for every portal of the group that the peer of "fd" can use. */
+void target_portal_put(const struct access_portal_group *group, int fd, struct key_text *out);
+
+/* What it writes, at most; in bytes. */
+size_t target_portal_room(const struct access_portal_group *group);
 
 /* ---- target_login.c */
 
@@ -358,6 +447,14 @@ void target_login_request(struct target_conn *c, struct target_pdu *pdu);
 void target_login_takeover_done(struct target_conn *c);
 
 void target_login_free(struct target_conn *c);
+
+/* ---- target_discovery.c */
+
+/* SendTargets="which" (RFC 7143 Appendix C). */
+void target_send_targets(const struct target_conn *c, const char *which, struct key_text *out);
+
+/* What it writes, at most; in bytes. */
+size_t target_send_targets_room(const struct target_conn *c);
 
 /* ---- target_text.c */
 
@@ -378,6 +475,8 @@ struct target_login_result {
 	struct nexus nexus;
 	bool	 discovery;
 	uint32_t cmd_sn;
+	struct target_place place;	/* in service->access */
+	const struct chap_user *user;	/* as who it has logged in; NULL: nobody */
 };
 
 /* The session of a leading connection; NULL: no memory, or no TSIH. If it has to wait for an
@@ -433,6 +532,9 @@ struct target_task *target_task_find(struct target_session *s, uint32_t itt);
 
 /* It is the command's turn, and its immediate data is in place. */
 void target_task_start(struct target_task *task);
+
+/* The session has lost the unit: end as soon as that is true. */
+void target_task_unmap(struct target_task *task);
 
 /* Admit waiting tasks that there is room for now. */
 void target_task_admit_waiting(struct target_session *s);
@@ -491,6 +593,9 @@ void target_tmf_request(struct target_pdu *pdu);
 
 /* Answer the functions whose tasks have gone. */
 void target_tmf_settle(struct target_session *s);
+
+/* Is one of the functions under way at that unit? */
+bool target_tmf_uses(const struct target_session *s, const struct scsi_lu *lu);
 
 /* Nobody is there to be answered on this connection. */
 void target_tmf_forget(struct target_session *s, const struct target_conn *c);

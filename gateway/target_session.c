@@ -8,7 +8,6 @@
  * replaced has ended too; until then its nexus stays known to the logical units.
  */
 #include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "log.h"
@@ -84,7 +83,6 @@ struct target_session *target_session_new(struct target_conn *c,
 		return NULL;
 	s->service = c->service;
 	s->nexus = result->nexus;
-	snprintf(s->nexus.target_name, sizeof(s->nexus.target_name), "%s", c->service->conf->name);
 	s->discovery = result->discovery;
 	s->identity = (struct target_identity){ .nexus = &s->nexus, .service = c->service,
 						.discovery = s->discovery };
@@ -92,6 +90,7 @@ struct target_session *target_session_new(struct target_conn *c,
 		free(s);
 		return NULL;
 	}
+	target_session_settle_in(s, &result->place, result->user);
 	s->exp_cmd_sn = result->cmd_sn;
 	s->max_cmd_sn = result->cmd_sn - 1;
 	list_init(&s->connections);
@@ -110,27 +109,13 @@ struct target_session *target_session_new(struct target_conn *c,
 	return s;
 }
 
-/* Every logical unit on this worker. */
-static void for_each_lu(const struct target_session *s,
-			void (*tell)(struct scsi_lu *, const struct nexus *))
-{
-	const struct target_service *service = s->service;
-
-	for (unsigned i = 0; i < service->exports->count; i++) {
-		struct scsi_lu *lu = service->exports->export[i].instance[service->worker].lu;
-
-		if (lu)
-			tell(lu, &s->nexus);
-	}
-}
-
 void target_session_attach(struct target_session *s)
 {
 	assert(!s->attached);
 	if (s->discovery)
 		return;
 	s->attached = true;
-	for_each_lu(s, lu_attach);
+	target_session_each_lu(s, lu_attach);
 }
 
 struct target_session *target_session_find(struct target_service *service, uint16_t tsih)
@@ -338,8 +323,10 @@ static void end(struct target_session *s)
 	log_trace(iscsi_debug_session, "iSCSI %s: session 0x%04x ended", s->nexus.initiator_name,
 		  s->identity.tsih);
 	assert(s->bytes == 0 && s->in_flight == 0 && list_empty(&s->held));
+	assert(!s->old_access);
 	if (s->attached)
-		for_each_lu(s, lu_detach);
+		target_session_each_lu(s, lu_detach);
+	access_drop(s->access);
 	target_shared_leave(service->shared, &s->identity);
 	while ((node = list_pop(&s->heirs))) {
 		struct target_takeover *t = container_of(node, struct target_takeover, node);
@@ -365,7 +352,7 @@ static void close_idle(struct target_session *s)
 		struct target_conn *c = container_of(node, struct target_conn, session_node);
 
 		if (c->holds & HOLD_SHUTDOWN)
-			target_conn_finish(c, "shutting down");
+			target_conn_finish(c, c->logout_why);
 	}
 }
 
@@ -375,6 +362,7 @@ static void on_settle(struct loop_call *call)
 
 	target_task_admit_waiting(s);
 	target_tmf_settle(s);
+	target_session_forget_lost(s);
 	if (!list_empty(&s->tasks) || !list_empty(&s->tmfs))
 		return;
 	close_idle(s);

@@ -69,7 +69,8 @@ static struct target_identity *by_tsih(const struct target_shared *shared, uint1
 static bool same_nexus(const struct nexus *a, const struct nexus *b)
 {
 	return strcmp(a->initiator_name, b->initiator_name) == 0
-	       && memcmp(a->isid, b->isid, sizeof(a->isid)) == 0 && a->tpgt == b->tpgt;
+	       && memcmp(a->isid, b->isid, sizeof(a->isid)) == 0
+	       && strcmp(a->target_name, b->target_name) == 0 && a->tpgt == b->tpgt;
 }
 
 /* Discovery sessions neither replace nor are replaced: they have no tasks to lose. */
@@ -152,13 +153,16 @@ static void drop(struct loop_msg *msg)
 	free(order);
 }
 
-void target_shared_drop_all(struct target_shared *shared)
+void target_shared_drop_all(struct target_shared *shared, const char *target_name)
 {
 	pthread_mutex_lock(&shared->mutex);
 	list_for_each(node, &shared->identities) {
 		const struct target_identity *id = container_of(node, struct target_identity, node);
-		struct drop_order *order = calloc(1, sizeof(*order));
+		struct drop_order *order;
 
+		if (strcmp(id->nexus->target_name, target_name) != 0)
+			continue;
+		order = calloc(1, sizeof(*order));
 		/* Without memory for the message that session stays: its units were reset. */
 		if (!order)
 			continue;

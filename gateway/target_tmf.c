@@ -22,6 +22,7 @@ struct target_tmf;
 struct unit {
 	struct scsi_tmf scsi;
 	struct target_tmf *tmf;
+	struct scsi_lu *lu;		/* NULL when it is done */
 };
 
 struct target_tmf {
@@ -110,10 +111,12 @@ static struct target_tmf *new_tmf(const struct target_pdu *pdu, unsigned units)
 
 static void on_unit_done(struct scsi_tmf *scsi)
 {
-	struct target_tmf *tmf = container_of(scsi, struct unit, scsi)->tmf;
+	struct unit *unit = container_of(scsi, struct unit, scsi);
+	struct target_tmf *tmf = unit->tmf;
 
 	assert(tmf->busy > 0);
 	tmf->busy--;
+	unit->lu = NULL;
 	if (scsi->response != TMF_COMPLETE)
 		tmf->response = scsi->response;
 	target_session_settle(tmf->session);
@@ -138,6 +141,7 @@ static void manage(struct target_tmf *tmf, unsigned i, struct scsi_lu *lu)
 	struct unit *unit = &tmf->units[i];
 
 	unit->tmf = tmf;
+	unit->lu = lu;
 	unit->scsi = (struct scsi_tmf){
 		.function = is_target_reset(tmf->function) ? TMF_LU_RESET : tmf->function,
 		.nexus = &tmf->session->nexus, .done = on_unit_done,
@@ -148,7 +152,7 @@ static void manage(struct target_tmf *tmf, unsigned i, struct scsi_lu *lu)
 static void on_lun(struct target_pdu *pdu)
 {
 	struct target_conn *c = pdu->conn;
-	struct scsi_lu *lu = target_lu(c->service, pdu->bhs.lun);
+	struct scsi_lu *lu = target_lu(c->session, pdu->bhs.lun);
 	struct target_tmf *tmf = lu ? new_tmf(pdu, 1) : NULL;
 
 	if (!tmf) {
@@ -163,18 +167,17 @@ static void on_lun(struct target_pdu *pdu)
 static void on_target(struct target_pdu *pdu)
 {
 	struct target_conn *c = pdu->conn;
-	const struct target_service *service = c->service;
-	const struct export_table *exports = service->exports;
-	struct target_tmf *tmf = new_tmf(pdu, exports->count);
+	const struct access_map *map = c->session->map;
+	struct target_tmf *tmf = new_tmf(pdu, map->count);
 
 	if (!tmf) {
 		respond(c, pdu->bhs.itt, TMF_REJECTED);
 		return;
 	}
-	tmf->busy = exports->count;
+	tmf->busy = map->count;
 	start(tmf);
-	for (unsigned i = 0; i < exports->count; i++) {
-		struct scsi_lu *lu = exports->export[i].instance[service->worker].lu;
+	for (unsigned i = 0; i < map->count; i++) {
+		struct scsi_lu *lu = target_instance(c->service, map->luns[i].export);
 
 		if (lu)
 			manage(tmf, i, lu);
@@ -269,8 +272,20 @@ void target_tmf_settle(struct target_session *s)
 		list_del(&tmf->node);
 		pool_put(s->service->loop->pool, tmf, size_of(tmf->count));
 		if (cold)
-			target_shared_drop_all(s->service->shared);
+			target_shared_drop_all(s->service->shared, s->nexus.target_name);
 	}
+}
+
+bool target_tmf_uses(const struct target_session *s, const struct scsi_lu *lu)
+{
+	list_for_each(node, &s->tmfs) {
+		const struct target_tmf *tmf = container_of(node, struct target_tmf, node);
+
+		for (unsigned i = 0; i < tmf->count; i++)
+			if (lu && tmf->units[i].lu == lu)
+				return true;
+	}
+	return false;
 }
 
 void target_tmf_forget(struct target_session *s, const struct target_conn *c)

@@ -65,6 +65,7 @@ struct scsi_task {
 	uint32_t data_len;		/* data-out: bytes that are there; data-in: room (EDTL) */
 	uint8_t	 attribute;		/* enum task_attribute */
 	const struct nexus *nexus;	/* NULL: our own adaptor, no reservations or unit attentions of its own */
+	bool	 read_only;		/* the nexus may not write to this unit, whoever else may */
 	void   (*done)(struct scsi_task *);
 
 	/* Set by the executor before done(): */
@@ -111,6 +112,8 @@ struct scsi_lu_ops {
 	/* A session begins and ends; NULL where the executor keeps nothing per nexus. */
 	void (*attach)(struct scsi_lu *, const struct nexus *);
 	void (*detach)(struct scsi_lu *, const struct nexus *);
+	/* A unit attention of the nexus begins to wait, or waits no more; NULL as above. */
+	void (*tell)(struct scsi_lu *, const struct nexus *, uint32_t reason, bool waits);
 	/* No task is in flight. Frees the lu, then calls closed(). */
 	void (*close)(struct scsi_lu *, void (*closed)(void *), void *opaque);
 };
@@ -133,6 +136,9 @@ void lu_abort(struct scsi_lu *lu, struct scsi_task *task);
 void lu_manage(struct scsi_lu *lu, struct scsi_tmf *tmf);
 void lu_attach(struct scsi_lu *lu, const struct nexus *nexus);
 void lu_detach(struct scsi_lu *lu, const struct nexus *nexus);
+/* What only the front end knows of: "reason" is SENSE_LUNS_CHANGED or SENSE_MODE_PARAMETERS_CHANGED.
+ * Between lu_attach() and lu_detach(). */
+void lu_tell(struct scsi_lu *lu, const struct nexus *nexus, uint32_t reason, bool waits);
 void lu_close(struct scsi_lu *lu, void (*closed)(void *), void *opaque);
 
 /* For executors, the only way to end a task. Calls task->done(): never from within submit. */

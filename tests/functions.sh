@@ -19,6 +19,7 @@ PATH=$PATH:/usr/sbin:/sbin
 gateway=$abs_top_builddir/gateway/nbd-iscsi-gateway
 plugin=$abs_top_builddir/nbdkit-plugin/.libs/nbdkit-iscsi-plugin.so
 nbd_model=$abs_top_builddir/tests/tools/nbd_model
+engine_load=$abs_top_builddir/tests/tools/engine_load
 
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/nbd-iscsi-test.XXXXXX")
 cleanups=

@@ -120,6 +120,14 @@ void lu_detach(struct scsi_lu *lu, const struct nexus *nexus)
 		lu->ops->detach(lu, nexus);
 }
 
+void lu_tell(struct scsi_lu *lu, const struct nexus *nexus, uint32_t reason, bool waits)
+{
+	assert(loop_is_mine(lu->loop));
+	assert(nexus && SENSE_KEY(reason) == SENSE_KEY_UNIT_ATTENTION);
+	if (lu->ops->tell)
+		lu->ops->tell(lu, nexus, reason, waits);
+}
+
 void lu_close(struct scsi_lu *lu, void (*closed)(void *), void *opaque)
 {
 	assert(loop_is_mine(lu->loop));

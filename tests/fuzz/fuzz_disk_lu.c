@@ -63,10 +63,11 @@ static struct bed {
 
 /* Every name is one of the disks': no input could guess them. */
 static struct scsi_lu *find(const struct lu_directory *directory, const struct nexus *nexus,
-			    uint64_t naa)
+			    uint64_t naa, bool *read_only)
 {
 	(void)directory;
 	(void)nexus;
+	*read_only = naa & 0x100;
 	return bed.lu[naa % DISKS];
 }
 

@@ -68,7 +68,7 @@ static void the_alias_is_told(void)
 	struct bhs b, want;
 
 	begin();
-	strcpy(rig.conf.alias, "disks of the rig");
+	CU_ASSERT_PTR_NULL(access_set_alias(rig.target, "disks of the rig"));
 	b = peer_login_request(&peer, sizeof(NAMES));
 	peer_send(&peer, &b, NAMES);
 	want = response(&b);
