@@ -31,6 +31,7 @@ void target_conf_init(struct target_conf *conf)
 	/* At ErrorRecoveryLevel 0 no task outlives its connection, so nothing is retained. */
 	conf->params.default_time2retain = 0;
 	conf->params.max_outstanding_r2t = TARGET_MAX_R2T;
+	conf->params.max_connections = TARGET_MAX_CONNECTIONS;
 }
 
 struct scsi_lu *target_lu(const struct target_session *s, uint64_t wire_lun, bool *read_only)
@@ -103,7 +104,7 @@ void target_start(struct target_service *service, struct stream *stream, uint16_
 {
 	assert(service->access);
 	assert(service->conf->params.max_outstanding_r2t <= TARGET_MAX_R2T);
-	assert(service->conf->params.max_connections == 1);
+	assert(service->conf->params.max_connections <= TARGET_MAX_CONNECTIONS);
 	assert(service->conf->params.error_recovery_level == 0);
 	if (service->shutting_down)
 		stream->ops->close(stream);

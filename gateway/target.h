@@ -1,6 +1,6 @@
 /*
  * The iSCSI target: sessions and connections of one worker (RFC 7143). A session
- * lives on the worker of its leading connection.
+ * lives on the worker of its leading connection, and so do its other connections.
  */
 #ifndef TARGET_H
 #define TARGET_H

@@ -313,7 +313,7 @@ void target_task_start(struct target_task *task)
 	task->started = true;
 	if (task->aborted)
 		target_task_reap(task);
-	else if (s->takeover.pending || !list_empty(&s->waiting) || !room_for(task))
+	else if (target_session_is_haunted(s) || !list_empty(&s->waiting) || !room_for(task))
 		list_add_tail(&s->waiting, &task->waiting);
 	else
 		admit(task);
@@ -321,7 +321,7 @@ void target_task_start(struct target_task *task)
 
 void target_task_admit_waiting(struct target_session *s)
 {
-	while (!list_empty(&s->waiting) && !s->takeover.pending) {
+	while (!list_empty(&s->waiting) && !target_session_is_haunted(s)) {
 		struct target_task *task =
 			container_of(s->waiting.next, struct target_task, waiting);
 
@@ -478,8 +478,10 @@ void target_task_reap(struct target_task *task)
 	list_del(&task->bucket);
 	if (task->admitted)
 		s->bytes -= task->len;
+	if (task->orphan)
+		s->orphans--;
 	free_task(task);
-	if (!list_empty(&s->waiting) || !list_empty(&s->tmfs) || s->logout || s->ending
-	    || s->service->shutting_down)
+	if (!list_empty(&s->waiting) || !list_empty(&s->tmfs) || !list_empty(&s->logouts)
+	    || s->ending || s->service->shutting_down)
 		target_session_settle(s);
 }
