@@ -18,11 +18,13 @@
 
 #include "conf.h"
 #include "conf_section.h"
+#include "device.h"
 #include "initiator_option.h"
 #include "log.h"
 #include "ucl.h"
 
 #define MAX_THREADS	256
+#define MAX_WRITE_LOG	(UINT64_C(64) << 30)
 /* The portal group that the command line makes. */
 #define OUR_GROUP	"default"
 #define OUR_TAG		1
@@ -43,7 +45,7 @@ enum {
 	OPTION_TLS_CERTIFICATES, OPTION_TLS_PSK, OPTION_TLS_VERIFY_PEER, OPTION_TLS_ALLOW,
 	OPTION_TLS_ONLY, OPTION_STATE_DIR, OPTION_CHECK_CONFIG, OPTION_IMPORT, OPTION_SECRETS_DIR,
 	OPTION_DISCOVER, OPTION_LUNS, OPTION_JSON, OPTION_CHAP_USER, OPTION_CHAP_SECRET,
-	OPTION_MUTUAL_USER, OPTION_MUTUAL_SECRET,
+	OPTION_MUTUAL_USER, OPTION_MUTUAL_SECRET, OPTION_BLOCK_SIZE, OPTION_WRITE_LOG, OPTION_SHARED,
 	OPTION_INITIATOR = 0x200,	/* and up: the options of initiator_options() */
 };
 
@@ -57,6 +59,12 @@ static const struct option_row options[] = {
 	{ "check-config", NULL, "only say what is wrong with that file", OPTION_CHECK_CONFIG, NO_KEY },
 	{ "read-only", NULL, "no writes on any side", 'r', 0 },
 	{ "threads", "N", "worker threads (default: CPUs available)", 'T', 0 },
+	{ "write-log", "SIZE", "keep so much that is not flushed, to write it again after an outage"
+	  " (64M for nbd://, 0 for iscsi://)", OPTION_WRITE_LOG, ADVANCED },
+	{ "shared", "NAME", "others write this device, too: nothing is written again (may be repeated)",
+	  OPTION_SHARED, ADVANCED | NO_KEY },
+	{ "block-size", "BYTES", "logical blocks of the iSCSI units, where they are ours to choose: "
+	  "512 or 4096 (512)", OPTION_BLOCK_SIZE, ADVANCED },
 	{ "pidfile", "FILE", "write the process id once every listener accepts", 'P', 0 },
 	{ "run", "CMD", "serve while CMD runs: it sees $uri, $nbd_uri, $iscsi_uri",
 	  OPTION_RUN, NO_KEY },
@@ -282,6 +290,26 @@ static bool set_seconds(double *seconds, const char *text, char *why, size_t siz
 	return true;
 }
 
+static bool set_block_size(struct conf *conf, const char *text, char *why, size_t size)
+{
+	if (strcmp(text, "512") != 0 && strcmp(text, "4096") != 0)
+		return wrong(why, size, "neither 512 nor 4096");
+	conf->block_size = text[0] == '5' ? 512 : 4096;
+	return true;
+}
+
+static bool set_write_log(struct conf *conf, const char *text, char *why, size_t size)
+{
+	bool none = strcmp(text, "0") == 0;
+
+	conf->write_log = 0;
+	if (!none && (!device_size_parse(text, &conf->write_log) || conf->write_log > MAX_WRITE_LOG))
+		return wrong(why, size, "not a size up to %uG (for example 64M)",
+			     (unsigned)(MAX_WRITE_LOG >> 30));
+	conf->has_write_log = true;
+	return true;
+}
+
 static bool set_tls_mode(struct conf *conf, const char *text, char *why, size_t size)
 {
 	static const char *const names[] = {
@@ -395,7 +423,7 @@ static bool take_option(struct conf *conf, int value, const char *argument, char
 	if (value >= OPTION_INITIATOR)
 		return set_initiator_option(conf, (size_t)(value - OPTION_INITIATOR), argument, why,
 					    size);
-	if (value >= OPTION_DISCOVER)
+	if (value >= OPTION_DISCOVER && value <= OPTION_MUTUAL_SECRET)
 		return take_iscsi_option(conf, value, argument);
 	switch (value) {
 	case 'n':
@@ -410,6 +438,12 @@ static bool take_option(struct conf *conf, int value, const char *argument, char
 		return set_debug(argument, why, size);
 	case OPTION_TLS:
 		return set_tls_mode(conf, argument, why, size);
+	case OPTION_BLOCK_SIZE:
+		return set_block_size(conf, argument, why, size);
+	case OPTION_WRITE_LOG:
+		return set_write_log(conf, argument, why, size);
+	case OPTION_SHARED:
+		return add_text(&conf->shared, &conf->shared_count, argument);
 	case 'r':
 		conf->read_only = true;
 		return true;
@@ -447,6 +481,14 @@ static bool take_option(struct conf *conf, int value, const char *argument, char
 
 /* Keys of the file -------------------------------------------------------- */
 
+static bool is_given(const struct conf *conf, int value)
+{
+	for (unsigned i = 0; i < conf->given_count; i++)
+		if (conf->given[i].value == value)
+			return true;
+	return false;
+}
+
 static bool find_key(const char *name, struct option_row *row)
 {
 	for (size_t i = 0; i < all_count(); i++) {
@@ -477,6 +519,8 @@ bool conf_take_key(struct conf *conf, const struct ucl_node *node)
 
 	if (!find_key(node->key, &row))
 		return false;
+	if (is_given(conf, row.value))
+		return true;	/* the command line outdoes it */
 	if (node->type != UCL_ARRAY)
 		take_key_value(conf, &row, node);
 	else
@@ -496,12 +540,6 @@ void conf_list_keys(char *text, size_t size)
 }
 
 /* The command line -------------------------------------------------------- */
-
-/* Options as they came: the file is read before they are taken, so that they outdo it. */
-struct given {
-	struct option_row row;
-	const char *argument;
-};
 
 /* The option as the user wrote it, for the two mistakes that getopt finds. */
 static void wrong_option(struct conf *conf, int value, char **argv)
@@ -542,8 +580,7 @@ static void fill_getopt(struct option *long_options, char *letters)
 }
 
 /* CONF_DONE: --help or --version have been answered. */
-static enum conf_verdict collect(struct conf *conf, int argc, char **argv, struct given *given,
-				 unsigned *count)
+static enum conf_verdict collect(struct conf *conf, int argc, char **argv)
 {
 	struct option long_options[MAX_OPTIONS + 1];
 	char letters[2 * OPTION_COUNT + 3] = ":";
@@ -567,28 +604,24 @@ static enum conf_verdict collect(struct conf *conf, int argc, char **argv, struc
 			print_help(value == OPTION_HELP_ALL);
 			return CONF_DONE;
 		default:
-			given[(*count)++] = (struct given){ find_value(value), optarg };
+			conf->given = conf_grow(conf->given, conf->given_count, sizeof(*conf->given));
+			conf->given[conf->given_count++] = (struct conf_given){ value, optarg };
 		}
 	return CONF_RUN;
 }
 
-static bool is_given(const struct given *given, unsigned count, int value)
-{
-	for (unsigned i = 0; i < count; i++)
-		if (given[i].row.value == value)
-			return true;
-	return false;
-}
-
-static bool take_given(struct conf *conf, const struct given *given, unsigned count)
+static bool take_given(struct conf *conf)
 {
 	char why[400];
 
-	for (unsigned i = 0; i < count; i++)
-		if (!take_option(conf, given[i].row.value, given[i].argument, why, sizeof(why))) {
-			conf_wrong(conf, 0, "--%s=%s: %s", given[i].row.name, given[i].argument, why);
-			return false;
-		}
+	for (unsigned i = 0; i < conf->given_count; i++) {
+		const struct conf_given *given = &conf->given[i];
+
+		if (take_option(conf, given->value, given->argument, why, sizeof(why)))
+			continue;
+		conf_wrong(conf, 0, "--%s=%s: %s", find_value(given->value).name, given->argument, why);
+		return false;
+	}
 	return true;
 }
 
@@ -626,7 +659,7 @@ struct conf_device *conf_add_device(struct conf *conf, const char *key, const ch
 	conf->devices = conf_grow(conf->devices, conf->device_count, sizeof(*device));
 	device = &conf->devices[conf->device_count++];
 	*device = (struct conf_device){
-		.key = need(strdup(key)), .uri = need(strdup(uri)), .lu.block_len = 512,
+		.key = need(strdup(key)), .uri = need(strdup(uri)), .lu.block_len = conf->block_size,
 		.export = need(export_new(uri)),
 	};
 	return device;
@@ -639,10 +672,10 @@ void conf_free_device(struct conf_device *device)
 	free(device->uri);
 }
 
-static bool is_tls_only(const struct conf *conf, const char *name)
+static bool is_named(const char *name, const char *const *names, unsigned count)
 {
-	for (unsigned i = 0; i < conf->tls.only_count; i++)
-		if (strcmp(conf->tls.only[i], name) == 0)
+	for (unsigned i = 0; i < count; i++)
+		if (strcmp(names[i], name) == 0)
 			return true;
 	return false;
 }
@@ -656,6 +689,7 @@ static void serve_argument(struct conf *conf, struct access_map *map, unsigned l
 	const char *why = access_add_lun(map, lun, device->export, false);
 
 	device->read_only = conf->read_only;
+	device->shared = is_named(argument->name, conf->shared, conf->shared_count);
 	device->lu.lun = (uint16_t)lun;
 	snprintf(device->lu.target_name, sizeof(device->lu.target_name), "%s", conf->target);
 	if (!why)
@@ -665,7 +699,7 @@ static void serve_argument(struct conf *conf, struct access_map *map, unsigned l
 	else if (why)
 		conf_wrong(conf, 0, "%s: %s", argument->name, why);
 	else
-		export->tls_only = is_tls_only(conf, argument->name);
+		export->tls_only = is_named(argument->name, conf->tls.only, conf->tls.only_count);
 }
 
 static void serve_arguments(struct conf *conf)
@@ -726,6 +760,14 @@ static void check_tls(struct conf *conf)
 		try_keys(conf, line);
 }
 
+static void check_names(struct conf *conf, const char *option, const char *const *names,
+			unsigned count)
+{
+	for (unsigned i = 0; i < count && !conf->error_count; i++)
+		if (!nbd_exports_find(conf->nbd_exports, names[i], strlen(names[i])))
+			conf_wrong(conf, 0, "--%s=%s: no device has this name", option, names[i]);
+}
+
 static void check_arguments(struct conf *conf)
 {
 	if (conf->discover.portal) {
@@ -740,20 +782,19 @@ static void check_arguments(struct conf *conf)
 	else if (conf->listener_count == 0 && !conf->single && !getenv("LISTEN_FDS"))
 		conf_wrong(conf, 0, "nothing to listen on: give --nbd=ADDR or --iscsi=ADDR; "
 			   "for example: %s", example);
-	for (unsigned i = 0; i < conf->tls.only_count && !conf->error_count; i++)
-		if (!nbd_exports_find(conf->nbd_exports, conf->tls.only[i], strlen(conf->tls.only[i])))
-			conf_wrong(conf, 0, "--tls-only=%s: no device has this name", conf->tls.only[i]);
+	check_names(conf, "tls-only", conf->tls.only, conf->tls.only_count);
+	check_names(conf, "shared", conf->shared, conf->shared_count);
 }
 
 /* What the file says in its own way, the command line does not say beside it. */
-static bool check_given(struct conf *conf, const struct given *given, unsigned count)
+static bool check_given(struct conf *conf)
 {
-	static const int in_file[] = { 'i', 't', OPTION_TLS_ONLY, OPTION_DISCOVER };
+	static const int in_file[] = { 'i', 't', OPTION_TLS_ONLY, OPTION_SHARED, OPTION_DISCOVER };
 
 	if (conf->check && !conf->file)
 		conf_wrong(conf, 0, "--check-config needs --config=FILE");
 	for (size_t i = 0; i < sizeof(in_file) / sizeof(in_file[0]) && conf->file; i++)
-		if (is_given(given, count, in_file[i]))
+		if (is_given(conf, in_file[i]))
 			conf_wrong(conf, 0, "--%s: with --config, that is said in the file",
 				   find_value(in_file[i]).name);
 	if (conf->secrets_dir && !conf->import)
@@ -800,6 +841,7 @@ static void init(struct conf *conf)
 	memset(conf, 0, sizeof(*conf));
 	conf->threads = cpus_available();
 	conf->handshake_timeout = 10;
+	conf->block_size = 512;
 	initiator_conf_init(&conf->initiator);
 	conf->state_dir = getenv("STATE_DIRECTORY");	/* systemd.exec(5), StateDirectory= */
 	conf->access = need(access_new());
@@ -808,22 +850,16 @@ static void init(struct conf *conf)
 }
 
 /* The first mistake in the command line is enough; of the file, all are told. */
-static void take_all(struct conf *conf, const struct given *given, unsigned count)
+static void take_all(struct conf *conf)
 {
-	/* Once, to find the files; */
-	if (!take_given(conf, given, count) || !check_given(conf, given, count) || conf->import)
+	if (!take_given(conf) || !check_given(conf) || conf->import)
 		return;
 	if (!conf->file) {
 		serve_arguments(conf);
 		if (!conf->error_count)
 			check_arguments(conf);
 	} else {
-		/* and once more over what the file has said. */
-		conf->tls.allow_count = conf->listener_count = 0;
-		accounts_free(&conf->accounts);
-		conf->accounts = (struct accounts){ 0 };
 		conf_read_file(conf);
-		take_given(conf, given, count);
 	}
 	if (!conf->error_count)
 		check_tls(conf);
@@ -831,19 +867,16 @@ static void take_all(struct conf *conf, const struct given *given, unsigned coun
 
 enum conf_verdict conf_parse(struct conf *conf, int argc, char **argv)
 {
-	struct given *given = need(calloc((size_t)argc, sizeof(*given)));
-	unsigned count = 0;
 	enum conf_verdict verdict;
 
 	init(conf);
 	opterr = 0;
-	verdict = collect(conf, argc, argv, given, &count);
+	verdict = collect(conf, argc, argv);
 	for (int i = optind; verdict == CONF_RUN && i < argc && !conf->error_count; i++)
-		if (strcmp(argv[i], "-") != 0 || !is_given(given, count, 's'))	/* "--single -": as if it were said */
+		if (strcmp(argv[i], "-") != 0 || !is_given(conf, 's'))	/* "--single -": as if it were said */
 			add_argument(conf, argv[i]);
 	if (verdict == CONF_RUN && !conf->error_count)
-		take_all(conf, given, count);
-	free(given);
+		take_all(conf);
 	if (verdict == CONF_RUN && conf->check)
 		verdict = CONF_DONE;
 	if (conf->error_count) {
@@ -866,9 +899,11 @@ void conf_free(struct conf *conf)
 	free(conf->devices);
 	free(conf->arguments);
 	free(conf->errors);
+	free(conf->given);
 	free(conf->listeners);
 	free(conf->tls.allow);
 	free(conf->tls.only);
+	free(conf->shared);
 	accounts_free(&conf->accounts);
 	ucl_free(conf->tree);
 }

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "access.h"
 #include "accounts.h"
@@ -66,7 +67,15 @@ struct conf_discover {
 	bool luns, json;
 };
 
+/* An option of the command line; the file is read when all are known. */
+struct conf_given {
+	int value;			/* its row in the table */
+	const char *argument;		/* in argv */
+};
+
 struct conf {
+	struct conf_given *given;
+	unsigned given_count;
 	const char *file;		/* --config; NULL: none */
 	bool	 check;			/* --check-config: that was all */
 	const char *import, *secrets_dir; /* --import: that was all; NULL: not given */
@@ -85,11 +94,16 @@ struct conf {
 	/* Options. */
 	char	 target[ISCSI_NAME_MAX + 1];
 	bool	 read_only;
+	unsigned block_size;		/* bytes of a logical block: 512 or 4096 */
 	unsigned threads;		/* > 0 */
 	const char *pidfile, *run;	/* NULL = none */
 	const char *state_dir;		/* what outlives the process is kept there; NULL = nowhere */
 	bool	 single;		/* one NBD client, on stdin and stdout */
 	double	 handshake_timeout;	/* seconds; 0 = none */
+	bool	 has_write_log;		/* else as device_keep_writes() says */
+	uint64_t write_log;		/* bytes per device */
+	const char **shared;		/* devices that others write, too, by name */
+	unsigned shared_count;
 	struct conf_tls tls;
 	/* Of every iscsi:// device: */
 	struct initiator_conf initiator;

@@ -275,6 +275,7 @@ static bool make_workers(struct gateway *g)
 	wc->main_loop = g->loop;
 	wc->instances.serve_blk = serves(g->start, false) || g->start->single;
 	wc->instances.serve_lu = serves(g->start, true);
+	wc->instances.outage_timeout = g->start->initiator.outage_timeout;
 	nbd_limits_init(&wc->nbd_limits);
 	wc->nbd_limits.handshake_timeout = g->start->handshake_timeout;
 	wc->tls_mode = g->start->tls.mode;

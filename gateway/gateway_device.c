@@ -116,6 +116,14 @@ static bool prepare_initiator(const struct conf *conf, struct device *device, ch
 			     &device->initiator.chap, why, size);
 }
 
+/* What is written again after an outage would overwrite what others have written meanwhile. */
+static bool set_write_log(const struct conf *conf, const struct conf_device *device)
+{
+	if (device->shared)
+		return device_keep_writes(device->export->device, 0);
+	return !conf->has_write_log || device_keep_writes(device->export->device, conf->write_log);
+}
+
 /* What can be made without a worker. False: logged. */
 static bool make_device(struct gateway *g, const struct conf *conf, struct conf_device *device)
 {
@@ -134,7 +142,8 @@ static bool make_device(struct gateway *g, const struct conf *conf, struct conf_
 	}
 	export->instance = calloc(g->worker_count, sizeof(*export->instance));
 	export->device->lu_shared = lu_shared_new(&lu);
-	return (export->instance && export->device->lu_shared) || gateway_cannot_start();
+	return (export->instance && export->device->lu_shared && set_write_log(conf, device)) ||
+	       gateway_cannot_start();
 }
 
 void gateway_open_devices(struct gateway *g, struct conf *conf, void (*done)(struct gateway *))

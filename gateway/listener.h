@@ -27,7 +27,7 @@ struct listener {
 
 	/* front.c's: what it was bound for, and what it is to be next. */
 	struct address address;
-	bool activated;			/* systemd's, and not bound for "address" */
+	bool activated;			/* passed by systemd, and not bound for "address" */
 	char name[256];			/* ... which calls it this */
 	bool wanted;
 	uint16_t next_group;
@@ -40,7 +40,7 @@ void listener_init(struct listener *listener, struct loop *loop, int fd);
 /* Start accepting. The caller has set group. */
 void listener_start(struct listener *listener);
 
-/* Stop accepting, if it did, and close; a unix socket's path is removed. */
+/* Stop accepting, if it did, and close; a unix socket's path is removed if we have made it. */
 void listener_stop(struct listener *listener);
 
 #endif

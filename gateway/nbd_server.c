@@ -243,6 +243,7 @@ static void follow(struct nbd_conn *c)
 	c->offer.export = same_now(c, c->offer.export);
 	if (in_transmission(c) && !c->offer.export && !c->evicted)
 		evict(c);
+	nbd_handshake_follow(c);
 }
 
 void nbd_server_follow(struct nbd_service *service, struct nbd_exports *exports)
