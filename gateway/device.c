@@ -68,6 +68,7 @@ static bool open_file(struct device *device, const char *path, char *why, size_t
 static bool parse_iscsi(struct device *device, const char *uri, char *why, size_t size)
 {
 	device->kind = DEVICE_ISCSI;
+	initiator_conf_init(&device->initiator);
 	if (!iscsi_url_parse(uri, &device->url, why, size))
 		return false;
 	if (!device->url.has_lun) {
@@ -136,6 +137,7 @@ void device_free(struct device *device)
 {
 	if (!device)
 		return;
+	chap_account_wipe(&device->account);
 	if (device->mem)
 		mem_free(device->mem);
 	if (device->file)

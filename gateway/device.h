@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #include "blk.h"
+#include "chap_account.h"
 #include "disk_lu.h"
 #include "file_blk.h"
 #include "initiator.h"
@@ -22,7 +23,9 @@ struct device {
 	bool read_only;
 	struct mem *mem;		/* DEVICE_MEM */
 	struct file *file;		/* DEVICE_FILE */
-	struct iscsi_url url;		/* DEVICE_ISCSI */
+	struct iscsi_url url;		/* DEVICE_ISCSI, and so are the next two: */
+	struct initiator_conf initiator; /* but for the ISID, which is each session's own */
+	struct chap_account account;	/* that it logs in by */
 	struct blk_shared shared;
 	struct lu_shared *lu_shared;	/* where it is served as a logical unit of ours */
 };

@@ -26,6 +26,7 @@
 struct segment {
 	struct disk_lu *source, *destination;
 	uint64_t from, to, left;
+	bool	 read_only;		/* the nexus may not write to the destination */
 };
 
 struct copy {
@@ -105,6 +106,7 @@ struct copy_list {
 	struct list_header header;
 	size_t	 at, end;		/* of the descriptors that are being read */
 	struct disk_lu *cscds[COPY_MAX_CSCDS];	/* NULL: not within reach */
+	bool	 read_only[COPY_MAX_CSCDS];
 	unsigned cscd_count;
 };
 
@@ -132,7 +134,7 @@ static void abort_copy(struct disk_lu *disk, struct scsi_task *task, unsigned se
 }
 
 /* The unit, if the nexus has it. A null device has no data, and we are no tape. */
-static struct disk_lu *reach(const struct copy_list *list, const struct cscd *cscd)
+static struct disk_lu *reach(const struct copy_list *list, const struct cscd *cscd, bool *read_only)
 {
 	const struct lu_directory *directory = list->disk->directory;
 	struct scsi_lu *lu;
@@ -141,7 +143,7 @@ static struct disk_lu *reach(const struct copy_list *list, const struct cscd *cs
 	    cscd->code_set != CODE_SET_BINARY || cscd->association != OF_UNIT ||
 	    cscd->designator_len != sizeof cscd->naa || !list->task->nexus)
 		return NULL;
-	lu = directory->find(directory, list->task->nexus, cscd->naa);
+	lu = directory->find(directory, list->task->nexus, cscd->naa, read_only);
 	if (!lu)
 		return NULL;
 	assert(lu->interprets && lu->loop == list->disk->lu.loop);
@@ -150,13 +152,14 @@ static struct disk_lu *reach(const struct copy_list *list, const struct cscd *cs
 
 static bool take_cscd(struct copy_list *list)
 {
-	struct disk_lu **slot = &list->cscds[list->cscd_count++];
+	struct disk_lu **slot = &list->cscds[list->cscd_count];
+	bool *read_only = &list->read_only[list->cscd_count++];
 	struct cscd cscd;
 
 	field_decode(cscd_fields, list->task->data + list->at, CSCD_LEN, &cscd);
 	if (cscd.type != CSCD_IDENTIFICATION)
 		return refuse(list, SENSE_UNSUPPORTED_COPY_TARGET);
-	*slot = reach(list, &cscd);
+	*slot = reach(list, &cscd, read_only);
 	/* A host that thinks of other blocks would have others copied than it means. */
 	if (*slot && cscd.block_len != (*slot)->lu.block_len)
 		return refuse_at(list, list->at + CSCD_BLOCK_LEN_AT, 7);
@@ -183,7 +186,7 @@ static uint32_t obstacle(const struct scsi_task *task, const struct segment *s)
 		return SENSE_COPY_ABORTED;
 	if (disk_conflicts(s->source, task, ACCESS_READ) ||
 	    disk_conflicts(s->destination, task, ACCESS_WRITE) ||
-	    disk_write_protected(s->destination))
+	    disk_write_protected(s->destination) || s->read_only)
 		return SENSE_THIRD_PARTY_DEVICE_FAILURE;
 	return SENSE_NONE;
 }
@@ -201,6 +204,7 @@ static uint32_t judge_segment(const struct copy_list *list, const struct segment
 	s->destination = d->destination < list->cscd_count ? list->cscds[d->destination] : NULL;
 	if (!s->source || !s->destination)
 		return SENSE_COPY_TARGET_UNREACHABLE;
+	s->read_only = list->read_only[d->destination];
 	source_len = s->source->lu.block_len;
 	destination_len = s->destination->lu.block_len;
 	s->left = d->count;
@@ -322,7 +326,6 @@ static void window_written(struct disk_op *op)
 	struct copy *copy = op->copy;
 	struct segment *s = &copy->segments[copy->current];
 
-	disk_op_unlock(op);
 	s->from += op->req.length;
 	s->to += op->req.length;
 	s->left -= op->req.length;
@@ -348,7 +351,7 @@ static void window_read(struct disk_op *op)
 	const struct segment *s = &op->copy->segments[op->copy->current];
 
 	op->where = s->destination;
-	disk_op_lock_for_writing(op, s->to, s->to + op->req.length, write_window);
+	write_window(op);
 }
 
 static void next_window(struct disk_op *op)

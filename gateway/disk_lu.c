@@ -61,10 +61,13 @@ static uint32_t capabilities(const struct disk_lu *disk)
  * workers are told by their own instances: a host that reads the capacity again
  * after the unit attention must find the new one where it asks.
  */
-static void look_at_device(struct disk_lu *disk)
+static void look_at_device(struct disk_lu *disk, bool closely)
 {
 	const struct blk_info *info = &disk->dev->info;
 
+	/* What is not known within the call is told with the next command. */
+	if (closely && !list_linked(&disk->look.node))
+		blk_look(disk->dev, &disk->look);
 	if (info->generation == disk->generation)
 		return;
 	if (info->size != disk->size)
@@ -83,6 +86,11 @@ static void look_at_device(struct disk_lu *disk)
 	disk->lu.caps = capabilities(disk);
 }
 
+static void seen(struct blk_look *look)
+{
+	(void)look;
+}
+
 /* Commands --------------------------------------------------------------------- */
 
 /* What a command needs, and what stands in its way. */
@@ -90,12 +98,14 @@ enum {
 	IGNORES_ATTENTION = 1 << 0,	/* SAM-5 §5.14: answered in spite of one */
 	ON_MEDIUM = 1 << 1,		/* a unit of no blocks is not ready for it */
 	WRITES = 1 << 2,		/* refused where writing is */
-	READINESS = 1 << 3,		/* asks whether the unit is there; others wait for it */
+	RULES = 1 << 3,			/* refused to who may not write: it changes what others may */
+	READINESS = 1 << 4,		/* asks whether the unit is there; others wait for it */
+	LOOKS = 1 << 5,			/* a device that does not tell when it grows is asked */
 };
 
 struct command {
 	disk_handler *run;
-	enum access access;		/* ... that a reservation may deny */
+	enum reach access;		/* ... that a reservation may deny */
 	unsigned flags;
 };
 
@@ -106,18 +116,18 @@ struct command {
  * knows them all.
  */
 static const struct command commands[CDB_COUNT] = {
-	[CDB_TEST_UNIT_READY] = { disk_test_unit_ready, ACCESS_READY, ON_MEDIUM | READINESS },
+	[CDB_TEST_UNIT_READY] = { disk_test_unit_ready, ACCESS_READY, ON_MEDIUM | READINESS | LOOKS },
 	[CDB_REQUEST_SENSE] = { disk_request_sense, ACCESS_ALWAYS, IGNORES_ATTENTION },
 	[CDB_INQUIRY] = { disk_inquiry, ACCESS_ALWAYS, IGNORES_ATTENTION },
-	[CDB_MODE_SELECT_6] = { disk_mode_select, ACCESS_WRITE, 0 },
-	[CDB_MODE_SELECT_10] = { disk_mode_select, ACCESS_WRITE, 0 },
+	[CDB_MODE_SELECT_6] = { disk_mode_select, ACCESS_WRITE, RULES },
+	[CDB_MODE_SELECT_10] = { disk_mode_select, ACCESS_WRITE, RULES },
 	[CDB_MODE_SENSE_6] = { disk_mode_sense, ACCESS_READ, 0 },
 	[CDB_MODE_SENSE_10] = { disk_mode_sense, ACCESS_READ, 0 },
 	[CDB_START_STOP_UNIT] = { disk_start_stop_unit, ACCESS_WRITE, READINESS },
 	[CDB_SEND_DIAGNOSTIC] = { disk_send_diagnostic, ACCESS_WRITE, READINESS },
 	[CDB_PREVENT_ALLOW] = { disk_prevent_allow, ACCESS_WRITE, 0 },
-	[CDB_READ_CAPACITY_10] = { disk_read_capacity_10, ACCESS_ALWAYS, ON_MEDIUM },
-	[CDB_READ_CAPACITY_16] = { disk_read_capacity_16, ACCESS_ALWAYS, ON_MEDIUM },
+	[CDB_READ_CAPACITY_10] = { disk_read_capacity_10, ACCESS_ALWAYS, ON_MEDIUM | LOOKS },
+	[CDB_READ_CAPACITY_16] = { disk_read_capacity_16, ACCESS_ALWAYS, ON_MEDIUM | LOOKS },
 	[CDB_READ_6] = { disk_read, ACCESS_READ, ON_MEDIUM },
 	[CDB_READ_10] = { disk_read, ACCESS_READ, ON_MEDIUM },
 	[CDB_READ_12] = { disk_read, ACCESS_READ, ON_MEDIUM },
@@ -212,7 +222,7 @@ static bool is_invalid(struct disk_lu *disk, struct scsi_task *task)
 }
 
 /* As the row says, but to allow removal and to start are harmless. */
-static enum access access_needed(const struct scsi_task *task)
+static enum reach access_needed(const struct scsi_task *task)
 {
 	const struct cdb *cdb = &task->cdb;
 
@@ -244,7 +254,7 @@ void disk_start(struct disk_lu *disk, struct scsi_task *task)
 	const struct command *command = &commands[task->cdb.id];
 	uint32_t arrived = disk_arrived(task);
 
-	look_at_device(disk);
+	look_at_device(disk, command->flags & LOOKS);
 	if (!(command->flags & IGNORES_ATTENTION) && needs_attention(disk, task))
 		return;
 	if (is_invalid(disk, task))
@@ -260,6 +270,8 @@ void disk_start(struct disk_lu *disk, struct scsi_task *task)
 	if ((command->flags & ON_MEDIUM) && !disk_blocks(disk))
 		disk_refuse(disk, task, SENSE_MEDIUM_NOT_PRESENT);
 	else if ((command->flags & WRITES) && disk_write_protected(disk))
+		disk_refuse(disk, task, SENSE_WRITE_PROTECTED);
+	else if ((command->flags & (WRITES | RULES)) && task->read_only)
 		disk_refuse(disk, task, SENSE_WRITE_PROTECTED);
 	else
 		command->run(disk, task);
@@ -278,6 +290,11 @@ static void disk_detach(struct scsi_lu *lu, const struct nexus *nexus)
 	disk_reserve_forget(disk_shared(disk_of(lu)), nexus);
 	copy_record_forget(&disk_of(lu)->copies, nexus);
 	lu_instance_detach(&disk_of(lu)->instance, nexus);
+}
+
+static void disk_tell(struct scsi_lu *lu, const struct nexus *nexus, uint32_t reason, bool waits)
+{
+	lu_instance_tell(&disk_of(lu)->instance, nexus, reason, waits);
 }
 
 static void disk_close(struct scsi_lu *lu, void (*closed)(void *), void *opaque)
@@ -300,6 +317,7 @@ void disk_close_if_idle(struct disk_lu *disk)
 		return;
 	assert(list_empty(&disk->held) && list_empty(&disk->active) && list_empty(&disk->finished));
 	loop_call_cancel(&disk->turn);
+	blk_look_cancel(&disk->look);
 	free(disk);
 	closed(opaque);
 }
@@ -311,6 +329,7 @@ static const struct scsi_lu_ops disk_ops = {
 	.manage = disk_manage,
 	.attach = disk_attach,
 	.detach = disk_detach,
+	.tell = disk_tell,
 	.close = disk_close,
 };
 
@@ -334,6 +353,8 @@ struct scsi_lu *disk_lu_open(struct blkdev *dev, struct lu_shared *shared,
 	disk->losses = dev->info.losses;
 	disk->size = dev->info.size;
 	disk->read_only = dev->info.read_only;
+	disk->look.seen = seen;
+	list_init(&disk->look.node);
 	list_init(&disk->held);
 	list_init(&disk->active);
 	list_init(&disk->finished);

@@ -51,9 +51,10 @@ uint64_t lu_shared_naa(const struct lu_shared *shared);
  */
 struct lu_directory {
 	/* This worker's instance, opened by disk_lu_open(), of the unit with that NAA, if it is
-	 * mapped to the nexus; else NULL. On the worker's thread. */
+	 * mapped to the nexus, and whether that may only read it; else NULL. On the worker's
+	 * thread. */
 	struct scsi_lu *(*find)(const struct lu_directory *directory, const struct nexus *nexus,
-				uint64_t naa);
+				uint64_t naa, bool *read_only);
 };
 
 /* One worker's instance over that worker's instance of the device, which stays the

@@ -248,7 +248,7 @@ void disk_mode_sense(struct disk_lu *disk, struct scsi_task *task)
 	size_t header_len = ten ? MODE_HEADER_10_LEN : MODE_HEADER_6_LEN, at = header_len;
 	uint8_t wire[MODE_DATA_ROOM] = { 0 };
 	struct mode_header header = {
-		.wp = disk_write_protected(disk),
+		.wp = disk_write_protected(disk) || task->read_only,
 		.dpofua = true,
 		.long_lba = task->cdb.llbaa && !task->cdb.dbd,
 	};

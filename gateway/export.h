@@ -37,16 +37,6 @@ struct export_table {
 	unsigned count;
 };
 
-/* One worker's logical units over devices of ours, for EXTENDED COPY; the worker's. */
-struct export_directory {
-	struct lu_directory directory;
-	const struct export_table *table;
-	unsigned worker;
-};
-
-void export_directory_init(struct export_directory *directory, const struct export_table *table,
-			   unsigned worker);
-
 /* By NBD name; "" is the first. NULL when there is no such export. */
 struct export *export_find(const struct export_table *table, const char *name, size_t len);
 

@@ -13,7 +13,7 @@
 #include "stream.h"
 #include "uri.h"
 
-static bool add_listener(struct front *front, int fd, bool iscsi)
+static bool add_listener(struct front *front, int fd, bool iscsi, bool passed)
 {
 	struct listener *listener = calloc(1, sizeof(*listener));
 
@@ -24,7 +24,8 @@ static bool add_listener(struct front *front, int fd, bool iscsi)
 		return false;
 	}
 	front->listeners[front->count++] = listener;
-	listener->iscsi = iscsi;
+	listener->group = iscsi ? FRONT_GROUP : 0;
+	listener->passed = passed;
 	listener->workers = front->workers;
 	listener->worker_count = front->worker_count;
 	listener->next_worker = &front->next_worker;
@@ -44,7 +45,7 @@ static bool listen_on(struct front *front, const struct address *address)
 		log_error("cannot listen on %s: %s", text, why);
 	}
 	for (int i = 0; i < count; i++)
-		ok &= add_listener(front, fds[i], address->use == ADDRESS_ISCSI);
+		ok &= add_listener(front, fds[i], address->use == ADDRESS_ISCSI, false);
 	return ok;
 }
 
@@ -69,7 +70,7 @@ static bool take_activated(struct front *front)
 		int fd = SD_LISTEN_FDS_START + i;
 
 		if (sd_is_socket(fd, AF_UNSPEC, SOCK_STREAM, 1) > 0) {
-			ok &= add_listener(front, fd, strncmp(names[i], "iscsi", 5) == 0);
+			ok &= add_listener(front, fd, strncmp(names[i], "iscsi", 5) == 0, true);
 		} else {
 			log_error("LISTEN_FDS: descriptor %d (%s) is not a listening socket", fd, names[i]);
 			ok = false;
@@ -85,13 +86,11 @@ static void announce(struct front *front)
 {
 	for (unsigned i = 0; i < front->count; i++) {
 		const struct listener *listener = front->listeners[i];
-		char *uri = listener->iscsi ? uri_iscsi(listener->text, front->conf->target, 0)
+		char *uri = listener->group ? uri_iscsi(listener->text, front->conf->target, 0)
 					    : uri_nbd(listener->text);
-		char **first = listener->iscsi ? &front->iscsi_uri : &front->nbd_uri;
+		char **first = listener->group ? &front->iscsi_uri : &front->nbd_uri;
 
 		log_info("serving %s", uri);
-		if (listener->iscsi)
-			front->portals[front->portal_count++] = listener->text;
 		if (*first)
 			free(uri);
 		else

@@ -13,6 +13,7 @@
 #include "worker.h"
 
 #define FRONT_MAX_LISTENERS	256
+#define FRONT_GROUP		1	/* tag of the portal group of every iSCSI listener */
 
 struct front {
 	const struct conf *conf;
@@ -23,8 +24,6 @@ struct front {
 	struct listener *listeners[FRONT_MAX_LISTENERS];
 	unsigned count;
 	bool closed;
-	const char *portals[FRONT_MAX_LISTENERS]; /* iSCSI: for SendTargets */
-	unsigned portal_count;
 	char *nbd_uri, *iscsi_uri;		/* of the first device at the first listener of its kind */
 };
 
@@ -43,7 +42,7 @@ bool front_single(struct front *front);
 /* Stop accepting. Harmless when nothing is open. */
 void front_close(struct front *front);
 
-/* Frees what front_open() made; after front_close(), when no session asks for portals any more. */
+/* Frees what front_open() made; after front_close(). */
 void front_free(struct front *front);
 
 #endif

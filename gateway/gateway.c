@@ -14,18 +14,23 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <systemd/sd-daemon.h>
 
+#include "accounts.h"
 #include "captive.h"
 #include "device.h"
 #include "front.h"
 #include "gateway.h"
+#include "gateway_access.h"
 #include "log.h"
 #include "offload.h"
 #include "tls.h"
@@ -44,6 +49,8 @@ struct gateway {
 	int status;			/* to exit with */
 	unsigned pending;		/* reports that the phase waits for */
 	struct export_table exports;
+	struct access *access;		/* in force */
+	int state_dir;			/* locked while we run; -1: none */
 	struct worker_conf worker_conf;
 	struct worker *workers;
 	unsigned worker_count;
@@ -58,8 +65,9 @@ static void close_devices(struct gateway *g, unsigned first_worker, unsigned end
 
 /* Orders ----------------------------------------------------------------- */
 
-static void order(struct gateway *g, struct worker *worker, enum worker_task task,
-		  struct export *export, void (*reported)(struct worker_order *))
+static struct worker_order *new_order(struct gateway *g, struct worker *worker,
+				      enum worker_task task,
+				      void (*reported)(struct worker_order *))
 {
 	struct worker_order *o = calloc(1, sizeof(*o));
 
@@ -67,10 +75,18 @@ static void order(struct gateway *g, struct worker *worker, enum worker_task tas
 		abort();	/* not 300 bytes left to start or stop with */
 	o->worker = worker;
 	o->task = task;
-	o->export = export;
 	o->reported = reported;
 	o->opaque = g;
 	g->pending++;
+	return o;
+}
+
+static void order(struct gateway *g, struct worker *worker, enum worker_task task,
+		  struct export *export, void (*reported)(struct worker_order *))
+{
+	struct worker_order *o = new_order(g, worker, task, reported);
+
+	o->export = export;
 	worker_order(o);
 }
 
@@ -215,12 +231,34 @@ static bool write_pidfile(const char *path)
 	return ok;
 }
 
+static void followed(struct worker_order *o)
+{
+	last_report(o);
+}
+
+/* The workers know what they serve before the first connection comes to them. */
+static bool put_in_force(struct gateway *g)
+{
+	g->access = gateway_access(g->conf, &g->exports, &g->front);
+	if (!g->access) {
+		log_error("%s", strerror(ENOMEM));
+		return false;
+	}
+	for (unsigned w = 0; w < g->worker_count; w++) {
+		struct worker_order *o = new_order(g, &g->workers[w], WORKER_ACCESS, followed);
+
+		o->access = g->access;
+		worker_order(o);
+	}
+	return true;
+}
+
 static bool start_serving(struct gateway *g)
 {
 	g->phase = SERVING;
-	if (!front_open(&g->front) || (g->conf->single && !front_single(&g->front)))
+	if (!front_open(&g->front) || !put_in_force(g)
+	    || (g->conf->single && !front_single(&g->front)))
 		return false;
-	g->worker_conf.portal_count = g->front.portal_count;
 	if (g->conf->pidfile && !write_pidfile(g->conf->pidfile))
 		return false;
 	sd_notify(0, "READY=1");
@@ -271,6 +309,16 @@ static bool cannot_start(void)
 	return false;
 }
 
+/* What the command line says of the sessions of an iscsi:// device. */
+static bool prepare_initiator(struct gateway *g, struct device *device, char *why, size_t size)
+{
+	if (device->kind != DEVICE_ISCSI)
+		return true;
+	device->initiator = g->conf->initiator;
+	return accounts_find(&g->conf->accounts, device->url.user, &device->account,
+			     &device->initiator.chap, why, size);
+}
+
 static bool is_named(const char *name, const char *const *names, unsigned count)
 {
 	for (unsigned i = 0; i < count; i++)
@@ -289,7 +337,10 @@ static bool set_write_log(const struct conf *conf, const struct export *export)
 
 static bool make_device(struct gateway *g, const struct conf_device *conf, struct export *export)
 {
-	struct disk_lu_conf lu = { .lun = export->lun, .block_len = 512 };
+	struct disk_lu_conf lu = {
+		.lun = export->lun, .block_len = g->conf->block_size, .state_dir = g->conf->state_dir,
+		.offload = g->worker_conf.instances.offload,
+	};
 	char why[256] = "";
 	struct device *device = device_new(conf->uri, g->conf->read_only, why, sizeof(why));
 
@@ -298,6 +349,10 @@ static bool make_device(struct gateway *g, const struct conf_device *conf, struc
 		return false;
 	}
 	export->device = device;
+	if (!prepare_initiator(g, device, why, sizeof(why))) {
+		log_error("%s: %s", conf->uri, why);
+		return false;
+	}
 	snprintf(lu.target_name, sizeof(lu.target_name), "%s", g->conf->target);
 	device->lu_shared = lu_shared_new(&lu);
 	return (device->lu_shared && set_write_log(g->conf, export)) || cannot_start();
@@ -354,23 +409,43 @@ static bool make_workers(struct gateway *g)
 	/* What systemd passes is not known to be for the one or the other yet. */
 	wc->instances.serve_blk = g->conf->nbd_count || g->conf->single || getenv("LISTEN_FDS");
 	wc->instances.serve_lu = g->conf->iscsi_count || getenv("LISTEN_FDS");
-	wc->instances.offload = offload_new(OFFLOAD_THREADS);
-	wc->instances.outage_timeout = g->conf->outage_timeout;
+	wc->instances.outage_timeout = g->conf->initiator.outage_timeout;
 	nbd_limits_init(&wc->nbd_limits);
 	wc->nbd_limits.handshake_timeout = g->conf->handshake_timeout;
 	wc->tls_mode = g->conf->tls.mode;
 	wc->tls = g->tls;
 	wc->single_ended.run = single_ended;
 	target_conf_init(&wc->target);
-	snprintf(wc->target.name, sizeof(wc->target.name), "%s", g->conf->target);
 	wc->target_shared = target_shared_new(&wc->target);
-	wc->portals = g->front.portals;
-	if (!wc->instances.offload || !wc->target_shared)
+	if (!wc->target_shared)
 		return cannot_start();
 	for (unsigned w = 0; w < g->worker_count; w++)
 		if (!worker_start(&g->workers[w], w, wc))
 			return cannot_start();
 	return true;
+}
+
+/* What others keep there is no business of ours, nor is ours theirs: two gateways that keep
+ * reservations of the same names would lose them. */
+static bool open_state_dir(struct gateway *g)
+{
+	const char *path = g->conf->state_dir;
+
+	if (!path)
+		return true;
+	if (mkdir(path, 0700) < 0 && errno != EEXIST) {
+		log_error("--state-dir=%s: %s", path, strerror(errno));
+		return false;
+	}
+	g->state_dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (g->state_dir < 0 || faccessat(g->state_dir, ".", W_OK | X_OK, AT_EACCESS) < 0)
+		log_error("--state-dir=%s: %s", path, strerror(errno));
+	else if (flock(g->state_dir, LOCK_EX | LOCK_NB) < 0)
+		log_error("--state-dir=%s: %s", path, errno == EWOULDBLOCK
+			  ? "another gateway keeps its state there" : strerror(errno));
+	else
+		return true;
+	return false;
 }
 
 static void watch_signal(struct gateway *g, ev_signal *watcher, int number)
@@ -398,7 +473,8 @@ static bool make(struct gateway *g)
 	g->worker_count = g->conf->threads;
 	g->loop = loop_new();
 	g->workers = calloc(g->worker_count, sizeof(*g->workers));
-	if (!g->loop || !g->workers)
+	g->worker_conf.instances.offload = offload_new(OFFLOAD_THREADS);
+	if (!g->loop || !g->workers || !g->worker_conf.instances.offload)
 		return cannot_start();
 	g->front.conf = g->conf;
 	g->front.loop = g->loop;
@@ -407,7 +483,7 @@ static bool make(struct gateway *g)
 	watch_signal(g, &g->sigterm, SIGTERM);
 	watch_signal(g, &g->sigint, SIGINT);
 	ev_timer_init(&g->deadline, deadline_passed, 0, 0);
-	return make_tls(g) && make_exports(g) && make_workers(g);
+	return make_tls(g) && open_state_dir(g) && make_exports(g) && make_workers(g);
 }
 
 static void take_apart(struct gateway *g)
@@ -424,6 +500,9 @@ static void take_apart(struct gateway *g)
 		device_free(g->exports.export[i].device);
 	}
 	free(g->exports.export);
+	access_drop(g->access);
+	if (g->state_dir >= 0)
+		close(g->state_dir);
 	free(g->workers);
 	front_free(&g->front);
 	tls_free(g->tls);
@@ -433,7 +512,7 @@ static void take_apart(struct gateway *g)
 
 int gateway_run(const struct conf *conf)
 {
-	struct gateway g = { .conf = conf, .status = EXIT_SUCCESS };
+	struct gateway g = { .conf = conf, .status = EXIT_SUCCESS, .state_dir = -1 };
 
 	if (make(&g)) {
 		open_devices(&g);

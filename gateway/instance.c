@@ -72,7 +72,7 @@ static void lu_is_open(void *opaque, struct scsi_lu *lu, const char *why)
 {
 	struct passage *p = opaque;
 	struct scsi_blk_conf conf = {
-		.retry_timeout = p->conf->outage_timeout,
+		.retry_timeout = p->export->device->initiator.outage_timeout,
 		.read_only = p->export->read_only,
 	};
 
@@ -85,12 +85,12 @@ static void lu_is_open(void *opaque, struct scsi_lu *lu, const char *why)
 
 static void open_iscsi(struct passage *p)
 {
-	struct initiator_conf conf;
+	const struct device *device = p->export->device;
+	struct initiator_conf conf = device->initiator;
 
-	initiator_conf_init(&conf);
-	conf.login_timeout = CONNECT_TIMEOUT;
-	conf.outage_timeout = p->conf->outage_timeout;
-	iscsi_lu_open(p->loop, p->conf->offload, &p->export->device->url, &conf, lu_is_open, p);
+	/* Sessions of one initiator differ in their ISID (RFC 7143 §4.4.3). */
+	initiator_random_isid(conf.isid);
+	iscsi_lu_open(p->loop, p->conf->offload, &device->url, &conf, lu_is_open, p);
 }
 
 static void open_nbd(struct passage *p)
@@ -124,19 +124,20 @@ static void open_local(struct loop_call *call)
 }
 
 void instance_open(struct loop *loop, const struct instance_conf *conf, struct export *export,
-		   const struct export_directory *directory, instance_opened *opened, void *opaque)
+		   unsigned worker, const struct lu_directory *directory, instance_opened *opened,
+		   void *opaque)
 {
-	struct passage *p = passage_new(export, directory->worker, opaque);
-	const struct blkdev *first = directory->worker ? export->instance[0].blk : NULL;
+	struct passage *p = passage_new(export, worker, opaque);
+	const struct blkdev *first = worker ? export->instance[0].blk : NULL;
 
 	p->loop = loop;
 	p->conf = conf;
-	p->directory = &directory->directory;
+	p->directory = directory;
 	p->opened = opened;
 	loop_call_init(&p->call, open_local);
 	if (export->device->kind == DEVICE_ISCSI)
 		open_iscsi(p);
-	else if (export->device->kind == DEVICE_NBD && (!first || first->info.multi_conn))
+	else if (export->device->kind == DEVICE_NBD && (!first || !first->info.one_instance))
 		open_nbd(p);
 	else
 		loop_defer(loop, &p->call);

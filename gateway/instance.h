@@ -23,13 +23,14 @@ struct instance_conf {
 typedef void instance_opened(void *opaque, const char *why);
 
 /*
- * Fill export->instance[] of the directory's worker; a logical unit made there copies among
- * those that the directory finds. Worker 0's instance is open already when others open: a
+ * Fill export->instance[worker]; a logical unit made there copies among those that the
+ * worker's directory finds. Worker 0's instance is open already when others open: a
  * device that allows one connection only is reached through it. opened() comes on the loop,
  * never inside the call.
  */
 void instance_open(struct loop *loop, const struct instance_conf *conf, struct export *export,
-		   const struct export_directory *directory, instance_opened *opened, void *opaque);
+		   unsigned worker, const struct lu_directory *directory, instance_opened *opened,
+		   void *opaque);
 
 /* Close what is open; nothing may be in flight. Worker 0 is the last to close. */
 void instance_close(struct export *export, unsigned worker, void (*closed)(void *), void *opaque);

@@ -44,7 +44,7 @@ static void accept_some(struct ev_loop *ev, ev_io *io, int events)
 		if (fd >= 0)
 			worker_serve(&listener->workers[(*listener->next_worker)++ %
 							listener->worker_count],
-				     fd, listener->iscsi);
+				     fd, listener->group);
 		else if (errno == EAGAIN)
 			return;
 		else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
@@ -71,6 +71,7 @@ void listener_stop(struct listener *listener)
 	ev_io_stop(listener->loop->ev, &listener->acceptable);
 	ev_timer_stop(listener->loop->ev, &listener->pause);
 	close(listener->acceptable.fd);
-	if (strncmp(listener->text, "unix:", 5) == 0 && listener->text[5] != '@')
+	/* A path that systemd has made is for the next one it starts. */
+	if (!listener->passed && strncmp(listener->text, "unix:", 5) == 0 && listener->text[5] != '@')
 		unlink(listener->text + 5);
 }

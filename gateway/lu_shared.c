@@ -33,6 +33,7 @@ static const uint32_t reasons[ATTENTION_COUNT] = {
 	[ATTENTION_CAPACITY_CHANGED]	    = SENSE_CAPACITY_CHANGED,
 	[ATTENTION_COMMANDS_CLEARED]	    = SENSE_COMMANDS_CLEARED,
 	[ATTENTION_INQUIRY_CHANGED]	    = SENSE_INQUIRY_CHANGED,
+	[ATTENTION_LUNS_CHANGED]	    = SENSE_LUNS_CHANGED,
 };
 
 /*
@@ -284,4 +285,18 @@ void lu_shared_raise(struct lu_shared *shared, const struct nexus *except,
 	list_for_each(node, &shared->instances)
 		raise_except(container_of(node, struct lu_instance, node), except, attention);
 	pthread_mutex_unlock(&shared->mutex);
+}
+
+void lu_instance_tell(struct lu_instance *instance, const struct nexus *nexus, uint32_t reason,
+		      bool waits)
+{
+	struct nexus_state *state = lu_instance_find(instance, nexus);
+	enum attention attention = attention_of(reason);
+
+	if (!state)
+		return;		/* there was no memory to attach it */
+	if (waits)
+		nexus_raise(state, attention);
+	else
+		atomic_fetch_and(&state->attentions, ~(1u << attention));
 }

@@ -35,6 +35,7 @@ enum attention {
 	ATTENTION_CAPACITY_CHANGED,
 	ATTENTION_COMMANDS_CLEARED,
 	ATTENTION_INQUIRY_CHANGED,
+	ATTENTION_LUNS_CHANGED,
 	ATTENTION_COUNT
 };
 
@@ -53,7 +54,7 @@ struct nexus_state {
 	atomic_uint attentions;		/* bits of enum attention, from any thread */
 	/* What the nexus may, as of that value of lu_shared.restricted; its worker's own. */
 	uint64_t access_as_of;
-	enum access access;
+	enum reach access;
 };
 
 #define NEXUS_BUCKETS	64
@@ -103,6 +104,9 @@ void lu_shared_raise(struct lu_shared *shared, const struct nexus *except,
 /* ... for whoever is that I_T nexus now (none, or one per session), by sense reason; any thread. */
 void lu_shared_tell(struct lu_shared *shared, const struct registrant *who, uint32_t reason);
 void nexus_raise(struct nexus_state *state, enum attention attention);
+/* ... for one nexus of this instance, by sense reason, or take it back; on its thread. */
+void lu_instance_tell(struct lu_instance *instance, const struct nexus *nexus, uint32_t reason,
+		      bool waits);
 
 /* Take the unit attention that comes first: its sense reason, or SENSE_NONE. */
 uint32_t nexus_take_attention(struct nexus_state *state);

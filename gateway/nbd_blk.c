@@ -48,7 +48,7 @@ static void learn_abilities(struct nbd_handle *h, bool read_only, struct blk_inf
 	info->can_fast_zero = nbd_can_fast_zero(h) > 0;
 	info->can_cache = nbd_can_cache(h) > 0;
 	info->can_extents = nbd_can_meta_context(h, LIBNBD_CONTEXT_BASE_ALLOCATION) > 0;
-	info->multi_conn = nbd_can_multi_conn(h) > 0;
+	info->one_instance = nbd_can_multi_conn(h) <= 0;
 }
 
 static void learn_description(struct nbd_handle *h, struct blk_info *info)

@@ -30,8 +30,8 @@ struct nbd_blk_conf {
 
 /*
  * Connect one handle. opened() gets the device or why in one line: "connect:
- * Connection refused", "export \"x\" not found", …. info.multi_conn says whether
- * further workers may open instances of their own. offload must outlive the
+ * Connection refused", "export \"x\" not found", …. info.one_instance says that
+ * the server allows no other connection beside this one. offload must outlive the
  * device and its loop.
  */
 void nbd_blk_open(struct loop *loop, struct offload *offload, const struct nbd_blk_conf *conf,

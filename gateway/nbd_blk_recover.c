@@ -99,7 +99,7 @@ static const char *what_is_missing(const struct blk_info *was, const struct blk_
 		return "it cannot trim or zero";
 	if ((was->can_cache && !now->can_cache) || (was->can_extents && !now->can_extents))
 		return "it cannot cache or tell its extents";
-	if (was->multi_conn && !now->multi_conn)
+	if (now->one_instance && !was->one_instance)
 		return "it allows one connection only";
 	return NULL;
 }

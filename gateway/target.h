@@ -1,6 +1,6 @@
 /*
  * The iSCSI target: sessions and connections of one worker (RFC 7143). A session
- * lives on the worker of its leading connection.
+ * lives on the worker of its leading connection, and so do its other connections.
  */
 #ifndef TARGET_H
 #define TARGET_H
@@ -8,20 +8,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "export.h"
+#include "access.h"
+#include "disk_lu.h"
 #include "keys.h"
 #include "list.h"
 #include "log.h"
 #include "loop.h"
 #include "stream.h"
 
+/* What holds for every target. */
 struct target_conf {
-	char	 name[ISCSI_NAME_MAX + 1];
-	char	 alias[256];
-	uint16_t tpgt;
 	struct login_params params;		/* offers and limits */
 	double	 login_timeout;			/* seconds */
-	double	 logout_timeout;		/* seconds to log out, at shutdown */
+	double	 logout_timeout;		/* seconds to log out, when asked to */
 	double	 nop_interval, nop_timeout;	/* NOP-In keepalive; 0 = none */
 	unsigned queue_depth;			/* CmdSN window per session */
 	uint32_t max_transfer;			/* bytes of one command's data */
@@ -37,23 +36,39 @@ void target_shared_free(struct target_shared *shared);
 
 /* What the iSCSI connections of one worker share; the worker's. */
 struct target_service {
+	/* Set before target_service_init(): */
 	struct loop *loop;
 	unsigned worker;			/* index into export.instance */
-	const struct export_table *exports;	/* by LUN */
 	const struct target_conf *conf;
 	struct target_shared *shared;
-	/* For SendTargets: what each listener is bound to ("0.0.0.0:3260"), count of them. */
-	const char *const *portals;
-	unsigned portal_count;
-	struct list connections;		/* list_init()ed by the worker */
+	void   (*idle)(struct target_service *);
+	void   (*follows)(struct target_service *);
+
+	struct lu_directory directory;		/* for the units that this worker opens */
+	struct access *access;			/* what is served, and to whom; NULL at first */
+	bool	 following;			/* follows() is due */
+	struct list connections;
 	struct list sessions;
+	struct list logins;			/* connections without a session, the oldest first */
+	unsigned login_count;
+	unsigned long_logins;			/* that hold text from one request to the next */
 	bool	 shutting_down;
 	struct log_limit news;			/* what peers can have us log */
-	void   (*idle)(struct target_service *);
 };
 
-/* Serve an initiator on "stream" (a connected socket). Frees itself. On the service's loop. */
-void target_start(struct target_service *service, struct stream *stream);
+void target_service_init(struct target_service *service);
+void target_service_exit(struct target_service *service);
+
+/*
+ * From now on "access" is in force; the service takes a hold of it. What becomes of who is
+ * there is said in access.h. follows() tells, perhaps before this returns, when nobody uses
+ * a logical unit any more that is in an earlier snapshot alone. Until then no other comes.
+ */
+void target_follow(struct target_service *service, struct access *access);
+
+/* Serve an initiator on "stream" (a connected socket) that has come to a portal of the group with
+ * this tag. Frees itself. On the service's loop, after target_follow(). */
+void target_start(struct target_service *service, struct stream *stream, uint16_t group);
 
 /*
  * Every session is asked to log out (Async Message, event 1), tasks in flight

@@ -39,21 +39,34 @@ static void fail_at(struct scsi_task *scsi, uint16_t byte, uint8_t bit)
 	lu_sense(scsi, &sense);
 }
 
-static uint32_t list_luns(const struct target_service *service, uint64_t *luns)
+static uint32_t list_luns(const struct target_session *s, uint64_t *luns)
 {
 	uint32_t count = 0;
 
-	for (unsigned i = 0; i < service->exports->count; i++)
-		if (service->exports->export[i].instance[service->worker].lu)
-			luns[count++] = lun_encode((uint16_t)i);
+	for (unsigned i = 0; i < s->map->count; i++)
+		if (target_instance(s->service, s->map->luns[i].export))
+			luns[count++] = lun_encode(s->map->luns[i].number);
 	return count;
+}
+
+static void forget_change(struct scsi_lu *lu, const struct nexus *nexus)
+{
+	lu_tell(lu, nexus, SENSE_LUNS_CHANGED, false);
+}
+
+/* SPC-4 §6.33: whoever has the list needs not be told that it has changed. */
+static void luns_are_known(struct target_session *s)
+{
+	if (s->luns_changed)
+		target_session_each_lu(s, forget_change);
+	s->luns_changed = s->untold = false;
 }
 
 static void report_luns(struct target_task *task)
 {
-	const struct target_service *service = task->session->service;
-	struct pool *pool = service->loop->pool;
-	size_t luns_len = (service->exports->count + 1) * sizeof(uint64_t);
+	struct target_session *s = task->session;
+	struct pool *pool = s->service->loop->pool;
+	size_t luns_len = (s->map->count + 1) * sizeof(uint64_t);
 	size_t wire_len = REPORT_LUNS_HEADER_LEN + luns_len;
 	uint64_t *luns;
 	uint8_t *wire;
@@ -67,8 +80,9 @@ static void report_luns(struct target_task *task)
 	wire = pool_get(pool, wire_len);
 	if (luns && wire) {
 		count = task->scsi.cdb.select_report == SELECT_WELL_KNOWN ? 0
-			: list_luns(service, luns);
+			: list_luns(s, luns);
 		give(task, wire, report_luns_encode(luns, count, wire));
+		luns_are_known(s);
 	} else {
 		task->scsi.status = STATUS_BUSY;
 	}

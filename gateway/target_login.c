@@ -2,9 +2,10 @@
  * Login phase (RFC 7143 §6.3, §11.12, §11.13): stages, continuation of long text in
  * both directions, refusals with their status, and the way into full feature phase.
  *
- * Called by target_receive.c with every Login Request. What an unknown peer can
- * make us hold is a struct target_login, and TARGET_TEXT_MAX bytes twice while text
- * is being exchanged.
+ * Called by target_receive.c with every Login Request. What an unknown peer can make us
+ * hold is a struct target_login, and one PDU's text; of longer texts, TARGET_TEXT_MAX bytes
+ * each, few peers at a time. A session, and with it all that the initiator can ask for, is made
+ * after it has proved who it is.
  */
 #include "target_login.h"
 
@@ -17,6 +18,10 @@
 
 /* Requests of one login: far more than any initiator needs, text in 8 KiB pieces included. */
 #define LOGIN_REQUESTS_MAX	64
+
+/* Logins whose text does not fit in a PDU, at a time: no initiator that is known needs that, but
+ * every stranger can pretend to. 16 KiB each. */
+#define LONG_LOGINS_MAX		128
 
 static struct loop *loop_of(const struct target_conn *c)
 {
@@ -35,6 +40,8 @@ void target_login_free(struct target_conn *c)
 		return;
 	drop_text(loop_of(c), &c->login->in);
 	drop_text(loop_of(c), &c->login->out.text);
+	access_drop(c->login->access);
+	c->service->long_logins -= c->login->is_long;
 	free(c->login);
 	c->login = NULL;
 }
@@ -57,14 +64,25 @@ static void refuse(struct target_conn *c, enum login_status status)
 {
 	struct bhs b = { .csg = c->login->stage, .status_class = (uint8_t)(status >> 8),
 			 .status_detail = (uint8_t)status };
+	char address[sizeof("TargetAddress=") + KEY_VALUE_MAX];
+	struct key_text text = { .text = address, .room = sizeof(address) };
 	char why[CONN_WHY_LEN];
 
 	assert(status != LOGIN_OK);
-	send_response(c, &b, NULL, 0);
+	if (b.status_class == LOGIN_REDIRECT >> 8)
+		keys_put(&text, key_row(KEY_TARGET_ADDRESS)->name, c->login->redirect_to);
+	send_response(c, &b, address, (uint32_t)text.len);
 	snprintf(why, sizeof(why), "login refused: %04x", (unsigned)status);
 	if (target_conn_is_news(c))
 		log_info("iSCSI %s: %s", c->peer, why);
 	target_conn_finish(c, why);
+}
+
+/* Does the initiator want to leave the stage, and may it? (RFC 7143 §6.3) */
+static bool may_go_on(const struct target_login *l)
+{
+	return l->request.final && !l->request.cont
+	       && (l->stage != STAGE_SECURITY || target_login_is_proved(l));
 }
 
 /*
@@ -78,7 +96,7 @@ static void respond(struct target_conn *c)
 	uint32_t len = left < KEYS_TEXT_MAX ? left : KEYS_TEXT_MAX;
 	struct bhs b = { .csg = l->stage, .cont = len < left };
 
-	if (!b.cont && l->request.final && !l->request.cont) {
+	if (!b.cont && may_go_on(l)) {
 		b.final = true;
 		b.nsg = l->request.nsg;
 		l->stage = b.nsg;
@@ -104,11 +122,11 @@ static void enter_full_feature(struct target_conn *c)
 	target_conn_established(c);
 	target_conn_release(c, HOLD_TAKEOVER);
 	if (target_conn_is_news(c))
-		log_info("iSCSI %s: %s: %s session 0x%04x", c->peer, nexus->initiator_name,
-			 c->session->discovery ? "discovery" : "normal",
-			 c->session->identity.tsih);
+		log_info("iSCSI %s: %s: %s session 0x%04x, connection %u", c->peer,
+			 nexus->initiator_name, c->session->discovery ? "discovery" : "normal",
+			 c->session->identity.tsih, c->cid);
 	if (c->service->shutting_down)
-		target_conn_ask_logout(c);
+		target_conn_ask_logout(c, "shutting down");
 }
 
 void target_login_takeover_done(struct target_conn *c)
@@ -117,23 +135,55 @@ void target_login_takeover_done(struct target_conn *c)
 		enter_full_feature(c);
 }
 
-/* The initiator asks for full feature phase and all is agreed: make the session. */
+/*
+ * The rules may have changed since the login began. If they have another answer now, the
+ * initiator learns it when it tries again.
+ */
+static enum login_status judge_again(struct target_conn *c)
+{
+	struct target_login *l = c->login;
+	struct target_login_result *r = &l->result;
+	enum login_status status;
+
+	r->user = l->proving ? l->chap.user : NULL;
+	status = target_find_place(c->service->access, c->group, &r->nexus, r->discovery,
+				   c->conn.stream->fd, &r->place, &l->redirect_to);
+	if (status || !access_admits_user(r->place.auth, r->user))
+		return LOGIN_SERVICE_UNAVAILABLE;
+	return LOGIN_OK;
+}
+
+/* A leading connection: it makes the session. */
+static enum login_status lead(struct target_conn *c)
+{
+	const struct target_login *l = c->login;
+
+	c->session = target_session_new(c, &l->result);
+	if (!c->session)
+		return LOGIN_OUT_OF_RESOURCES;
+	c->session->params = c->params = l->negotiation.result;
+	return LOGIN_OK;
+}
+
+/* The initiator asks for full feature phase and all is agreed: find the session, or make it. */
 static void conclude(struct target_conn *c)
 {
 	struct target_login *l = c->login;
+	enum login_status status = judge_again(c);
 
-	if (!negotiation_finish(&l->negotiation)) {
+	if (!status && !negotiation_finish(&l->negotiation)) {
 		log_trace(iscsi_debug_login, "iSCSI %s: %s makes no sense", c->peer,
 			  l->negotiation.bad_key);
-		refuse(c, LOGIN_INITIATOR_ERROR);
+		status = LOGIN_INITIATOR_ERROR;
+	}
+	if (!status && l->request.tsih)
+		status = target_join(c, l->request.tsih, &l->result, &l->negotiation.result);
+	else if (!status)
+		status = lead(c);
+	if (status) {
+		refuse(c, status);
 		return;
 	}
-	c->session = target_session_new(c, &l->result);
-	if (!c->session) {
-		refuse(c, LOGIN_OUT_OF_RESOURCES);
-		return;
-	}
-	c->params = l->negotiation.result;
 	if (c->session->takeover.pending) {
 		/* RFC 7143 §6.3.5: first the old session dies, which may be another worker's. */
 		c->phase = PHASE_TAKEOVER;
@@ -160,12 +210,16 @@ static enum login_status first_request(struct target_conn *c, const struct bhs *
 	l->stage = b->csg;
 	for (int i = 0; i < 6; i++)
 		l->result.nexus.isid[i] = (uint8_t)(b->isid >> (40 - 8 * i));
-	l->result.nexus.tpgt = c->service->conf->tpgt;
+	l->access = access_hold(c->service->access);
+	l->result.nexus.tpgt = c->group;
 	l->result.cmd_sn = b->cmd_sn;
 	c->cid = b->cid;
 	c->login_cmd_sn = b->cmd_sn;
 	c->stat_sn = b->exp_stat_sn;
-	negotiation_init(&l->negotiation, false, &c->service->conf->params);
+	l->ours = c->service->conf->params;
+	negotiation_init(&l->negotiation, false, &l->ours);
+	if (b->tsih)
+		target_join_params(c->service, b->tsih, &l->ours, &l->negotiation);
 	return b->version_min > 0 ? LOGIN_UNSUPPORTED_VERSION : LOGIN_OK;
 }
 
@@ -206,7 +260,9 @@ static enum login_status take_text(struct target_conn *c, const char *text, size
 	if (!l->out.text)
 		return LOGIN_OUT_OF_RESOURCES;
 	status = target_login_take(c, text, len);
-	if (!status && l->out.overflow)
+	/* What does not go out at once is held. */
+	if (!status && (l->out.overflow || (l->out.len > KEYS_TEXT_MAX &&
+					    !target_guard_text(c, l->out.len))))
 		status = LOGIN_OUT_OF_RESOURCES;
 	return status;
 }
@@ -216,7 +272,7 @@ static void answer_request(struct target_conn *c)
 	const struct target_login *l = c->login;
 
 	/* With more than one piece left to send, the way on opens with the last. */
-	if (l->request.final && l->request.nsg == STAGE_FULL_FEATURE
+	if (may_go_on(l) && l->request.nsg == STAGE_FULL_FEATURE
 	    && l->out.len - l->out_sent <= KEYS_TEXT_MAX)
 		conclude(c);
 	else
@@ -232,7 +288,8 @@ static enum login_status take_request(struct target_conn *c, const struct target
 	if (l->out.len)
 		return LOGIN_OK;	/* the next piece of what is already known */
 	if (b->cont || l->in) {
-		if (!target_text_gather(loop_of(c), &l->in, &l->in_len, pdu->data, b->data_len))
+		if (!target_guard_text(c, TARGET_TEXT_MAX) ||
+		    !target_text_gather(loop_of(c), &l->in, &l->in_len, pdu->data, b->data_len))
 			return LOGIN_OUT_OF_RESOURCES;
 		if (b->cont)
 			return LOGIN_OK;
@@ -242,6 +299,17 @@ static enum login_status take_request(struct target_conn *c, const struct target
 		return status;
 	}
 	return take_text(c, pdu->data ? (const char *)pdu->data : "", b->data_len);
+}
+
+/* Is there room for the text that is kept until the next request? */
+static enum login_status keep_text(struct target_conn *c)
+{
+	struct target_login *l = c->login;
+	bool is_long = l->in || l->out.len > KEYS_TEXT_MAX;
+
+	c->service->long_logins += (unsigned)is_long - l->is_long;
+	l->is_long = is_long;
+	return c->service->long_logins > LONG_LOGINS_MAX ? LOGIN_OUT_OF_RESOURCES : LOGIN_OK;
 }
 
 void target_login_request(struct target_conn *c, struct target_pdu *pdu)
@@ -260,6 +328,8 @@ void target_login_request(struct target_conn *c, struct target_pdu *pdu)
 	c->login->request = pdu->bhs;
 	if (!status)
 		status = take_request(c, pdu);
+	if (!status)
+		status = keep_text(c);
 	target_pdu_drop(pdu);
 	if (status)
 		refuse(c, status);

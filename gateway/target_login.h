@@ -5,25 +5,11 @@
 #ifndef TARGET_LOGIN_H
 #define TARGET_LOGIN_H
 
+#include "chap.h"
 #include "target_private.h"
 
 /* CSG and NSG, RFC 7143 §11.12.3 */
 enum { STAGE_SECURITY = 0, STAGE_OPERATIONAL = 1, STAGE_RESERVED = 2, STAGE_FULL_FEATURE = 3 };
-
-/* Status-Class << 8 | Status-Detail, RFC 7143 §11.13.5 */
-enum login_status {
-	LOGIN_OK = 0x0000,
-	LOGIN_INITIATOR_ERROR = 0x0200,
-	LOGIN_AUTHENTICATION_FAILURE = 0x0201,
-	LOGIN_NOT_FOUND = 0x0203,
-	LOGIN_UNSUPPORTED_VERSION = 0x0205,
-	LOGIN_TOO_MANY_CONNECTIONS = 0x0206,
-	LOGIN_MISSING_PARAMETER = 0x0207,
-	LOGIN_SESSION_TYPE = 0x0209,
-	LOGIN_NO_SESSION = 0x020a,
-	LOGIN_SERVICE_UNAVAILABLE = 0x0301,
-	LOGIN_OUT_OF_RESOURCES = 0x0302,
-};
 
 struct target_login {
 	struct bhs request;		/* the latest */
@@ -32,14 +18,24 @@ struct target_login {
 	bool	 identified;		/* the first text has been taken: names are known */
 	bool	 declared;		/* our MaxRecvDataSegmentLength has been told */
 	bool	 named_target;
+	bool	 proving;		/* AuthMethod=CHAP is agreed */
+	const char *auth_methods;	/* that it offers, in this step's text; NULL: it does not */
 	uint64_t seen;			/* bit per key that is not negotiated: each may come once */
-	struct target_login_result result;
+	struct access *access;		/* in force when it began; held */
+	struct target_login_result result; /* its place is in access, until the end */
+	const char *redirect_to;	/* for LOGIN_REDIRECT */
+	struct chap chap;
+	struct login_params ours;	/* offers and limits */
 	struct negotiation negotiation;
 	char	*in;			/* text so far, while the initiator sets the C bit */
 	size_t	 in_len;
 	struct key_text out;		/* answers; text is NULL while there are none */
 	size_t	 out_sent;		/* of it; the rest goes with our C bit */
+	bool	 is_long;		/* counted in service->long_logins */
 };
+
+/* Has the initiator proved who it is, if it has to? */
+bool target_login_is_proved(const struct target_login *l);
 
 /*
  * Take one negotiation step's whole text, and write the answers to c->login->out.

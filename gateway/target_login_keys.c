@@ -5,11 +5,10 @@
  * Called by target_login.c with whole texts. Changes only the login's state.
  */
 #include <ctype.h>
-#include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "log.h"
+#include "stream.h"
 #include "target_login.h"
 
 static bool lists(const char *list, const char *value)
@@ -45,16 +44,6 @@ static enum login_status take_session_type(struct target_login *l, const char *v
 	return l->result.discovery || strcmp(value, "Normal") == 0 ? LOGIN_OK : LOGIN_SESSION_TYPE;
 }
 
-static enum login_status take_auth_method(struct target_login *l, const char *value)
-{
-	if (l->stage != STAGE_SECURITY)
-		return LOGIN_INITIATOR_ERROR;
-	if (!lists(value, "None"))
-		return LOGIN_AUTHENTICATION_FAILURE;
-	keys_put(&l->out, key_row(KEY_AUTH_METHOD)->name, "None");
-	return LOGIN_OK;
-}
-
 static enum login_status take_operational(struct target_login *l, const struct key_pair *pair)
 {
 	switch (negotiation_take(&l->negotiation, pair, &l->out)) {
@@ -87,6 +76,24 @@ static enum login_status take_declaration(struct target_login *l, const struct k
 	}
 }
 
+static bool is_chap(enum key_id id)
+{
+	return id >= KEY_CHAP_A && id <= KEY_CHAP_R;
+}
+
+static enum login_status take_security(struct target_login *l, const struct key_pair *pair)
+{
+	if (l->stage != STAGE_SECURITY)
+		return LOGIN_INITIATOR_ERROR;
+	if (pair->id == KEY_AUTH_METHOD)
+		l->auth_methods = pair->value;
+	else if (l->proving)
+		chap_take(&l->chap, pair);
+	else
+		return LOGIN_INITIATOR_ERROR;
+	return LOGIN_OK;
+}
+
 static bool is_identity(enum key_id id)
 {
 	return id == KEY_INITIATOR_NAME || id == KEY_TARGET_NAME || id == KEY_SESSION_TYPE;
@@ -99,57 +106,131 @@ static enum login_status take_pair(struct target_login *l, const struct key_pair
 	if (pair->id < KEY_NEGOTIATED || pair->id == KEY_OF_MARK_INT || pair->id == KEY_IF_MARK_INT
 	    || pair->id == KEY_NOT_UNDERSTOOD)
 		return take_operational(l, pair);
+	/* CHAP_I and CHAP_C may come from both sides; chap.c knows when. */
+	if (is_chap(pair->id))
+		return take_security(l, pair);
 	bit = UINT64_C(1) << pair->id;
 	if (l->seen & bit || (l->identified && is_identity(pair->id)))
 		return LOGIN_INITIATOR_ERROR;
 	l->seen |= bit;
 	if (pair->id == KEY_AUTH_METHOD)
-		return take_auth_method(l, pair->value);
+		return take_security(l, pair);
 	return take_declaration(l, pair);
 }
 
-/* A connection for a session that exists (RFC 7143 §6.3.3): each has one at most. */
-static enum login_status refuse_to_join(const struct target_conn *c)
+/* Where the login leads to, by the rules that were in force when it began. */
+static enum login_status find_place(struct target_conn *c)
 {
-	const struct target_login *l = c->login;
+	struct target_login *l = c->login;
+	struct target_login_result *r = &l->result;
 
-	return target_shared_has(c->service->shared, l->request.tsih, &l->result.nexus)
-	       ? LOGIN_TOO_MANY_CONNECTIONS : LOGIN_NO_SESSION;
+	return target_find_place(l->access, c->group, &r->nexus, r->discovery, c->conn.stream->fd,
+				 &r->place, &l->redirect_to);
 }
 
 /* The first text is complete: do we know who it is and what for? */
 static enum login_status identify(struct target_conn *c)
 {
-	const struct target_conf *conf = c->service->conf;
 	struct target_login *l = c->login;
+	enum login_status status;
 
 	if (!*l->result.nexus.initiator_name || (!l->result.discovery && !l->named_target))
 		return LOGIN_MISSING_PARAMETER;
-	if (!l->result.discovery && strcasecmp(l->result.nexus.target_name, conf->name) != 0)
-		return LOGIN_NOT_FOUND;
-	if (l->request.tsih)
-		return refuse_to_join(c);
-	/* RFC 7143 §13.9: the portal group is told in the first response. */
-	if (!l->result.discovery) {
-		if (*conf->alias)
-			keys_put(&l->out, key_row(KEY_TARGET_ALIAS)->name, conf->alias);
-		keys_put_number(&l->out, KEY_TARGET_PORTAL_GROUP_TAG, conf->tpgt);
+	if (l->result.discovery)
+		*l->result.nexus.target_name = '\0';
+	status = find_place(c);
+	/* RFC 7143 §6.3: whoever begins beyond the security stage will not authenticate. */
+	if (!status && l->stage != STAGE_SECURITY && !target_login_is_proved(l))
+		status = LOGIN_AUTHENTICATION_FAILURE;
+	return status;
+}
+
+bool target_login_is_proved(const struct target_login *l)
+{
+	return l->result.place.auth->auth == ACCESS_OPEN || l->chap.state == CHAP_OVER;
+}
+
+/* The keys of one CHAP step are taken. */
+static enum login_status prove(struct target_conn *c)
+{
+	struct target_login *l = c->login;
+
+	if (chap_step(&l->chap, &l->out) != CHAP_FAILED)
+		return LOGIN_OK;
+	if (target_conn_is_news(c))
+		log_warning("iSCSI %s: %s: authentication failed: %s", c->peer,
+			    l->result.nexus.initiator_name, l->chap.why);
+	return LOGIN_AUTHENTICATION_FAILURE;
+}
+
+/* Security stage: agree on how the initiator is to prove who it is, or let it go on with that. */
+static enum login_status authenticate(struct target_conn *c)
+{
+	struct target_login *l = c->login;
+	const struct access_auth_group *auth = l->result.place.auth;
+	const char *method = auth->auth == ACCESS_OPEN ? "None" : "CHAP";
+
+	if (l->proving)
+		return prove(c);
+	if (l->auth_methods) {
+		if (!lists(l->auth_methods, method))
+			return LOGIN_AUTHENTICATION_FAILURE;
+		l->auth_methods = NULL;
+		keys_put(&l->out, key_row(KEY_AUTH_METHOD)->name, method);
+		l->proving = auth->auth == ACCESS_CHAP;
+		if (l->proving)
+			chap_target(&l->chap, auth->users, auth->user_count, CHAP_ALL);
+		return LOGIN_OK;
 	}
+	/* It wants to go on without. */
+	return l->request.final && !target_login_is_proved(l) ? LOGIN_AUTHENTICATION_FAILURE
+							      : LOGIN_OK;
+}
+
+/* RFC 7143 §13.9: the portal group is told in the first response. */
+static void greet(struct target_conn *c)
+{
+	struct target_login *l = c->login;
+	const struct access_target *target = l->result.place.target;
+
 	l->identified = true;
+	if (!target)
+		return;
+	if (target->alias)
+		keys_put(&l->out, key_row(KEY_TARGET_ALIAS)->name, target->alias);
+	keys_put_number(&l->out, KEY_TARGET_PORTAL_GROUP_TAG, l->result.place.group->tag);
+}
+
+/* All keys of the step are taken: what do they come to? */
+static enum login_status conclude_step(struct target_conn *c)
+{
+	struct target_login *l = c->login;
+	enum login_status status = l->identified ? LOGIN_OK : identify(c);
+
+	if (!status && l->stage == STAGE_SECURITY)
+		status = authenticate(c);
+	if (status)
+		return status;
+	if (!l->identified)
+		greet(c);
+	if (l->stage == STAGE_OPERATIONAL && !l->declared) {
+		negotiation_declare(&l->negotiation, &l->out);
+		l->declared = true;
+	}
 	return LOGIN_OK;
 }
 
 enum login_status target_login_take(struct target_conn *c, const char *text, size_t len)
 {
 	struct target_login *l = c->login;
-	enum login_status status = LOGIN_OK;
+	enum login_status status;
 	struct key_pair pair;
 	const char *why;
 	size_t at = 0;
 	int more;
 
 	while ((more = keys_next(text, len, &at, &pair, &why)) > 0) {
-		if (pair.id < KEY_CHAP_A || pair.id > KEY_CHAP_R)
+		if (!is_chap(pair.id))
 			log_trace(iscsi_debug_login, "iSCSI %s: %.*s=%.200s", c->peer,
 				  (int)pair.name_len, pair.name, pair.value);
 		status = take_pair(l, &pair);
@@ -158,15 +239,8 @@ enum login_status target_login_take(struct target_conn *c, const char *text, siz
 			return status;
 		}
 	}
-	if (more < 0) {
-		log_trace(iscsi_debug_login, "iSCSI %s: %s", c->peer, why);
-		return LOGIN_INITIATOR_ERROR;
-	}
-	if (!l->identified)
-		status = identify(c);
-	if (!status && l->stage == STAGE_OPERATIONAL && !l->declared) {
-		negotiation_declare(&l->negotiation, &l->out);
-		l->declared = true;
-	}
-	return status;
+	if (more == 0)
+		return conclude_step(c);
+	log_trace(iscsi_debug_login, "iSCSI %s: %s", c->peer, why);
+	return LOGIN_INITIATOR_ERROR;
 }

@@ -5,23 +5,14 @@
  * Called at accept and by SendTargets. Keeps nothing.
  */
 #include <arpa/inet.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "target_private.h"
 
-union address {
-	struct sockaddr sa;
-	struct sockaddr_in in;
-	struct sockaddr_in6 in6;
-	struct sockaddr_storage storage;
-};
-
 /* The address alone, in RFC 7143 §13.8 form: brackets around IPv6. An IPv4 address that came
  * through an IPv6 socket is told as what it is. False for what is no internet address. */
-static bool host_text(const union address *a, char *text, size_t size)
+static bool host_text(const union target_address *a, char *text, size_t size)
 {
 	char host[INET6_ADDRSTRLEN];
 	bool brackets = false;
@@ -42,7 +33,7 @@ static bool host_text(const union address *a, char *text, size_t size)
 
 void target_portal_peer(int fd, char text[TARGET_ADDRESS_LEN])
 {
-	union address a;
+	union target_address a;
 	socklen_t len = sizeof(a);
 	size_t at;
 
@@ -66,33 +57,49 @@ static bool is_wildcard(const char *portal, size_t host_len, int family)
 static void put_address(struct key_text *out, const char *host, size_t host_len, const char *port,
 			uint16_t tpgt)
 {
-	char value[ISCSI_NAME_MAX + TARGET_ADDRESS_LEN];
+	char value[KEY_VALUE_MAX + sizeof(",65535")];
 
 	snprintf(value, sizeof(value), "%.*s%s,%u", (int)host_len, host, port, tpgt);
 	keys_put(out, key_row(KEY_TARGET_ADDRESS)->name, value);
 }
 
-void target_portal_put(const struct target_service *service, int fd, struct key_text *out)
+const struct sockaddr *target_portal_from(int fd, union target_address *address)
 {
-	uint16_t tpgt = service->conf->tpgt;
-	union address came_to = { .sa.sa_family = AF_UNSPEC };
+	socklen_t len = sizeof(*address);
+
+	return getpeername(fd, &address->sa, &len) < 0 ? NULL : &address->sa;
+}
+
+void target_portal_put(const struct access_portal_group *group, int fd, struct key_text *out)
+{
+	union target_address came_to = { .sa.sa_family = AF_UNSPEC };
 	socklen_t len = sizeof(came_to);
 	char host[TARGET_ADDRESS_LEN];
 	bool known = getsockname(fd, &came_to.sa, &len) == 0
 		     && host_text(&came_to, host, sizeof(host));
 
-	for (unsigned i = 0; i < service->portal_count; i++) {
-		const char *portal = service->portals[i];
+	for (unsigned i = 0; i < group->portal_count; i++) {
+		const char *portal = group->portals[i];
 		const char *port = strrchr(portal, ':');
 		size_t host_len = port ? (size_t)(port - portal) : strlen(portal);
 
 		if (!port)
 			port = "";
 		if (known && is_wildcard(portal, host_len, came_to.sa.sa_family))
-			put_address(out, host, strlen(host), port, tpgt);
+			put_address(out, host, strlen(host), port, group->tag);
 		else if (!is_wildcard(portal, host_len, AF_INET)
 			 && !is_wildcard(portal, host_len, AF_INET6))
-			put_address(out, portal, host_len, port, tpgt);
+			put_address(out, portal, host_len, port, group->tag);
 		/* A wildcard of the other family is not told: the initiator did not come by it. */
 	}
+}
+
+size_t target_portal_room(const struct access_portal_group *group)
+{
+	size_t room = 0;
+
+	for (unsigned i = 0; i < group->portal_count; i++)
+		room += sizeof("TargetAddress=,65535") + TARGET_ADDRESS_LEN
+			+ strlen(group->portals[i]);
+	return room;
 }

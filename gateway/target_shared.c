@@ -21,6 +21,7 @@ struct target_shared {
 	struct list identities;
 	unsigned count;
 	uint16_t last_tsih;
+	atomic_uint long_texts;
 };
 
 /* "End this session", on its way to the session's worker. */
@@ -54,6 +55,11 @@ void target_shared_free(struct target_shared *shared)
 	free(shared);
 }
 
+atomic_uint *target_shared_long_texts(struct target_shared *shared)
+{
+	return &shared->long_texts;
+}
+
 static struct target_identity *by_tsih(const struct target_shared *shared, uint16_t tsih)
 {
 	list_for_each(node, &shared->identities) {
@@ -69,7 +75,8 @@ static struct target_identity *by_tsih(const struct target_shared *shared, uint1
 static bool same_nexus(const struct nexus *a, const struct nexus *b)
 {
 	return strcmp(a->initiator_name, b->initiator_name) == 0
-	       && memcmp(a->isid, b->isid, sizeof(a->isid)) == 0 && a->tpgt == b->tpgt;
+	       && memcmp(a->isid, b->isid, sizeof(a->isid)) == 0
+	       && strcmp(a->target_name, b->target_name) == 0 && a->tpgt == b->tpgt;
 }
 
 /* Discovery sessions neither replace nor are replaced: they have no tasks to lose. */
@@ -142,6 +149,18 @@ bool target_shared_has(struct target_shared *shared, uint16_t tsih, const struct
 	return has;
 }
 
+struct target_service *target_shared_where(struct target_shared *shared, uint16_t tsih)
+{
+	const struct target_identity *id;
+	struct target_service *service;
+
+	pthread_mutex_lock(&shared->mutex);
+	id = by_tsih(shared, tsih);
+	service = id ? id->service : NULL;
+	pthread_mutex_unlock(&shared->mutex);
+	return service;
+}
+
 static void drop(struct loop_msg *msg)
 {
 	struct drop_order *order = container_of(msg, struct drop_order, msg);
@@ -152,13 +171,16 @@ static void drop(struct loop_msg *msg)
 	free(order);
 }
 
-void target_shared_drop_all(struct target_shared *shared)
+void target_shared_drop_all(struct target_shared *shared, const char *target_name)
 {
 	pthread_mutex_lock(&shared->mutex);
 	list_for_each(node, &shared->identities) {
 		const struct target_identity *id = container_of(node, struct target_identity, node);
-		struct drop_order *order = calloc(1, sizeof(*order));
+		struct drop_order *order;
 
+		if (strcmp(id->nexus->target_name, target_name) != 0)
+			continue;
+		order = calloc(1, sizeof(*order));
 		/* Without memory for the message that session stays: its units were reset. */
 		if (!order)
 			continue;

@@ -10,6 +10,7 @@
 #include "field.h"
 #include "log.h"
 #include "pool.h"
+#include "scsi_data.h"
 #include "target_private.h"
 
 /* RFC 7143 §11.2.2 */
@@ -107,11 +108,19 @@ static enum reject_reason take_ahs(struct target_task *task, const uint8_t *ahs,
 	return REJECT_NONE;
 }
 
-/* Who executes it, and what it says to them. */
+/* SAM-5 §5.14: these are answered in spite of a unit attention. */
+static bool needs_luns_told(const struct cdb *cdb)
+{
+	return cdb->id != CDB_INQUIRY && cdb->id != CDB_REPORT_LUNS && cdb->id != CDB_REQUEST_SENSE;
+}
+
+/* Who executes it, and what it says to them. A unit that passes through has no unit attentions
+ * of ours, so one of them says for the session that its LUNs have changed. */
 static void decode(struct target_task *task)
 {
 	struct scsi_task *scsi = &task->scsi;
-	struct scsi_lu *lu = target_lu(task->session->service, task->lun);
+	struct target_session *s = task->session;
+	struct scsi_lu *lu = target_lu(s, task->lun, &scsi->read_only);
 
 	scsi->verdict = cdb_decode(scsi->wire, scsi->wire_len, lu ? lu->caps : CDB_CAPS_ALL,
 				   &scsi->cdb, &scsi->bad);
@@ -119,13 +128,16 @@ static void decode(struct target_task *task)
 	task->lu = scsi->cdb.id == CDB_REPORT_LUNS ? NULL : lu;
 	if (lu && !lu->interprets && scsi->verdict != CDB_OK)
 		scsi->cdb.id = CDB_UNKNOWN;
+	if (lu && !lu->interprets && s->untold && needs_luns_told(&scsi->cdb)) {
+		s->untold = false;
+		target_task_refuse(task, STATUS_CHECK_CONDITION, SENSE_LUNS_CHANGED);
+	}
 	/* Of a pass-through, the far end would look for copy sources and destinations among all that
 	 * it maps to us, which may be more than this initiator has. */
 	if (lu && !lu->interprets && scsi->wire[0] == cdb_row(CDB_EXTENDED_COPY_LID1)->opcode)
 		target_task_refuse(task, STATUS_CHECK_CONDITION, SENSE_INVALID_OPCODE);
 	/* The far end of a pass-through does not know that we were told not to write. */
-	if (lu && !lu->interprets && target_read_only(task->session->service, task->lun) &&
-	    cdb_may_write(&scsi->cdb))
+	if (lu && !lu->interprets && scsi->read_only && cdb_may_write(&scsi->cdb))
 		target_task_refuse(task, STATUS_CHECK_CONDITION, SENSE_WRITE_PROTECTED);
 }
 
@@ -301,7 +313,7 @@ void target_task_start(struct target_task *task)
 	task->started = true;
 	if (task->aborted)
 		target_task_reap(task);
-	else if (s->takeover.pending || !list_empty(&s->waiting) || !room_for(task))
+	else if (target_session_is_haunted(s) || !list_empty(&s->waiting) || !room_for(task))
 		list_add_tail(&s->waiting, &task->waiting);
 	else
 		admit(task);
@@ -309,7 +321,7 @@ void target_task_start(struct target_task *task)
 
 void target_task_admit_waiting(struct target_session *s)
 {
-	while (!list_empty(&s->waiting) && !s->takeover.pending) {
+	while (!list_empty(&s->waiting) && !target_session_is_haunted(s)) {
 		struct target_task *task =
 			container_of(s->waiting.next, struct target_task, waiting);
 
@@ -356,12 +368,33 @@ static void report_lost(struct scsi_task *scsi)
 	lu_fail(scsi, SENSE_PROCESS_TERMINATED);
 }
 
+/* The unit is the session's no more, and the task has not been executed. */
+static void report_unmapped(struct target_task *task)
+{
+	bool is_copy = target_lu(task->session, task->lun, NULL) == task->lu;
+
+	task->scsi.moved = 0;
+	lu_fail(&task->scsi, is_copy ? SENSE_COPY_TARGET_UNREACHABLE : SENSE_LUN_NOT_SUPPORTED);
+}
+
+/* The far end of a pass-through does not know that this initiator may not write. */
+static void say_protected(struct scsi_task *scsi)
+{
+	if (scsi->status == STATUS_GOOD
+	    && (scsi->cdb.id == CDB_MODE_SENSE_6 || scsi->cdb.id == CDB_MODE_SENSE_10))
+		mode_header_protect(scsi->data, scsi->moved, scsi->cdb.id == CDB_MODE_SENSE_10);
+}
+
 static void on_done(struct scsi_task *scsi)
 {
 	struct target_task *task = container_of(scsi, struct target_task, scsi);
 
 	assert(task->state == TASK_SUBMITTED);
 	task->state = TASK_COLLECTING;
+	if (task->unmapped)
+		target_session_settle(task->session);
+	if (task->unmapped && (scsi->status == STATUS_TASK_ABORTED || scsi->status == LU_LOST))
+		report_unmapped(task);
 	if (task->aborted) {
 		target_task_reap(task);
 		return;
@@ -374,6 +407,8 @@ static void on_done(struct scsi_task *scsi)
 	}
 	if (scsi->status == LU_LOST)
 		report_lost(scsi);
+	if (scsi->read_only && task->lu && !task->lu->interprets)
+		say_protected(scsi);
 	target_task_answer(task);
 }
 
@@ -410,10 +445,24 @@ void target_task_abort(struct target_task *task)
 	list_del(&task->waiting);
 	if (!task->started)
 		target_session_unhold(s, task);
-	if (task->state == TASK_SUBMITTED)
-		lu_abort(task->lu, &task->scsi);	/* may end it at once */
-	else
+	if (task->state != TASK_SUBMITTED)
 		target_task_reap(task);
+	else if (!task->unmapped)
+		lu_abort(task->lu, &task->scsi);	/* may end it at once */
+}
+
+/* What the unit has not begun yet is not executed any more, and says so. */
+void target_task_unmap(struct target_task *task)
+{
+	bool aborted = task->aborted;
+
+	task->unmapped = true;
+	if (task->state == TASK_COLLECTING) {
+		target_task_refuse(task, STATUS_CHECK_CONDITION, SENSE_LUN_NOT_SUPPORTED);
+		task->lu = NULL;
+	} else if (task->state == TASK_SUBMITTED && !aborted) {
+		lu_abort(task->lu, &task->scsi);
+	}
 }
 
 void target_task_reap(struct target_task *task)
@@ -429,8 +478,10 @@ void target_task_reap(struct target_task *task)
 	list_del(&task->bucket);
 	if (task->admitted)
 		s->bytes -= task->len;
+	if (task->orphan)
+		s->orphans--;
 	free_task(task);
-	if (!list_empty(&s->waiting) || !list_empty(&s->tmfs) || s->logout || s->ending
-	    || s->service->shutting_down)
+	if (!list_empty(&s->waiting) || !list_empty(&s->tmfs) || !list_empty(&s->logouts)
+	    || s->ending || s->service->shutting_down)
 		target_session_settle(s);
 }

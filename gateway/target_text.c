@@ -1,7 +1,6 @@
 /*
- * Text requests in full feature phase (RFC 7143 §11.10, §11.11): SendTargets
- * (Appendix C), the few keys that may change outside of login, and long text in
- * pieces in both directions.
+ * Text requests in full feature phase (RFC 7143 §11.10, §11.11): SendTargets, the few
+ * keys that may change outside of login, and long text in pieces in both directions.
  *
  * Called by target_receive.c in CmdSN order. One exchange per connection; its state
  * lives from the first request to the response with the F bit.
@@ -9,14 +8,10 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "log.h"
 #include "pool.h"
 #include "target_private.h"
-
-/* "TargetAddress=[v6]:port,tpgt" as listeners are written. */
-#define PORTAL_TEXT_MAX	160
 
 struct target_text {
 	struct bhs request;		/* the latest */
@@ -67,30 +62,12 @@ void target_text_free(struct target_conn *c)
 	c->text = NULL;
 }
 
-/* RFC 7143 Appendix C: All only in a discovery session, nothing only in a normal one. */
-static void send_targets(struct target_conn *c, const char *which)
-{
-	const struct target_conf *conf = c->service->conf;
-	struct key_text *out = &c->text->out;
-	bool discovery = c->session->discovery;
-
-	if (strcmp(which, "All") == 0 ? !discovery
-				      : *which ? !iscsi_name_valid(which) : discovery) {
-		keys_put(out, key_row(KEY_SEND_TARGETS)->name, "Reject");
-		return;
-	}
-	if (*which && strcmp(which, "All") != 0 && strcasecmp(which, conf->name) != 0)
-		return;		/* no such target: there is nothing to tell */
-	keys_put(out, key_row(KEY_TARGET_NAME)->name, conf->name);
-	target_portal_put(c->service, c->conn.stream->fd, out);
-}
-
 static bool take_pair(struct target_conn *c, const struct key_pair *pair)
 {
 	struct target_text *t = c->text;
 
 	if (pair->id == KEY_SEND_TARGETS) {
-		send_targets(c, pair->value);
+		target_send_targets(c, pair->value, &t->out);
 		return true;
 	}
 	if (pair->id == KEY_INITIATOR_ALIAS)
@@ -112,7 +89,7 @@ static bool take_text(struct target_conn *c, const char *text, size_t len)
 	size_t at = 0;
 	int more;
 
-	t->out.room = TARGET_TEXT_MAX + c->service->portal_count * PORTAL_TEXT_MAX;
+	t->out.room = TARGET_TEXT_MAX + target_send_targets_room(c);
 	t->out.text = pool_get(c->conn.loop->pool, t->out.room);
 	if (!t->out.text)
 		return false;

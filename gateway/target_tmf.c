@@ -22,6 +22,7 @@ struct target_tmf;
 struct unit {
 	struct scsi_tmf scsi;
 	struct target_tmf *tmf;
+	struct scsi_lu *lu;		/* NULL when it is done */
 };
 
 struct target_tmf {
@@ -35,6 +36,12 @@ struct target_tmf {
 	uint64_t task;			/* ABORT TASK: serial of the one */
 	uint64_t before;		/* tasks with a smaller serial are meant */
 	unsigned busy;			/* units that are not done */
+	/* What the initiator is to have heard on its other connections before the answer. */
+	struct {
+		struct target_conn *conn;
+		uint32_t stat_sn;	/* as it was to be next */
+	} unheard[TARGET_MAX_CONNECTIONS];
+	unsigned unheard_count;
 	unsigned count;
 	struct unit units[];
 };
@@ -110,13 +117,49 @@ static struct target_tmf *new_tmf(const struct target_pdu *pdu, unsigned units)
 
 static void on_unit_done(struct scsi_tmf *scsi)
 {
-	struct target_tmf *tmf = container_of(scsi, struct unit, scsi)->tmf;
+	struct unit *unit = container_of(scsi, struct unit, scsi);
+	struct target_tmf *tmf = unit->tmf;
 
 	assert(tmf->busy > 0);
 	tmf->busy--;
+	unit->lu = NULL;
 	if (scsi->response != TMF_COMPLETE)
 		tmf->response = scsi->response;
 	target_session_settle(tmf->session);
+}
+
+/* Does the peer still listen, and have we said something that it may not have heard? */
+static bool is_unheard(const struct target_conn *c, uint32_t stat_sn)
+{
+	return target_conn_alive(c) && c->phase == PHASE_FULL_FEATURE && !(c->holds & HOLD_SHUTDOWN)
+	       && sn_lt(c->heard_sn, stat_sn);
+}
+
+/*
+ * RFC 7143 §4.2.3.3, d: a status that left by another connection before must not come after
+ * the answer, or the initiator would take it for that of a task to come. A NOP-In has the
+ * initiator tell what it has got.
+ */
+static void attend(struct target_tmf *tmf)
+{
+	list_for_each(node, &tmf->session->connections) {
+		struct target_conn *c = container_of(node, struct target_conn, session_node);
+
+		if (c == tmf->conn || !is_unheard(c, c->stat_sn))
+			continue;
+		tmf->unheard[tmf->unheard_count].conn = c;
+		tmf->unheard[tmf->unheard_count++].stat_sn = c->stat_sn;
+		target_conn_ping(c);
+	}
+}
+
+static bool is_all_heard(const struct target_tmf *tmf)
+{
+	for (unsigned i = 0; i < tmf->unheard_count; i++)
+		if (tmf->unheard[i].conn
+		    && is_unheard(tmf->unheard[i].conn, tmf->unheard[i].stat_sn))
+			return false;
+	return true;
 }
 
 static void start(struct target_tmf *tmf)
@@ -125,6 +168,7 @@ static void start(struct target_tmf *tmf)
 
 	while ((task = find_task(tmf, false)))
 		target_task_abort(task);
+	attend(tmf);
 	target_session_settle(tmf->session);
 }
 
@@ -138,6 +182,7 @@ static void manage(struct target_tmf *tmf, unsigned i, struct scsi_lu *lu)
 	struct unit *unit = &tmf->units[i];
 
 	unit->tmf = tmf;
+	unit->lu = lu;
 	unit->scsi = (struct scsi_tmf){
 		.function = is_target_reset(tmf->function) ? TMF_LU_RESET : tmf->function,
 		.nexus = &tmf->session->nexus, .done = on_unit_done,
@@ -148,7 +193,7 @@ static void manage(struct target_tmf *tmf, unsigned i, struct scsi_lu *lu)
 static void on_lun(struct target_pdu *pdu)
 {
 	struct target_conn *c = pdu->conn;
-	struct scsi_lu *lu = target_lu(c->service, pdu->bhs.lun);
+	struct scsi_lu *lu = target_lu(c->session, pdu->bhs.lun, NULL);
 	struct target_tmf *tmf = lu ? new_tmf(pdu, 1) : NULL;
 
 	if (!tmf) {
@@ -163,18 +208,17 @@ static void on_lun(struct target_pdu *pdu)
 static void on_target(struct target_pdu *pdu)
 {
 	struct target_conn *c = pdu->conn;
-	const struct target_service *service = c->service;
-	const struct export_table *exports = service->exports;
-	struct target_tmf *tmf = new_tmf(pdu, exports->count);
+	const struct access_map *map = c->session->map;
+	struct target_tmf *tmf = new_tmf(pdu, map->count);
 
 	if (!tmf) {
 		respond(c, pdu->bhs.itt, TMF_REJECTED);
 		return;
 	}
-	tmf->busy = exports->count;
+	tmf->busy = map->count;
 	start(tmf);
-	for (unsigned i = 0; i < exports->count; i++) {
-		struct scsi_lu *lu = exports->export[i].instance[service->worker].lu;
+	for (unsigned i = 0; i < map->count; i++) {
+		struct scsi_lu *lu = target_instance(c->service, map->luns[i].export);
 
 		if (lu)
 			manage(tmf, i, lu);
@@ -262,15 +306,35 @@ void target_tmf_settle(struct target_session *s)
 		struct target_tmf *tmf = container_of(node, struct target_tmf, node);
 		bool cold = tmf->function == TMF_TARGET_COLD_RESET;
 
-		if (tmf->busy || find_task(tmf, true))
+		if (tmf->busy || find_task(tmf, true) || !is_all_heard(tmf))
 			continue;
 		if (tmf->conn)
 			respond(tmf->conn, tmf->itt, tmf->response);
 		list_del(&tmf->node);
 		pool_put(s->service->loop->pool, tmf, size_of(tmf->count));
 		if (cold)
-			target_shared_drop_all(s->service->shared);
+			target_shared_drop_all(s->service->shared, s->nexus.target_name);
 	}
+}
+
+bool target_tmf_uses(const struct target_session *s, const struct scsi_lu *lu)
+{
+	list_for_each(node, &s->tmfs) {
+		const struct target_tmf *tmf = container_of(node, struct target_tmf, node);
+
+		for (unsigned i = 0; i < tmf->count; i++)
+			if (lu && tmf->units[i].lu == lu)
+				return true;
+	}
+	return false;
+}
+
+bool target_tmf_waits(const struct target_session *s, const struct target_conn *c)
+{
+	list_for_each(node, &s->tmfs)
+		if (container_of(node, const struct target_tmf, node)->conn == c)
+			return true;
+	return false;
 }
 
 void target_tmf_forget(struct target_session *s, const struct target_conn *c)
@@ -280,5 +344,8 @@ void target_tmf_forget(struct target_session *s, const struct target_conn *c)
 
 		if (tmf->conn == c)
 			tmf->conn = NULL;
+		for (unsigned i = 0; i < tmf->unheard_count; i++)
+			if (tmf->unheard[i].conn == c)
+				tmf->unheard[i].conn = NULL;
 	}
 }

@@ -18,7 +18,8 @@ struct arrival {
 	struct loop_msg msg;
 	struct worker *worker;
 	struct stream *stream;
-	bool iscsi, single;
+	uint16_t group;		/* 0: NBD */
+	bool single;
 };
 
 static void *run(void *opaque)
@@ -82,6 +83,15 @@ static void target_idle(struct target_service *service)
 	report_if_drained(container_of(service, struct worker, target));
 }
 
+static void target_follows(struct target_service *service)
+{
+	struct worker *worker = container_of(service, struct worker, target);
+	struct worker_order *order = worker->access;
+
+	worker->access = NULL;
+	finish(order);
+}
+
 bool worker_start(struct worker *worker, unsigned number, struct worker_conf *conf)
 {
 	memset(worker, 0, sizeof(*worker));
@@ -96,14 +106,11 @@ bool worker_start(struct worker *worker, unsigned number, struct worker_conf *co
 		.idle = nbd_idle,
 	};
 	worker->target = (struct target_service){
-		.loop = worker->loop, .worker = number, .exports = conf->exports,
-		.conf = &conf->target, .shared = conf->target_shared,
-		.idle = target_idle,
+		.loop = worker->loop, .worker = number, .conf = &conf->target,
+		.shared = conf->target_shared, .idle = target_idle, .follows = target_follows,
 	};
-	export_directory_init(&worker->directory, conf->exports, number);
+	target_service_init(&worker->target);
 	list_init(&worker->nbd.connections);
-	list_init(&worker->target.connections);
-	list_init(&worker->target.sessions);
 	errno = start_thread(worker);
 	worker->running = errno == 0;
 	if (!worker->running)
@@ -142,8 +149,13 @@ static void obey(struct loop_msg *msg)
 
 	switch (order->task) {
 	case WORKER_OPEN:
-		instance_open(worker->loop, &worker->conf->instances, order->export,
-			      &worker->directory, instance_is_open, order);
+		instance_open(worker->loop, &worker->conf->instances, order->export, worker->number,
+			      &worker->target.directory, instance_is_open, order);
+		break;
+	case WORKER_ACCESS:
+		assert(!worker->access);
+		worker->access = order;
+		target_follow(&worker->target, order->access);
 		break;
 	case WORKER_DRAIN:
 		drain(order);
@@ -170,18 +182,15 @@ static void serve(struct loop_msg *msg)
 	struct arrival *arrival = container_of(msg, struct arrival, msg);
 	struct worker *worker = arrival->worker;
 
-	/* Portals are complete once the first connection can come. */
-	worker->target.portals = worker->conf->portals;
-	worker->target.portal_count = worker->conf->portal_count;
 	worker->single |= arrival->single;
-	if (arrival->iscsi)
-		target_start(&worker->target, arrival->stream);
+	if (arrival->group)
+		target_start(&worker->target, arrival->stream, arrival->group);
 	else
 		nbd_server_start(&worker->nbd, arrival->stream);
 	free(arrival);
 }
 
-static void hand_over(struct worker *worker, struct stream *stream, bool iscsi, bool single)
+static void hand_over(struct worker *worker, struct stream *stream, uint16_t group, bool single)
 {
 	struct arrival *arrival = malloc(sizeof(*arrival));
 
@@ -190,17 +199,17 @@ static void hand_over(struct worker *worker, struct stream *stream, bool iscsi, 
 		return;
 	}
 	*arrival = (struct arrival){
-		.msg.run = serve, .worker = worker, .stream = stream, .iscsi = iscsi, .single = single,
+		.msg.run = serve, .worker = worker, .stream = stream, .group = group, .single = single,
 	};
 	loop_post(worker->loop, &arrival->msg);
 }
 
-void worker_serve(struct worker *worker, int fd, bool iscsi)
+void worker_serve(struct worker *worker, int fd, uint16_t group)
 {
 	struct stream *stream = stream_socket(fd);
 
 	if (stream) {
-		hand_over(worker, stream, iscsi, false);
+		hand_over(worker, stream, group, false);
 	} else {
 		log_warning("a connection is dropped: %s", strerror(errno));
 		close(fd);
@@ -209,7 +218,7 @@ void worker_serve(struct worker *worker, int fd, bool iscsi)
 
 void worker_serve_stream(struct worker *worker, struct stream *stream)
 {
-	hand_over(worker, stream, false, true);
+	hand_over(worker, stream, 0, true);
 }
 
 void worker_stop(struct worker *worker)
@@ -218,6 +227,7 @@ void worker_stop(struct worker *worker)
 		return;
 	loop_stop(worker->loop);
 	pthread_join(worker->thread, NULL);
+	target_service_exit(&worker->target);
 	loop_free(worker->loop);
 	worker->running = false;
 }

@@ -30,12 +30,10 @@ struct worker_conf {
 	struct tls *tls;			/* NULL with TLS_OFF */
 	struct target_conf target;
 	struct target_shared *target_shared;
-	const char *const *portals;		/* iSCSI listeners, for SendTargets */
-	unsigned portal_count;
 	struct loop_msg single_ended;		/* to the main loop: worker_serve_stream()'s client has gone */
 };
 
-enum worker_task { WORKER_OPEN, WORKER_DRAIN, WORKER_ABORT, WORKER_CLOSE };
+enum worker_task { WORKER_OPEN, WORKER_ACCESS, WORKER_DRAIN, WORKER_ABORT, WORKER_CLOSE };
 
 /* One order to a worker, and its report. The main thread's, reused when it has come back. */
 struct worker_order {
@@ -43,6 +41,7 @@ struct worker_order {
 	struct worker *worker;
 	enum worker_task task;
 	struct export *export;			/* WORKER_OPEN, WORKER_CLOSE: of this one */
+	struct access *access;			/* WORKER_ACCESS: this one; the worker takes its own hold */
 	void (*reported)(struct worker_order *);/* on the main loop */
 	void *opaque;
 	bool ok;				/* WORKER_OPEN */
@@ -57,9 +56,9 @@ struct worker {
 	struct worker_conf *conf;
 	struct nbd_service nbd;
 	struct target_service target;
-	struct export_directory directory;
 	bool single;				/* serves worker_serve_stream()'s client */
 	struct worker_order *drain;		/* the WORKER_DRAIN that waits for its report */
+	struct worker_order *access;		/* the WORKER_ACCESS that does */
 };
 
 /* Start the thread. False with errno. */
@@ -67,6 +66,8 @@ bool worker_start(struct worker *worker, unsigned number, struct worker_conf *co
 
 /*
  *	WORKER_OPEN	fill export->instance[number]
+ *	WORKER_ACCESS	the target follows another snapshot (access.h); reports when nobody uses what is
+ *			only in an earlier one. One at a time; the first before any connection
  *	WORKER_DRAIN	tell the peers, let finish what is in flight; reports when no connection is left
  *	WORKER_ABORT	drop the connections that are left; the drain then reports
  *	WORKER_CLOSE	close export->instance[number]
@@ -74,8 +75,9 @@ bool worker_start(struct worker *worker, unsigned number, struct worker_conf *co
  */
 void worker_order(struct worker_order *order);
 
-/* Hand over a connected socket; the worker closes it in the end. */
-void worker_serve(struct worker *worker, int fd, bool iscsi);
+/* Hand over a connected socket; the worker closes it in the end. group: 0 for NBD, the tag of the
+ * listener's portal group for iSCSI. */
+void worker_serve(struct worker *worker, int fd, uint16_t group);
 
 /* Hand over a stream to the one NBD client that there will be; the main loop hears of its end.
  * Before anybody else is served. */

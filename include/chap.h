@@ -42,6 +42,9 @@ struct chap_secret {
  */
 bool chap_secret_load(const char *path, struct chap_secret *secret, char *why, size_t size);
 
+/* Are they the same? The time it takes does not tell how nearly. */
+bool chap_secret_same(const struct chap_secret *a, const struct chap_secret *b);
+
 /* Overwrite it; every secret ends with this. */
 void chap_secret_wipe(struct chap_secret *secret);
 

@@ -45,6 +45,12 @@ struct conn_out {
 
 struct conn_ops {
 	/*
+	 * The peer asks, and we answer: then what it has sent is received last in a turn. The
+	 * answers that the turn brings from elsewhere leave first, and take TCP's acknowledgement
+	 * of what has come with them, where receiving would send one of its own.
+	 */
+	bool asked;
+	/*
 	 * n bytes are here, n >= 1. Consume what is whole and say how many bytes
 	 * that was; 0 = more is needed. It is called again with the rest until it
 	 * returns 0, pauses, finishes, or fails; after conn_expect() with what follows
@@ -73,7 +79,7 @@ struct conn {
 	struct list out;
 	size_t	 out_first;		/* bytes of the first conn_out already sent */
 	size_t	 out_bytes;		/* queued and not yet sent */
-	struct loop_call flush, teardown, resume;
+	struct loop_call flush, teardown, resume, late;
 	bool	 paused, draining, dead, closed;
 	bool	 peer_closed;		/* the end was the peer's: nothing was wrong with us */
 	bool	 bulk;			/* the last payload was a big one */
@@ -123,5 +129,17 @@ void conn_finish(struct conn *c, const char *why);
  * that no parse() has consumed: they came in plain.
  */
 bool conn_switch(struct conn *c, struct stream *over);
+
+/*
+ * To carry a connection over to another loop: conn_detach() here, conn_init() and
+ * conn_preload() there. Only while it is paused, with nothing queued to send and nothing
+ * expected; not in parse() or filled(). The connection is over without closed(), as if
+ * released. *unread is what has been received and consumed by no parse(), from malloc; it
+ * is NULL when *len is 0. NULL, and nothing changes, without memory.
+ */
+struct stream *conn_detach(struct conn *c, uint8_t **unread, size_t *len);
+
+/* Right after conn_init(): bytes that parse() is to see before what the stream brings. Copied. */
+void conn_preload(struct conn *c, const uint8_t *bytes, size_t len);
 
 #endif

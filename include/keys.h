@@ -12,6 +12,7 @@
 
 #define ISCSI_NAME_MAX		223	/* bytes of an iSCSI name, RFC 7143 §4.2.7.1 */
 #define KEY_NAME_MAX		63	/* RFC 7143 §6.1 */
+#define KEY_VALUE_MAX		255	/* of a text value, the same */
 #define KEYS_TEXT_MAX		8192	/* of one PDU's data segment during login */
 
 enum key_id {

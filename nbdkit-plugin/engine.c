@@ -49,12 +49,13 @@ static void engine_free(struct engine *engine)
 {
 	if (!engine)
 		return;
+	/* Before the loops: its thread may still be on its way out of loop_post(). */
+	offload_free(engine->offload);
 	for (unsigned i = 0; i < engine->lane_count; i++) {
 		free(engine->lanes[i].sessions);
 		loop_free(engine->lanes[i].loop);
 		sem_destroy(&engine->lanes[i].reported);
 	}
-	offload_free(engine->offload);
 	for (unsigned i = 0; i < engine->unit_count; i++) {
 		range_lock_free(engine->units[i].shared.ranges);
 		write_log_free(engine->units[i].shared.log);

@@ -63,11 +63,6 @@ const char *chap_algorithm_name(enum chap_algorithm algorithm)
 	return row->name;
 }
 
-static bool same_secret(const struct chap_secret *a, const struct chap_secret *b)
-{
-	return a->len == b->len && gnutls_memcmp(a->bytes, b->bytes, a->len) == 0;
-}
-
 const char *chap_user_refusal(const struct chap_user *user, const struct chap_user *users,
 			      unsigned count)
 {
@@ -75,7 +70,7 @@ const char *chap_user_refusal(const struct chap_user *user, const struct chap_us
 		return "the name is empty";
 	/* RFC 7143 §9.2.1: else we could be made to answer a challenge that is meant for another. */
 	for (unsigned i = 0; i < count && user->mutual_secret; i++)
-		if (same_secret(users[i].secret, user->mutual_secret))
+		if (chap_secret_same(users[i].secret, user->mutual_secret))
 			return "the same secret is used in both directions";
 	return NULL;
 }

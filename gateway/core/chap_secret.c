@@ -148,3 +148,8 @@ bool chap_secret_load(const char *path, struct chap_secret *secret, char *why, s
 	warn(path, secret, mode);
 	return true;
 }
+
+bool chap_secret_same(const struct chap_secret *a, const struct chap_secret *b)
+{
+	return a->len == b->len && gnutls_memcmp(a->bytes, b->bytes, a->len) == 0;
+}

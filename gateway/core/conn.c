@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "log.h"
@@ -227,7 +228,18 @@ static void on_readable(struct ev_loop *ev, struct ev_io *w, int events)
 	(void)ev;
 	(void)events;
 	assert(receiving(c));
-	receive(c);
+	if (c->ops->asked)
+		loop_late(c->loop, &c->late);
+	else
+		receive(c);
+}
+
+static void on_late(struct loop_call *call)
+{
+	struct conn *c = container_of(call, struct conn, late);
+
+	if (receiving(c) && ev_is_active(&c->readable))
+		receive(c);
 }
 
 /* Go on with receiving: what waits here first, then the stream. */
@@ -278,6 +290,7 @@ static void die(struct conn *c)
 	ev_io_stop(c->loop->ev, &c->writable);
 	loop_call_cancel(&c->flush);
 	loop_call_cancel(&c->resume);
+	loop_call_cancel(&c->late);
 	loop_defer(c->loop, &c->teardown);
 	log_trace(iscsi_debug_conn, "connection %d: end: %s", c->stream->fd, c->why);
 }
@@ -419,6 +432,7 @@ void conn_init(struct conn *c, struct loop *loop, struct stream *stream, const s
 	loop_call_init(&c->flush, on_flush);
 	loop_call_init(&c->teardown, on_teardown);
 	loop_call_init(&c->resume, on_resume);
+	loop_call_init(&c->late, on_late);
 	ev_io_init(&c->readable, on_readable, stream->fd, EV_READ);
 	ev_io_init(&c->writable, on_writable, stream->write_fd, EV_WRITE);
 	loop_defer(loop, &c->resume);
@@ -505,4 +519,30 @@ bool conn_switch(struct conn *c, struct stream *over)
 	if (receiving(c))
 		loop_defer(c->loop, &c->resume);
 	return true;
+}
+
+struct stream *conn_detach(struct conn *c, uint8_t **unread, size_t *len)
+{
+	struct stream *stream = c->stream;
+
+	assert(c->paused && !c->dead && !c->draining && list_empty(&c->out) && !c->into);
+	*len = c->stash_len - c->stash_used;
+	*unread = *len ? malloc(*len) : NULL;
+	if (*len && !*unread)
+		return NULL;
+	if (*len)
+		memcpy(*unread, c->stash + c->stash_used, *len);
+	if (c->stash)
+		drop_stash(c);
+	ev_io_stop(c->loop->ev, &c->readable);
+	ev_io_stop(c->loop->ev, &c->writable);
+	loop_call_cancel(&c->flush);
+	loop_call_cancel(&c->resume);
+	c->stream = NULL;
+	return stream;
+}
+
+void conn_preload(struct conn *c, const uint8_t *bytes, size_t len)
+{
+	keep_rest(c, bytes, len);
 }

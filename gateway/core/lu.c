@@ -104,6 +104,12 @@ void lu_manage(struct scsi_lu *lu, struct scsi_tmf *tmf)
 	lu->ops->manage(lu, tmf);
 }
 
+bool lu_other_path(struct scsi_lu *lu)
+{
+	assert(loop_is_mine(lu->loop));
+	return lu->ops->other_path && lu->ops->other_path(lu);
+}
+
 void lu_attach(struct scsi_lu *lu, const struct nexus *nexus)
 {
 	assert(loop_is_mine(lu->loop));
@@ -118,6 +124,14 @@ void lu_detach(struct scsi_lu *lu, const struct nexus *nexus)
 	assert(nexus);
 	if (lu->ops->detach)
 		lu->ops->detach(lu, nexus);
+}
+
+void lu_tell(struct scsi_lu *lu, const struct nexus *nexus, uint32_t reason, bool waits)
+{
+	assert(loop_is_mine(lu->loop));
+	assert(nexus && SENSE_KEY(reason) == SENSE_KEY_UNIT_ATTENTION);
+	if (lu->ops->tell)
+		lu->ops->tell(lu, nexus, reason, waits);
 }
 
 void lu_close(struct scsi_lu *lu, void (*closed)(void *), void *opaque)

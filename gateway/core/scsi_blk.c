@@ -36,7 +36,7 @@ static void submit(struct blkdev *dev, struct blk_req *req)
 
 	assert(req->offset % scsi_block_len(sb) == 0);
 	assert(req->length % scsi_block_len(sb) == 0);
-	scsi_job_start(sb, req, ops[req->op]);
+	scsi_job_start(sb, req, req->flags & BLK_COMPARE ? &scsi_compare_op : ops[req->op]);
 }
 
 static void abort_request(struct blkdev *dev, struct blk_req *req)
@@ -104,6 +104,7 @@ static const struct blk_ops blk_ops = {
 	.name = "scsi",
 	.submit = submit,
 	.abort = abort_request,
+	.look = scsi_look,
 	.close = close_device,
 };
 
@@ -112,12 +113,17 @@ static void opening_ended(struct scsi_blk *sb, const char *why)
 	blk_opened *opened = sb->opened;
 	void *opaque = sb->opaque;
 
+	if (why && sb->probe.bad_path && scsi_other_path(sb)) {
+		scsi_probe_start(sb, opening_ended);
+		return;
+	}
 	if (why) {
 		release(sb);
 		opened(opaque, NULL, why);
 		return;
 	}
 	sb->facts = sb->probe.facts;
+	sb->detours = 0;
 	sb->lu->block_len = scsi_block_len(sb);
 	scsi_same_init(sb);
 	scsi_update_info(sb);

@@ -9,7 +9,7 @@
  *   scsi_log.c		what the unit has acknowledged and may lose
  *   scsi_probe.c	the probing sequence
  *   scsi_facts.c	what probing found, in the terms of struct blk_info
- *   scsi_rw.c		READ, WRITE, FLUSH, CACHE
+ *   scsi_rw.c		READ, WRITE (plain, and comparing), FLUSH, CACHE
  *   scsi_discard.c	TRIM
  *   scsi_zero.c	ZERO, and WRITE SAME for TRIM
  *   scsi_status.c	STATUS
@@ -47,6 +47,10 @@ struct scsi_facts {
 	struct capacity capacity;
 	bool has_mode;
 	struct mode_header mode;
+	bool has_group;				/* VPD 83h names the target port group that we came by: */
+	uint16_t group;
+	uint8_t group_state;			/* enum port_group_state, by REPORT TARGET PORT GROUPS */
+	bool better_group;			/* another one is optimized, and this is not */
 	bool no_write_cache;			/* page 08h is there, and WCE=0 */
 	bool no_write_same_16, ndob;		/* REPORT SUPPORTED OPERATION CODES */
 };
@@ -85,6 +89,8 @@ bool scsi_retry_delay(const struct scsi_blk *sb, struct scsi_attempts *attempts,
 /* One run of the probing sequence. */
 struct scsi_probe {
 	bool active, stopping;
+	bool bad_path;			/* it ended because another path may do better */
+	bool only_capacity;		/* all else is as it was */
 	unsigned step;			/* index into the table of scsi_probe.c */
 	struct scsi_attempts attempts;	/* at this step */
 	ev_timer timer;
@@ -99,12 +105,18 @@ struct scsi_probe {
 /* Start probing; none is running. ended() comes later, once. */
 void scsi_probe_start(struct scsi_blk *sb, void (*ended)(struct scsi_blk *sb, const char *why));
 
+/* The same, but only the capacity is asked for. */
+void scsi_probe_capacity(struct scsi_blk *sb, void (*ended)(struct scsi_blk *sb, const char *why));
+
 /* Make haste: ended() comes soon, maybe within the call. */
 void scsi_probe_stop(struct scsi_blk *sb);
 
 /* One kind of work. A job whose range is synchronised when all is written changes its kind. */
 struct scsi_op {
 	enum errmap_kind kind;
+	/* Doing it twice is not the same as doing it once: when it is not known whether it was
+	 * done, it fails with EILSEQ, and its submitter looks. */
+	bool once;
 
 	/* Narrow the range before the first command; NULL = the whole request. */
 	void (*start)(struct scsi_job *job);
@@ -210,6 +222,8 @@ struct scsi_blk {
 	bool lost;			/* nothing is sent but probing commands */
 	bool given_up;			/* lost for longer than retry_timeout */
 	bool probe_again;		/* news came while a probe was running */
+	unsigned detours;		/* paths that were tried in a row because of their access state */
+	bool looked_at;			/* blk_seen() is owed for the probe that runs */
 	double lost_delay;		/* before the next probe; 0 once a command goes well */
 	ev_timer probe_timer, give_up_timer;
 
@@ -223,7 +237,7 @@ struct scsi_blk {
 };
 
 /* The kinds of jobs. */
-extern const struct scsi_op scsi_read_op, scsi_write_op, scsi_sync_op, scsi_cache_op;
+extern const struct scsi_op scsi_read_op, scsi_write_op, scsi_compare_op, scsi_sync_op, scsi_cache_op;
 extern const struct scsi_op scsi_discard_op, scsi_zero_op, scsi_status_op;
 
 static inline uint32_t scsi_block_len(const struct scsi_blk *sb)
@@ -235,6 +249,12 @@ static inline uint32_t scsi_block_len(const struct scsi_blk *sb)
 static inline uint64_t scsi_job_lba(const struct scsi_job *job)
 {
 	return job->req->offset / scsi_block_len(job->sb);
+}
+
+/* Blocks of one COMPARE AND WRITE; 0 where there is no such command. */
+static inline uint32_t scsi_max_compare(const struct scsi_blk *sb)
+{
+	return sb->refused[CDB_COMPARE_AND_WRITE] ? 0 : sb->facts.limits.max_compare_and_write;
 }
 
 /* Is there an FUA bit? Else SYNCHRONIZE CACHE comes after the writing. */
@@ -297,8 +317,17 @@ void scsi_path_stop(struct scsi_blk *sb);
 /* The unit may have changed: probe it again, soon, while work goes on. */
 void scsi_reprobe(struct scsi_blk *sb);
 
+/* blk_ops.look: has the capacity changed? Some units do not say so by themselves. */
+void scsi_look(struct blkdev *dev);
+
 /* Nothing gets through: hold all work until the same unit has answered again. */
 void scsi_path_lost(struct scsi_blk *sb);
+
+/* A command was told that this path is not the one (04/0B, 04/0C): the same, by another path. */
+void scsi_path_barred(struct scsi_blk *sb);
+
+/* Can the executor take a path that has not been tried in this round? Then it does. */
+bool scsi_other_path(struct scsi_blk *sb);
 
 /* scsi_log.c */
 

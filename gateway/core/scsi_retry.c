@@ -2,7 +2,8 @@
  * What a finished command means: done, try again, cannot be done that way, failed.
  *
  * errmap.c judges each status and sense data; here the judgement becomes action.
- * Commands of scsi_blk are idempotent, every one, so any may be sent again. The
+ * Commands of scsi_blk are idempotent, so that they may be sent again when it is not
+ * known what became of them; those that are not say so (scsi_op.once). The
  * queue of commands that wait for their turn, and how many the unit may have at
  * once, are here as well, since BUSY and TASK SET FULL govern them.
  */
@@ -41,9 +42,12 @@ bool scsi_retry_delay(const struct scsi_blk *sb, struct scsi_attempts *attempts,
 	return true;
 }
 
-/* TASK SET FULL: the unit has as much as it takes. Halve at once, grow one by one. */
+/* TASK SET FULL, BUSY: the unit has more than it takes. Halve at once, grow one by one. What was
+ * sent before the last cut says nothing new. */
 static void shrink_depth(struct scsi_blk *sb)
 {
+	if (sb->running >= sb->depth)
+		return;
 	sb->depth = sb->running > 2 ? sb->running / 2 : 1;
 	sb->since_grown = 0;
 }
@@ -133,6 +137,7 @@ static const struct {
 	{ SENSE_MODE_PARAMETERS_CHANGED, scsi_reprobe },
 	{ SENSE_INQUIRY_CHANGED, scsi_reprobe },
 	{ SENSE_LUNS_CHANGED, scsi_reprobe },
+	{ SENSE_ALUA_STATE_CHANGED, scsi_reprobe },
 	{ SENSE_LBA_OUT_OF_RANGE, scsi_reprobe },
 	{ SENSE_SOFT_THRESHOLD, warn_of_threshold },
 	{ SENSE_WRITE_PROTECTED, protect },
@@ -162,7 +167,8 @@ static bool blamed_block(const struct scsi_io *io, const struct sense *sense, ui
 	const struct scsi_job *job = io->job;
 	uint64_t good = io->task.moved / scsi_block_len(job->sb);
 
-	if (!sense->has_information || !job->req->length || sense->information < io->lba ||
+	/* SBC-3 §5.2: of a miscompare, INFORMATION is no block. */
+	if (!sense->has_information || job->op->once || !job->req->length || sense->information < io->lba ||
 	    sense->information - io->lba >= io->step)
 		return false;
 	*lba = sense->information;
@@ -207,9 +213,10 @@ static void hold(struct scsi_io *io, const struct sense *sense)
 	struct scsi_blk *sb = io->job->sb;
 	double delay;
 
-	scsi_path_lost(sb);
 	scsi_log_look(sb);
-	if (io->job->aborted || !scsi_retry_delay(sb, &io->attempts, sense, &delay))
+	if (io->job->op->once)
+		scsi_io_fail(io, EILSEQ, NULL, SCSI_LOST_TEXT);
+	else if (io->job->aborted || !scsi_retry_delay(sb, &io->attempts, sense, &delay))
 		scsi_io_fail(io, EIO, NULL, SCSI_LOST_TEXT);
 	else
 		scsi_io_send(io);
@@ -249,7 +256,6 @@ static void act_on_failure(struct scsi_io *io, enum errmap_action action,
 	switch (action) {
 	case ERRMAP_RETRY:
 	case ERRMAP_BACK_OFF:
-	case ERRMAP_PATH:
 		try_again(io, sense, error, why);
 		break;
 	case ERRMAP_UNSUPPORTED:
@@ -262,6 +268,7 @@ static void act_on_failure(struct scsi_io *io, enum errmap_action action,
 		give_up(io, sense, error, why);
 		break;
 	case ERRMAP_OK:
+	case ERRMAP_PATH:
 		assert(false);
 		break;
 	}
@@ -288,15 +295,21 @@ void scsi_io_done(struct scsi_task *task)
 	sb->running--;
 	sense_parse(task->sense, task->sense_len, &sense);
 	if (task->status == LU_LOST || sense.reason == SENSE_LUN_NOT_SUPPORTED) {
+		scsi_path_lost(sb);
 		hold(io, &sense);
 		return;
 	}
 	action = judge(io, &sense, &error);
+	if (action == ERRMAP_PATH) {
+		scsi_path_barred(sb);
+		hold(io, &sense);
+		return;
+	}
 	if (action == ERRMAP_OK) {
 		sb->lost_delay = 0;
 		grow_depth(sb);
 	}
-	if (task->status == STATUS_TASK_SET_FULL)
+	if (task->status == STATUS_TASK_SET_FULL || task->status == STATUS_BUSY)
 		shrink_depth(sb);
 	if (sense.reason)
 		scsi_news(sb, &sense);

@@ -293,6 +293,7 @@ static bool ask(void)
 	if (moves_data(op))
 		r->blk.data = calloc(1, length);
 	bed.asked++;
+	fuzz_units++;
 	blk_submit(bed.dev, &r->blk);
 	return true;
 }

@@ -8,7 +8,6 @@
 
 #include "disk_lu.h"
 #include "fuzz_pdu.h"
-#include "lu_shared.h"
 #include "mem_blk.h"
 #include "pool.h"
 #include "range_lock.h"
@@ -32,7 +31,7 @@ struct bed {
 	struct lu_directory directory;
 	struct export_instance instance;
 	struct export export;
-	struct export_table exports;
+	struct access *access;
 	struct target_conf conf;
 	struct target_shared *shared;
 	struct target_service service;
@@ -51,18 +50,40 @@ static void nobody_asked(struct target_service *service)
 	assert(list_empty(&service->connections));
 }
 
+static void nobody_waited(struct target_service *service)
+{
+	(void)service;
+}
+
 /* Every name is the disk's. */
 static struct scsi_lu *find(const struct lu_directory *directory, const struct nexus *nexus,
-			    uint64_t naa)
+			    uint64_t naa, bool *read_only)
 {
 	(void)nexus;
 	(void)naa;
+	*read_only = false;
 	return container_of(directory, struct bed, directory)->instance.lu;
+}
+
+/* One target for everybody, as that of a command line. */
+static void serve(struct bed *b)
+{
+	struct access_auth_group *everybody;
+	struct access_portal_group *group;
+	struct access_target *target;
+
+	b->access = access_new();
+	if (!b->access || access_add_auth_group(b->access, "all", ACCESS_OPEN, &everybody)
+	    || access_add_portal_group(b->access, "all", 1, everybody, &group)
+	    || access_add_portal(group, "0.0.0.0:3260") || access_add_portal(group, "[::1]:860")
+	    || access_add_target(b->access, TARGET, everybody, &target)
+	    || access_add_entrance(target, group, NULL)
+	    || access_add_lun(target->maps[0], 0, &b->export, false))
+		abort();
 }
 
 static void bed_init(struct bed *b, struct loop *loop, uint8_t flags)
 {
-	static const char *const portals[] = { "0.0.0.0:3260", "[::1]:860" };
 	struct disk_lu_conf lu_conf = {
 		.target_name = TARGET, .serial = "fuzz",
 		.block_len = flags & LONG_BLOCKS ? 4096 : 512,
@@ -74,7 +95,6 @@ static void bed_init(struct bed *b, struct loop *loop, uint8_t flags)
 	b->blk_shared.ranges = range_lock_new();
 	b->lu_shared = lu_shared_new(&lu_conf);
 	target_conf_init(&b->conf);
-	strcpy(b->conf.name, TARGET);
 	b->conf.params.header_digest = b->conf.params.data_digest = DIGEST_CRC32C;
 	b->shared = target_shared_new(&b->conf);
 	if (!b->mem || !b->blk_shared.ranges || !b->lu_shared || !b->shared)
@@ -82,13 +102,13 @@ static void bed_init(struct bed *b, struct loop *loop, uint8_t flags)
 	b->instance.blk = mem_blk_open(b->mem, loop, &b->blk_shared);
 	b->instance.lu = disk_lu_open(b->instance.blk, b->lu_shared, &b->directory);
 	b->export = (struct export) { .name = "disk", .instance = &b->instance };
-	b->exports = (struct export_table) { &b->export, 1 };
+	serve(b);
 	b->service = (struct target_service) {
-		.loop = loop, .exports = &b->exports, .conf = &b->conf, .shared = b->shared,
-		.portals = portals, .portal_count = 2, .idle = nobody_asked,
+		.loop = loop, .conf = &b->conf, .shared = b->shared, .idle = nobody_asked,
+		.follows = nobody_waited,
 	};
-	list_init(&b->service.connections);
-	list_init(&b->service.sessions);
+	target_service_init(&b->service);
+	target_follow(&b->service, b->access);
 }
 
 static void bed_exit(struct bed *b)
@@ -101,6 +121,8 @@ static void bed_exit(struct bed *b)
 	blk_close(b->instance.blk, nothing, NULL);
 	fuzz_peer_run(peer);
 	assert(pool_in_use(b->service.loop->pool) == 0);
+	target_service_exit(&b->service);
+	access_drop(b->access);
 	target_shared_free(b->shared);
 	lu_shared_free(b->lu_shared);
 	range_lock_free(b->blk_shared.ranges);
@@ -187,7 +209,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	bed_init(&bed, fuzz_loop(), flags);
 	fuzz_pdus_init(&bed.initiator, bed.service.loop);
 	bed.initiator.got = got;
-	target_start(&bed.service, &bed.initiator.peer.stream);
+	target_start(&bed.service, &bed.initiator.peer.stream, 1);
 	if (flags & LOGGED_IN)
 		log_in(&bed, flags);
 	if (flags & LOGGED_IN && !(flags & DISCOVERY))

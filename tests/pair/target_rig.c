@@ -4,6 +4,8 @@
 #include <CUnit/CUnit.h>
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,9 +89,17 @@ static void lu_note_detach(struct scsi_lu *lu, const struct nexus *nexus)
 	rig_lu(lu)->detached++;
 }
 
+static void lu_note_tell(struct scsi_lu *lu, const struct nexus *nexus, uint32_t reason,
+			 bool waits)
+{
+	(void)nexus;
+	rig_lu(lu)->told = waits ? reason : 0;
+	rig_lu(lu)->tellings++;
+}
+
 static const struct scsi_lu_ops ops = {
 	.name = "rig", .submit = lu_take, .abort = lu_take_abort, .manage = lu_take_tmf,
-	.attach = lu_note_attach, .detach = lu_note_detach,
+	.attach = lu_note_attach, .detach = lu_note_detach, .tell = lu_note_tell,
 };
 
 void rig_end(struct rig *rig, struct rig_lu *lu, unsigned i, uint8_t status, uint32_t moved,
@@ -136,11 +146,14 @@ void rig_end_tmf(struct rig *rig, struct rig_lu *lu, enum tmf_response response)
 
 /* ---- the target */
 
-static const char *const portals[] = { "192.0.2.1:3260", "[2001:db8::1]:3260" };
-
 static void note_idle(struct target_service *service)
 {
 	container_of(service - service->worker, struct rig, service[0])->idle++;
+}
+
+static void note_follows(struct target_service *service)
+{
+	container_of(service - service->worker, struct rig, service[0])->follows++;
 }
 
 static void init_lu(struct rig *rig, unsigned lun, unsigned worker)
@@ -158,13 +171,30 @@ static void discard_line(enum log_level level, const char *line)
 	(void)line;
 }
 
+static void init_access(struct rig *rig)
+{
+	struct access_auth_group *everybody;
+
+	rig->access = access_new();
+	CU_ASSERT_PTR_NULL_FATAL(access_add_auth_group(rig->access, "everybody", ACCESS_OPEN,
+						       &everybody));
+	CU_ASSERT_PTR_NULL_FATAL(access_add_portal_group(rig->access, "rig", RIG_GROUP, everybody,
+							 &rig->group));
+	CU_ASSERT_PTR_NULL_FATAL(access_add_portal(rig->group, "192.0.2.1:3260"));
+	CU_ASSERT_PTR_NULL_FATAL(access_add_portal(rig->group, "[2001:db8::1]:3260"));
+	CU_ASSERT_PTR_NULL_FATAL(access_add_target(rig->access, RIG_TARGET, everybody,
+						   &rig->target));
+	CU_ASSERT_PTR_NULL_FATAL(access_add_entrance(rig->target, rig->group, NULL));
+	for (unsigned i = 0; i < RIG_LUNS; i++)
+		CU_ASSERT_PTR_NULL_FATAL(access_add_lun(rig->target->maps[0], i, &rig->export[i],
+							false));
+}
+
 void rig_init(struct rig *rig)
 {
 	log_set_sink(discard_line);
 	memset(rig, 0, sizeof(*rig));
 	target_conf_init(&rig->conf);
-	strcpy(rig->conf.name, RIG_TARGET);
-	rig->exports = (struct export_table){ rig->export, RIG_LUNS };
 	for (unsigned w = 0; w < RIG_WORKERS; w++) {
 		rig->loop[w] = loop_new();
 		assert(rig->loop[w]);
@@ -175,6 +205,7 @@ void rig_init(struct rig *rig)
 		rig->export[i].lun = (uint16_t)i;
 		rig->export[i].instance = rig->instance[i];
 	}
+	init_access(rig);
 }
 
 void rig_start(struct rig *rig)
@@ -183,13 +214,20 @@ void rig_start(struct rig *rig)
 	assert(rig->shared);
 	for (unsigned w = 0; w < RIG_WORKERS; w++) {
 		rig->service[w] = (struct target_service){
-			.loop = rig->loop[w], .worker = w, .exports = &rig->exports,
-			.conf = &rig->conf, .shared = rig->shared, .portals = portals,
-			.portal_count = 2, .idle = note_idle,
+			.loop = rig->loop[w], .worker = w, .conf = &rig->conf,
+			.shared = rig->shared, .idle = note_idle, .follows = note_follows,
 		};
-		list_init(&rig->service[w].connections);
-		list_init(&rig->service[w].sessions);
+		target_service_init(&rig->service[w]);
 	}
+	rig_follow(rig, rig->access);
+	rig->follows = 0;
+}
+
+void rig_follow(struct rig *rig, struct access *access)
+{
+	for (unsigned w = 0; w < RIG_WORKERS; w++)
+		target_follow(&rig->service[w], access);
+	rig_turn(rig);
 }
 
 void rig_turn(struct rig *rig)
@@ -206,6 +244,7 @@ void rig_stop(struct rig *rig)
 	for (unsigned w = 0; w < RIG_WORKERS; w++) {
 		CU_ASSERT(list_empty(&rig->service[w].connections));
 		CU_ASSERT(list_empty(&rig->service[w].sessions));
+		target_service_exit(&rig->service[w]);
 		CU_ASSERT_EQUAL(pool_in_use(rig->loop[w]->pool), 0);
 		for (unsigned i = 0; i < RIG_LUNS; i++) {
 			CU_ASSERT_EQUAL(rig->lu[i][w].count, 0);
@@ -214,29 +253,60 @@ void rig_stop(struct rig *rig)
 		loop_free(rig->loop[w]);
 	}
 	target_shared_free(rig->shared);
+	CU_ASSERT_EQUAL(atomic_load(&rig->access->holders), 1);
+	access_drop(rig->access);
 }
 
 /* ---- the initiator */
 
-void peer_connect(struct peer *p, struct rig *rig, unsigned worker)
+static void start(struct peer *p, struct rig *rig, unsigned worker, uint16_t group,
+		  const int fds[2])
 {
-	int fds[2], size = 1 << 20;
-	struct stream *stream;
+	struct stream *stream = stream_socket(fds[1]);
 
+	assert(stream);
 	memset(p, 0, sizeof(*p));
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds) < 0)
-		abort();
-	setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	p->rig = rig;
 	p->fd = fds[0];
 	p->isid = UINT64_C(0x800000010000);
 	p->cmd_sn = 0x100;
 	p->stat_sn = 0x700;
 	p->max_cmd_sn = p->cmd_sn - 1;
-	stream = stream_socket(fds[1]);
-	assert(stream);
-	target_start(&rig->service[worker], stream);
+	target_start(&rig->service[worker], stream, group);
 	rig_turn(rig);
+}
+
+void peer_connect_to(struct peer *p, struct rig *rig, unsigned worker, uint16_t group)
+{
+	int fds[2], size = 1 << 20;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds) < 0)
+		abort();
+	setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	start(p, rig, worker, group, fds);
+}
+
+void peer_connect(struct peer *p, struct rig *rig, unsigned worker)
+{
+	peer_connect_to(p, rig, worker, RIG_GROUP);
+}
+
+void peer_connect_by_tcp(struct peer *p, struct rig *rig, unsigned worker, uint16_t group)
+{
+	struct sockaddr_in in = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(in);
+	int listener = socket(AF_INET, SOCK_STREAM, 0);
+	int fds[2] = { socket(AF_INET, SOCK_STREAM, 0), -1 };
+
+	if (bind(listener, (struct sockaddr *)&in, sizeof(in)) < 0 || listen(listener, 1) < 0
+	    || getsockname(listener, (struct sockaddr *)&in, &len) < 0
+	    || connect(fds[0], (struct sockaddr *)&in, sizeof(in)) < 0)
+		abort();
+	fds[1] = accept(listener, NULL, NULL);
+	close(listener);
+	fcntl(fds[0], F_SETFL, O_NONBLOCK);
+	start(p, rig, worker, group, fds);
 }
 
 void peer_disconnect(struct peer *p)

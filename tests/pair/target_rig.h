@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "access.h"
 #include "bhs.h"
 #include "export.h"
 #include "loop.h"
@@ -17,6 +18,7 @@
 
 #define RIG_WORKERS	2
 #define RIG_LUNS	3		/* 0: interprets; 1: passes through; 2: none on any worker */
+#define RIG_GROUP	1		/* tag of its portal group */
 #define RIG_TASKS	64
 #define RIG_TARGET	"iqn.2026-11.test:rig"
 #define RIG_INITIATOR	"iqn.2026-11.test:initiator"
@@ -28,6 +30,8 @@ struct rig_lu {
 	struct scsi_task *task[RIG_TASKS]; /* submitted and not ended, oldest first */
 	unsigned count;
 	unsigned submitted, aborted, attached, detached;
+	uint32_t told;			/* the latest unit attention that it was told of; 0: taken back */
+	unsigned tellings;
 	struct scsi_tmf *tmf;		/* the one that it was given and has not done */
 	enum tmf_function managed;	/* the latest */
 	bool	 ends_at_abort;		/* an abort ends the task at once */
@@ -38,11 +42,15 @@ struct rig {
 	struct target_service service[RIG_WORKERS];
 	struct target_conf conf;
 	struct target_shared *shared;
+	/* What is served until rig_follow(): RIG_TARGET, to everybody. */
+	struct access *access;
+	struct access_portal_group *group;
+	struct access_target *target;
 	struct export export[RIG_LUNS];
 	struct export_instance instance[RIG_LUNS][RIG_WORKERS];
-	struct export_table exports;
 	struct rig_lu lu[RIG_LUNS][RIG_WORKERS];
 	unsigned idle;			/* how often service->idle() came */
+	unsigned follows;		/* ... service->follows() */
 };
 
 /* One connection's initiator side. */
@@ -75,7 +83,12 @@ void rig_end_good(struct rig *rig, struct rig_lu *lu, unsigned i);
 void rig_end_sense(struct rig *rig, struct rig_lu *lu, unsigned i, uint32_t reason);
 void rig_end_tmf(struct rig *rig, struct rig_lu *lu, enum tmf_response response);
 
-/* A new connection to a worker. */
+/* Put other rules into force, on all workers; the rig's hold on them is the caller's. */
+void rig_follow(struct rig *rig, struct access *access);
+
+/* A new connection to a worker: by RIG_GROUP, another portal group, or TCP from 127.0.0.1. */
+void peer_connect_to(struct peer *p, struct rig *rig, unsigned worker, uint16_t group);
+void peer_connect_by_tcp(struct peer *p, struct rig *rig, unsigned worker, uint16_t group);
 void peer_connect(struct peer *p, struct rig *rig, unsigned worker);
 void peer_disconnect(struct peer *p);
 

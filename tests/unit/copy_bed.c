@@ -10,11 +10,13 @@
 struct disk_bed bed;
 struct neighbour neighbour;
 struct param_list list;
+bool neighbour_read_only;
 
 static struct scsi_lu *find(const struct lu_directory *directory, const struct nexus *nexus,
-			    uint64_t naa)
+			    uint64_t naa, bool *read_only)
 {
 	CU_ASSERT_PTR_EQUAL(directory, &bed.directory);
+	*read_only = naa == lu_shared_naa(neighbour.lu_shared) && neighbour_read_only;
 	if (naa == lu_shared_naa(bed.lu_shared))
 		return bed.lu;
 	if (naa == lu_shared_naa(neighbour.lu_shared) && nexus == &bed.a)

@@ -39,6 +39,8 @@ struct param_list {
 };
 
 extern struct param_list list;
+/* The nexus may not write to the neighbour. */
+extern bool neighbour_read_only;
 
 /* CSCD 0 is bed, CSCD 1 its neighbour; more may follow before the segments do. */
 void list_begin(uint8_t list_id);

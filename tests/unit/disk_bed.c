@@ -18,11 +18,13 @@ static void name_nexus(struct nexus *nexus, char which)
 }
 
 static struct scsi_lu *find_nothing(const struct lu_directory *directory,
-				    const struct nexus *nexus, uint64_t naa)
+				    const struct nexus *nexus, uint64_t naa,
+				    bool *read_only)
 {
 	(void)directory;
 	(void)nexus;
 	(void)naa;
+	(void)read_only;
 	return NULL;
 }
 

@@ -1,0 +1,273 @@
+/*
+ * What a snapshot of access rules (access.h) says to a login, and what becomes of the
+ * sessions when another snapshot comes into force.
+ *
+ * Called by login, and by target_follow(). A session holds the snapshot that it goes by;
+ * of the one before it keeps hold as long as it uses a unit that it has lost.
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "log.h"
+#include "stream.h"
+#include "target_private.h"
+
+/* ---- where a login leads */
+
+static enum login_status redirected(enum access_redirect how, const char *to,
+				    const char **redirect_to)
+{
+	*redirect_to = to;
+	return (enum login_status)(LOGIN_REDIRECT | how);
+}
+
+/* It is known and may be used. Is it here? */
+static enum login_status find_target_itself(const struct target_place *place,
+					    const char **redirect_to)
+{
+	const struct access_portal_group *group = place->group;
+	const struct access_target *target = place->target;
+
+	if (target->offline)
+		return LOGIN_SERVICE_UNAVAILABLE;
+	if (target->redirect != ACCESS_STAY)
+		return redirected(target->redirect, target->redirect_to, redirect_to);
+	if (group->redirect != ACCESS_STAY)
+		return redirected(group->redirect, group->redirect_to, redirect_to);
+	return LOGIN_OK;
+}
+
+enum login_status target_find_place(const struct access *access, uint16_t group,
+				    const struct nexus *who, bool discovery, int fd,
+				    struct target_place *place, const char **redirect_to)
+{
+	const struct access_entrance *entrance = NULL;
+	union target_address address;
+	const struct sockaddr *from = target_portal_from(fd, &address);
+
+	*place = (struct target_place){ .group = access_find_portal_group(access, group) };
+	/* The connection came to a portal that has been closed since. */
+	if (!place->group)
+		return LOGIN_SERVICE_UNAVAILABLE;
+	if (!discovery) {
+		place->target = access_find_target(access, who->target_name);
+		if (place->target)
+			entrance = access_find_entrance(place->target, group);
+		if (!entrance)
+			return LOGIN_NOT_FOUND;
+	}
+	place->auth = discovery ? place->group->discovery_auth : entrance->auth;
+	if (!access_admits_address(place->auth, from)
+	    || !access_admits_name(place->auth, who->initiator_name))
+		return LOGIN_FORBIDDEN;
+	return discovery ? LOGIN_OK : find_target_itself(place, redirect_to);
+}
+
+void target_session_settle_in(struct target_session *s, const struct target_place *place,
+			      const struct chap_user *user)
+{
+	assert(!s->access);
+	s->access = access_hold(s->service->access);
+	s->place = *place;
+	s->user = access_find_user(place->auth, user);
+	if (place->target)
+		s->map = access_map_of(place->target, s->nexus.initiator_name);
+}
+
+/* ---- another snapshot is in force */
+
+/* Is the unit of that LUN in the map, too? By the same number, most likely. */
+static bool has_unit(const struct access_map *map, const struct access_lun *like)
+{
+	const struct access_lun *found = access_find_lun(map, like->number);
+
+	if (found && found->export == like->export)
+		return true;
+	for (unsigned i = 0; i < map->count; i++)
+		if (map->luns[i].export == like->export)
+			return true;
+	return false;
+}
+
+/* For each unit of this map that the other map has, or has not. */
+static void each_lu(const struct target_session *s, const struct access_map *map,
+		    const struct access_map *other, bool in_other,
+		    void (*tell)(struct scsi_lu *, const struct nexus *))
+{
+	for (unsigned i = 0; i < map->count; i++) {
+		struct scsi_lu *lu = target_instance(s->service, map->luns[i].export);
+
+		if (lu && has_unit(other, &map->luns[i]) == in_other)
+			tell(lu, &s->nexus);
+	}
+}
+
+void target_session_each_lu(const struct target_session *s,
+			    void (*tell)(struct scsi_lu *, const struct nexus *))
+{
+	each_lu(s, s->map, s->map, true, tell);
+}
+
+/* Does every number of this map stand for the same in the other? */
+static bool is_within(const struct access_map *map, const struct access_map *other)
+{
+	for (unsigned i = 0; i < map->count; i++) {
+		const struct access_lun *found = access_find_lun(other, map->luns[i].number);
+
+		if (!found || found->export != map->luns[i].export)
+			return false;
+	}
+	return true;
+}
+
+static void say_luns_changed(struct scsi_lu *lu, const struct nexus *nexus)
+{
+	lu_tell(lu, nexus, SENSE_LUNS_CHANGED, true);
+}
+
+/* LUNs that the session may now write to, or no longer. False: there are none. */
+static bool say_protection_changed(struct target_session *s, const struct access_map *old)
+{
+	bool changed = false;
+
+	for (unsigned i = 0; i < s->map->count; i++) {
+		const struct access_lun *lun = &s->map->luns[i];
+		const struct access_lun *was = access_find_lun(old, lun->number);
+		struct scsi_lu *lu = target_instance(s->service, lun->export);
+
+		if (!lu || !was || was->export != lun->export || was->read_only == lun->read_only)
+			continue;
+		lu_tell(lu, &s->nexus, SENSE_MODE_PARAMETERS_CHANGED, true);
+		changed = true;
+	}
+	return changed;
+}
+
+/* Has the session lost what the task works at? If anything is lost, a copy may have lost its
+ * other end, or the right to write there. */
+static bool has_lost_unit(const struct target_task *task, bool copies)
+{
+	if (!task->lu || task->state == TASK_ANSWERING)
+		return false;
+	if (task->state == TASK_SUBMITTED && task->scsi.cdb.id == CDB_EXTENDED_COPY_LID1)
+		return copies;
+	return target_lu(task->session, task->lun, NULL) != task->lu;
+}
+
+static struct target_task *find_lost(const struct target_session *s, bool copies)
+{
+	list_for_each(node, &s->tasks) {
+		struct target_task *task = container_of(node, struct target_task, node);
+
+		if (!task->unmapped && has_lost_unit(task, copies))
+			return task;
+	}
+	return NULL;
+}
+
+/* The session has another map than it had: s->old_map. */
+static void change_units(struct target_session *s)
+{
+	const struct access_map *old = s->old_map;
+	bool lost = !is_within(old, s->map);
+	struct target_task *task;
+
+	if (lost || !is_within(s->map, old)) {
+		each_lu(s, s->map, old, true, say_luns_changed);
+		each_lu(s, s->map, old, false, lu_attach);
+		s->luns_changed = s->untold = true;
+	}
+	lost |= say_protection_changed(s, old);
+	/* One by one, for each may be freed by that. */
+	while ((task = find_lost(s, lost)))
+		target_task_unmap(task);
+}
+
+static bool uses_lost_unit(const struct target_session *s)
+{
+	list_for_each(node, &s->tasks) {
+		const struct target_task *task = container_of(node, struct target_task, node);
+
+		if (task->unmapped && task->state == TASK_SUBMITTED)
+			return true;
+	}
+	for (unsigned i = 0; i < s->old_map->count; i++) {
+		const struct access_lun *lun = &s->old_map->luns[i];
+
+		if (!has_unit(s->map, lun)
+		    && target_tmf_uses(s, target_instance(s->service, lun->export)))
+			return true;
+	}
+	return false;
+}
+
+void target_session_forget_lost(struct target_session *s)
+{
+	if (!s->old_access || (s->map && s->attached && uses_lost_unit(s)))
+		return;
+	if (s->map && s->attached)
+		each_lu(s, s->old_map, s->map, false, lu_detach);
+	access_drop(s->old_access);
+	s->old_access = NULL;
+	s->old_map = NULL;
+	target_service_settle(s->service);
+}
+
+static void move_to(struct target_session *s, const struct target_place *place)
+{
+	const struct chap_user *user = s->user;
+
+	assert(!s->old_access);
+	s->old_access = s->access;
+	s->old_map = s->map;
+	s->access = NULL;
+	target_session_settle_in(s, place, user);
+	if (s->map && s->attached)
+		change_units(s);
+	target_session_forget_lost(s);
+}
+
+static const char *why_unwelcome(enum login_status status)
+{
+	if (status == LOGIN_NOT_FOUND)
+		return "the target is here no more";
+	if (status >> 8 == LOGIN_REDIRECT >> 8)
+		return "the target has moved";
+	if (status == LOGIN_SERVICE_UNAVAILABLE)
+		return "the target is taken offline";
+	return "it is not admitted any more";
+}
+
+static void ask_to_leave(struct target_session *s, const char *why)
+{
+	s->unwelcome = true;
+	list_for_each(node, &s->connections) {
+		struct target_conn *c = container_of(node, struct target_conn, session_node);
+
+		if (c->phase == PHASE_FULL_FEATURE)
+			target_conn_ask_logout(c, why);
+		else if (c->phase == PHASE_TAKEOVER)
+			conn_fail(&c->conn, "%s", why);
+		/* One that is logging out is on its way. */
+	}
+}
+
+void target_session_follow(struct target_session *s)
+{
+	const char *redirect_to;
+	struct target_place place;
+	enum login_status status;
+	const struct target_conn *c;
+
+	if (s->ending || list_empty(&s->connections))
+		return;
+	c = container_of(s->connections.next, const struct target_conn, session_node);
+	status = target_find_place(s->service->access, c->group, &s->nexus, s->discovery,
+				   c->conn.stream->fd, &place, &redirect_to);
+	if (!status && !access_admits_user(place.auth, s->user))
+		status = LOGIN_AUTHENTICATION_FAILURE;
+	if (status)
+		ask_to_leave(s, why_unwelcome(status));
+	else
+		move_to(s, &place);
+}
