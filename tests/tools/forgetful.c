@@ -112,7 +112,6 @@ static void open_disk(uint64_t size)
 		.size = size, .min_block = 1, .preferred_block = GRANULE,
 		.max_data = 1u << 20, .max_trim = 1u << 20, .max_zero = 1u << 20,
 		.can_flush = true, .can_fua = true, .can_trim = true, .can_zero = true,
-		.trim_zeroes = true, .multi_conn = true, .description = "forgetful",
 	};
 }
 
