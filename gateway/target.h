@@ -1,6 +1,6 @@
 /*
  * The iSCSI target: sessions and connections of one worker (RFC 7143). A session
- * lives on the worker of its leading connection.
+ * lives on the worker of its leading connection, and so do its other connections.
  */
 #ifndef TARGET_H
 #define TARGET_H
@@ -49,6 +49,8 @@ struct target_service {
 	bool	 following;			/* follows() is due */
 	struct list connections;
 	struct list sessions;
+	struct list logins;			/* connections without a session, the oldest first */
+	unsigned login_count;
 	bool	 shutting_down;
 	struct log_limit news;			/* what peers can have us log */
 };

@@ -117,9 +117,9 @@ static void enter_full_feature(struct target_conn *c)
 	target_conn_established(c);
 	target_conn_release(c, HOLD_TAKEOVER);
 	if (target_conn_is_news(c))
-		log_info("iSCSI %s: %s: %s session 0x%04x", c->peer, nexus->initiator_name,
-			 c->session->discovery ? "discovery" : "normal",
-			 c->session->identity.tsih);
+		log_info("iSCSI %s: %s: %s session 0x%04x, connection %u", c->peer,
+			 nexus->initiator_name, c->session->discovery ? "discovery" : "normal",
+			 c->session->identity.tsih, c->cid);
 	if (c->service->shutting_down)
 		target_conn_ask_logout(c, "shutting down");
 }
@@ -128,15 +128,6 @@ void target_login_takeover_done(struct target_conn *c)
 {
 	if (c->phase == PHASE_TAKEOVER && target_conn_alive(c))
 		enter_full_feature(c);
-}
-
-/* A connection for a session that exists (RFC 7143 §6.3.3): each has one at most. */
-static enum login_status refuse_to_join(const struct target_conn *c)
-{
-	const struct target_login *l = c->login;
-
-	return target_shared_has(c->service->shared, l->request.tsih, &l->result.nexus)
-	       ? LOGIN_TOO_MANY_CONNECTIONS : LOGIN_NO_SESSION;
 }
 
 /*
@@ -157,28 +148,37 @@ static enum login_status judge_again(struct target_conn *c)
 	return LOGIN_OK;
 }
 
-/* The initiator asks for full feature phase and all is agreed: make the session. */
+/* A leading connection: it makes the session. */
+static enum login_status lead(struct target_conn *c)
+{
+	const struct target_login *l = c->login;
+
+	c->session = target_session_new(c, &l->result);
+	if (!c->session)
+		return LOGIN_OUT_OF_RESOURCES;
+	c->session->params = c->params = l->negotiation.result;
+	return LOGIN_OK;
+}
+
+/* The initiator asks for full feature phase and all is agreed: find the session, or make it. */
 static void conclude(struct target_conn *c)
 {
 	struct target_login *l = c->login;
-	enum login_status status = l->request.tsih ? refuse_to_join(c) : judge_again(c);
+	enum login_status status = judge_again(c);
 
+	if (!status && !negotiation_finish(&l->negotiation)) {
+		log_trace(iscsi_debug_login, "iSCSI %s: %s makes no sense", c->peer,
+			  l->negotiation.bad_key);
+		status = LOGIN_INITIATOR_ERROR;
+	}
+	if (!status && l->request.tsih)
+		status = target_join(c, l->request.tsih, &l->result, &l->negotiation.result);
+	else if (!status)
+		status = lead(c);
 	if (status) {
 		refuse(c, status);
 		return;
 	}
-	if (!negotiation_finish(&l->negotiation)) {
-		log_trace(iscsi_debug_login, "iSCSI %s: %s makes no sense", c->peer,
-			  l->negotiation.bad_key);
-		refuse(c, LOGIN_INITIATOR_ERROR);
-		return;
-	}
-	c->session = target_session_new(c, &l->result);
-	if (!c->session) {
-		refuse(c, LOGIN_OUT_OF_RESOURCES);
-		return;
-	}
-	c->params = l->negotiation.result;
 	if (c->session->takeover.pending) {
 		/* RFC 7143 §6.3.5: first the old session dies, which may be another worker's. */
 		c->phase = PHASE_TAKEOVER;
@@ -211,7 +211,10 @@ static enum login_status first_request(struct target_conn *c, const struct bhs *
 	c->cid = b->cid;
 	c->login_cmd_sn = b->cmd_sn;
 	c->stat_sn = b->exp_stat_sn;
-	negotiation_init(&l->negotiation, false, &c->service->conf->params);
+	l->ours = c->service->conf->params;
+	negotiation_init(&l->negotiation, false, &l->ours);
+	if (b->tsih)
+		target_join_params(c->service, b->tsih, &l->ours, &l->negotiation);
 	return b->version_min > 0 ? LOGIN_UNSUPPORTED_VERSION : LOGIN_OK;
 }
 
@@ -252,7 +255,9 @@ static enum login_status take_text(struct target_conn *c, const char *text, size
 	if (!l->out.text)
 		return LOGIN_OUT_OF_RESOURCES;
 	status = target_login_take(c, text, len);
-	if (!status && l->out.overflow)
+	/* What does not go out at once is held. */
+	if (!status && (l->out.overflow || (l->out.len > KEYS_TEXT_MAX &&
+					    !target_guard_text(c, l->out.len))))
 		status = LOGIN_OUT_OF_RESOURCES;
 	return status;
 }
@@ -278,7 +283,8 @@ static enum login_status take_request(struct target_conn *c, const struct target
 	if (l->out.len)
 		return LOGIN_OK;	/* the next piece of what is already known */
 	if (b->cont || l->in) {
-		if (!target_text_gather(loop_of(c), &l->in, &l->in_len, pdu->data, b->data_len))
+		if (!target_guard_text(c, TARGET_TEXT_MAX) ||
+		    !target_text_gather(loop_of(c), &l->in, &l->in_len, pdu->data, b->data_len))
 			return LOGIN_OUT_OF_RESOURCES;
 		if (b->cont)
 			return LOGIN_OK;

@@ -25,6 +25,7 @@ struct target_login {
 	struct target_login_result result; /* its place is in access, until the end */
 	const char *redirect_to;	/* for LOGIN_REDIRECT */
 	struct chap chap;
+	struct login_params ours;	/* offers and limits */
 	struct negotiation negotiation;
 	char	*in;			/* text so far, while the initiator sets the C bit */
 	size_t	 in_len;

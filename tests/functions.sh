@@ -18,8 +18,9 @@ PATH=$PATH:/usr/sbin:/sbin
 : "${srcdir:=$(cd "$(dirname "$0")/.." && pwd)}"
 gateway=$abs_top_builddir/gateway/nbd-iscsi-gateway
 plugin=$abs_top_builddir/nbdkit-plugin/.libs/nbdkit-iscsi-plugin.so
-nbd_model=$abs_top_builddir/tests/tools/nbd_model
-engine_load=$abs_top_builddir/tests/tools/engine_load
+tools=$abs_top_builddir/tests/tools
+nbd_model=$tools/nbd_model
+engine_load=$tools/engine_load
 
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/nbd-iscsi-test.XXXXXX")
 cleanups=
@@ -224,10 +225,11 @@ random_image() {
 }
 
 # SUITE URI [URI]: a suite of iscsi-test-cu, perhaps by two paths, of which nothing may fail.
+# suite_options: -d unless the unit cannot be written to.
 iscsi_suite() {
 	requires iscsi-test-cu
 	local log=$tmp/suite.$1.log
-	timeout 60 iscsi-test-cu -d -v -f -t "ALL.$1" "$2" ${3:+"$3"} >"$log" 2>&1 || :
+	timeout 120 iscsi-test-cu ${suite_options--d} -v -f -t "ALL.$1" "$2" ${3:+"$3"} >"$log" 2>&1 || :
 	# A line of its summary: tests, total, run, passed, failed, inactive.
 	set -- "$1" $(sed -n 's/^ *tests  *\([0-9].*\)$/\1/p' "$log")
 	echo "iscsi-test-cu $1: ${3:-0} run, ${4:-0} passed, ${5:-?} failed," \

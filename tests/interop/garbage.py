@@ -49,7 +49,7 @@ def damaged(rng, data):
 
 def nbd_option(rng, option, data):
     data = damaged(rng, data)
-    length = rng.choice([len(data)] * 8 + [rng.randrange(2**32)])
+    length = rng.choice([len(data)] * 40 + [rng.randrange(2**32)])
     return struct.pack(">QII", 0x49484156454F5054, option, length) + data
 
 

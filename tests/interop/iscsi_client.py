@@ -48,6 +48,13 @@ class Settings:
     login_timeout = None        # the target's, to check that it keeps to it
     pid = None                  # of the target, to see its memory
 
+    @classmethod
+    def parse(cls, uri):
+        """iscsi://HOST:PORT/TARGET/LUN"""
+        portal, cls.target, lun = uri[len("iscsi://"):].split("/")
+        host, port = portal.rsplit(":", 1)
+        cls.address, cls.lun = (host.strip("[]"), int(port)), int(lun)
+
 
 def _crc_table():
     for i in range(256):

@@ -39,10 +39,7 @@ import iscsi_rules_defence
 def start(options, arguments):
     if len(arguments) != 1 or not arguments[0].startswith("iscsi://"):
         sys.exit("iscsi_conformance.py: which unit? Give iscsi://HOST:PORT/TARGET/LUN (-h: help)")
-    portal, target, lun = arguments[0][len("iscsi://"):].split("/")
-    host, port = portal.rsplit(":", 1)
-    Settings.address, Settings.target = (host.strip("[]"), int(port)), target
-    Settings.lun = int(lun)
+    Settings.parse(arguments[0])
     Settings.seconds = float(options.get("-w", 20))
     Settings.login_timeout = float(options["-t"]) if "-t" in options else None
     Settings.pid = options.get("-p")
