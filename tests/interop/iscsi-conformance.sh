@@ -18,6 +18,21 @@ conform ours -t 15
 truncate -s 64M "$tmp/disk"
 start_gateway -T 2 -i 127.0.0.1:0 "file:$tmp/disk"
 conform file
+start_gateway -T 2 -i 127.0.0.1:0 --read-only "file:$tmp/disk"
+conform read-only
+if [ -n "${SOAK:-}" ]; then
+	start_nbdkit --filter=blocksize-policy memory 64M blocksize-minimum=4096 blocksize-preferred=4096
+	start_gateway -T 2 -i 127.0.0.1:0 "$peer_uri"
+	conform large-blocks
+	start_gateway -T 2 -i 127.0.0.1:0 --block-size=4096 "$peer_uri"
+	conform blocks-of-4096
+	# Neither flush nor trim.
+	start_nbdkit eval get_size='echo 67108864' \
+		pread="dd if=$tmp/disk skip=\$4 count=\$3 iflag=count_bytes,skip_bytes status=none" \
+		pwrite="dd of=$tmp/disk seek=\$4 conv=notrunc oflag=seek_bytes status=none"
+	start_gateway -T 2 -i 127.0.0.1:0 "$peer_uri"
+	conform bare
+fi
 
 # The suite is more than tgtd takes: as often as it crashes, start it again.
 keep_tgtd() {
