@@ -17,10 +17,12 @@
 #include <unistd.h>
 
 #include "conf.h"
+#include "device.h"
 #include "initiator_option.h"
 #include "log.h"
 
 #define MAX_THREADS	256
+#define MAX_WRITE_LOG	(UINT64_C(64) << 30)
 #define MAX_DEVICES	16384	/* LUNs of flat addressing, SAM-5 §4.7.7.4 */
 
 struct option_row {
@@ -33,8 +35,9 @@ struct option_row {
 enum {
 	OPTION_RUN = 0x100, OPTION_DEBUG, OPTION_HELP_ALL, OPTION_HANDSHAKE_TIMEOUT, OPTION_TLS,
 	OPTION_TLS_CERTIFICATES, OPTION_TLS_PSK, OPTION_TLS_VERIFY_PEER, OPTION_TLS_ALLOW,
-	OPTION_TLS_ONLY, OPTION_BLOCK_SIZE, OPTION_STATE_DIR, OPTION_DISCOVER, OPTION_LUNS,
-	OPTION_JSON, OPTION_CHAP_USER, OPTION_CHAP_SECRET, OPTION_MUTUAL_USER, OPTION_MUTUAL_SECRET,
+	OPTION_TLS_ONLY, OPTION_BLOCK_SIZE, OPTION_STATE_DIR, OPTION_WRITE_LOG, OPTION_SHARED,
+	OPTION_DISCOVER, OPTION_LUNS, OPTION_JSON, OPTION_CHAP_USER, OPTION_CHAP_SECRET,
+	OPTION_MUTUAL_USER, OPTION_MUTUAL_SECRET,
 	OPTION_INITIATOR = 0x200,	/* and up: the options of initiator_options() */
 };
 
@@ -46,6 +49,10 @@ static const struct option_row options[] = {
 	{ "target", "IQN", "iSCSI target name (default: from the host name)", 't', false },
 	{ "read-only", NULL, "no writes on any side", 'r', false },
 	{ "threads", "N", "worker threads (default: CPUs available)", 'T', false },
+	{ "write-log", "SIZE", "keep so much that is not flushed, to write it again after an outage"
+	  " (64M for nbd://, 0 for iscsi://)", OPTION_WRITE_LOG, true },
+	{ "shared", "NAME", "others write this device, too: nothing is written again (may be repeated)",
+	  OPTION_SHARED, true },
 	{ "pidfile", "FILE", "write the process id once every listener accepts", 'P', false },
 	{ "run", "CMD", "serve while CMD runs: it sees $uri, $nbd_uri, $iscsi_uri",
 	  OPTION_RUN, false },
@@ -222,6 +229,18 @@ static enum conf_verdict set_handshake_timeout(struct conf *conf, const char *te
 	conf->handshake_timeout = strtod(text, &end);
 	if (end == text || *end || !(conf->handshake_timeout >= 0 && conf->handshake_timeout < 1e6))
 		return wrong(why, size, "--handshake-timeout=%s: not a number of seconds", text);
+	return CONF_RUN;
+}
+
+static enum conf_verdict set_write_log(struct conf *conf, const char *text, char *why, size_t size)
+{
+	bool none = strcmp(text, "0") == 0;
+
+	conf->write_log = 0;
+	if (!none && (!device_size_parse(text, &conf->write_log) || conf->write_log > MAX_WRITE_LOG))
+		return wrong(why, size, "--write-log=%s: not a size up to %uG (for example 64M)", text,
+			     (unsigned)(MAX_WRITE_LOG >> 30));
+	conf->has_write_log = true;
 	return CONF_RUN;
 }
 
@@ -404,6 +423,10 @@ static enum conf_verdict take_option(struct conf *conf, int value, const char *a
 		return set_block_size(conf, argument, why, size);
 	case OPTION_HANDSHAKE_TIMEOUT:
 		return set_handshake_timeout(conf, argument, why, size);
+	case OPTION_WRITE_LOG:
+		return set_write_log(conf, argument, why, size);
+	case OPTION_SHARED:
+		return add_text(&conf->shared, &conf->shared_count, argument);
 	case 'v':
 		return set_debug("all", why, size);
 	case 'V':
@@ -508,6 +531,10 @@ static enum conf_verdict check(struct conf *conf, char *why, size_t size)
 	if (conf->nbd_count + conf->iscsi_count == 0 && !conf->single && !getenv("LISTEN_FDS"))
 		return wrong(why, size, "nothing to listen on: give --nbd=ADDR or --iscsi=ADDR; "
 			     "for example: %s", example);
+	for (unsigned i = 0; i < conf->shared_count; i++)
+		if (!is_device(conf, conf->shared[i]))
+			return wrong(why, size, "--shared=%s: no device has this name",
+				     conf->shared[i]);
 	return check_tls(conf, why, size);
 }
 
@@ -571,4 +598,5 @@ void conf_free(struct conf *conf)
 	free(conf->tls.allow);
 	free(conf->tls.only);
 	accounts_free(&conf->accounts);
+	free(conf->shared);
 }

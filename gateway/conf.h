@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "accounts.h"
 #include "address.h"
@@ -50,6 +51,10 @@ struct conf {
 	const char *state_dir;		/* what outlives the process is kept there; NULL = nowhere */
 	bool	 single;		/* one NBD client, on stdin and stdout */
 	double	 handshake_timeout;	/* seconds; 0 = none */
+	bool	 has_write_log;		/* else as device_keep_writes() says */
+	uint64_t write_log;		/* bytes per device */
+	const char **shared;		/* devices that others write, too, by name */
+	unsigned shared_count;
 	struct conf_tls tls;
 	/* Of every iscsi:// device: */
 	struct initiator_conf initiator;

@@ -39,6 +39,14 @@ struct device *device_new(const char *uri, bool read_only, char *why, size_t siz
 /* After every instance has been closed. */
 void device_free(struct device *device);
 
+/*
+ * Keep at most "bytes" of acknowledged writes until they are flushed, to write them again
+ * after an outage; 0: none. Without this call it is 64 MiB for an NBD export, and none for
+ * a LUN, which other hosts are likely to write as well. Before any instance is open.
+ * False without memory.
+ */
+bool device_keep_writes(struct device *device, uint64_t bytes);
+
 /* "10M", "1T", "512": bytes > 0 (powers of 1024). False when it is no size. */
 bool device_size_parse(const char *text, uint64_t *bytes);
 

@@ -57,6 +57,8 @@ struct disk_lu {
 	unsigned generation;
 	uint64_t size;
 	bool	 read_only;
+	unsigned losses;
+	struct blk_look look;
 
 	/* disk_task_set.c's */
 	struct list held;		/* scsi_task.node: must not start yet */

@@ -207,6 +207,24 @@ static void file_submit(struct blkdev *dev, struct blk_req *req)
 	offload_run(self->offload, dev->loop, &job->job);
 }
 
+/* Does not wait for the medium, but for a file server it may: that is once per client. */
+static void file_look(struct blkdev *dev)
+{
+	struct file_blk *self = container_of(dev, struct file_blk, dev);
+	const struct file *file = self->file;
+	uint64_t size = dev->info.size;
+	struct stat st;
+
+	if (file->block_device)
+		(void)ioctl(file->fd, BLKGETSIZE64, &size);
+	else if (fstat(file->fd, &st) == 0)
+		size = (uint64_t)st.st_size;
+	if (size != dev->info.size)
+		dev->info.generation++;
+	dev->info.size = size;
+	blk_seen(dev);
+}
+
 static void file_close(struct blkdev *dev, void (*closed)(void *), void *opaque)
 {
 	free(container_of(dev, struct file_blk, dev));
@@ -216,6 +234,7 @@ static void file_close(struct blkdev *dev, void (*closed)(void *), void *opaque)
 static const struct blk_ops file_ops = {
 	.name = "file",
 	.submit = file_submit,
+	.look = file_look,
 	.close = file_close,
 };
 

@@ -22,7 +22,6 @@
 #include "scsi_blk.h"
 
 #define CONNECT_TIMEOUT	15.0	/* seconds, as open-iscsi's login timeout */
-#define RETRY_TIMEOUT	120.0	/* seconds, as open-iscsi's replacement timeout */
 
 /* One opening or closing under way. */
 struct passage {
@@ -100,7 +99,7 @@ static void open_nbd(struct passage *p)
 		.uri = p->export->device->uri,
 		.read_only = p->export->read_only,
 		.connect_timeout = CONNECT_TIMEOUT,
-		.outage_timeout = RETRY_TIMEOUT,
+		.outage_timeout = p->conf->outage_timeout,
 	};
 
 	nbd_blk_open(p->loop, p->conf->offload, &conf, &p->export->device->shared, blk_is_open, p);

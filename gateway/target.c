@@ -31,27 +31,20 @@ void target_conf_init(struct target_conf *conf)
 	/* At ErrorRecoveryLevel 0 no task outlives its connection, so nothing is retained. */
 	conf->params.default_time2retain = 0;
 	conf->params.max_outstanding_r2t = TARGET_MAX_R2T;
+	conf->params.max_connections = TARGET_MAX_CONNECTIONS;
 }
 
-static const struct access_lun *find_lun(const struct target_session *s, uint64_t lun)
+struct scsi_lu *target_lu(const struct target_session *s, uint64_t wire_lun, bool *read_only)
 {
-	int number = lun_decode(lun);
+	int number = lun_decode(wire_lun);
+	const struct access_lun *lun =
+		number < 0 || !s->map ? NULL : access_find_lun(s->map, (unsigned)number);
 
-	return number < 0 || !s->map ? NULL : access_find_lun(s->map, (unsigned)number);
-}
-
-struct scsi_lu *target_lu(const struct target_session *s, uint64_t lun)
-{
-	const struct access_lun *found = find_lun(s, lun);
-
-	return found ? target_instance(s->service, found->export) : NULL;
-}
-
-bool target_read_only(const struct target_session *s, uint64_t lun)
-{
-	const struct access_lun *found = find_lun(s, lun);
-
-	return found && (found->read_only || found->export->read_only);
+	if (!lun)
+		return NULL;
+	if (read_only)
+		*read_only = lun->read_only || lun->export->read_only;
+	return target_instance(s->service, lun->export);
 }
 
 /*
@@ -111,7 +104,7 @@ void target_start(struct target_service *service, struct stream *stream, uint16_
 {
 	assert(service->access);
 	assert(service->conf->params.max_outstanding_r2t <= TARGET_MAX_R2T);
-	assert(service->conf->params.max_connections == 1);
+	assert(service->conf->params.max_connections <= TARGET_MAX_CONNECTIONS);
 	assert(service->conf->params.error_recovery_level == 0);
 	if (service->shutting_down)
 		stream->ops->close(stream);

@@ -1,6 +1,6 @@
 /*
  * The iSCSI target: sessions and connections of one worker (RFC 7143). A session
- * lives on the worker of its leading connection.
+ * lives on the worker of its leading connection, and so do its other connections.
  */
 #ifndef TARGET_H
 #define TARGET_H
@@ -51,6 +51,7 @@ struct target_service {
 	struct list sessions;
 	struct list logins;			/* connections without a session, the oldest first */
 	unsigned login_count;
+	unsigned long_logins;			/* that hold text from one request to the next */
 	bool	 shutting_down;
 	struct log_limit news;			/* what peers can have us log */
 };

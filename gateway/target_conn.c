@@ -60,13 +60,13 @@ static double silence_due(const struct target_conn *c)
 {
 	const struct target_conf *conf = c->service->conf;
 
+	if (c->pinged > 0)
+		return conf->nop_timeout > 0 ? c->pinged + conf->nop_timeout : 0;
 	if (conf->nop_interval <= 0)
 		return 0;
 	/* RFC 7143 §4.3: in a discovery session there is only Text, so no NOP-In is sent there. */
 	if (c->session->discovery)
 		return c->heard + conf->nop_interval + conf->nop_timeout;
-	if (c->pinged > 0)
-		return conf->nop_timeout > 0 ? c->pinged + conf->nop_timeout : 0;
 	return c->heard + conf->nop_interval;
 }
 
@@ -80,13 +80,16 @@ static void watch(struct target_conn *c)
 		set_timer(c, due > now ? due - now : 0);
 }
 
-static void ping(struct target_conn *c)
+void target_conn_ping(struct target_conn *c)
 {
-	struct bhs b = { .op = OP_NOP_IN, .itt = ISCSI_NO_TAG,
-			 .ttt = target_session_ttt(c->session), .stat_sn = c->stat_sn };
+	struct bhs b = { .op = OP_NOP_IN, .itt = ISCSI_NO_TAG, .stat_sn = c->stat_sn };
 
+	if (c->pinged > 0)
+		return;
+	b.ttt = target_session_ttt(c->session);
 	target_send_copy(c, &b, NULL, 0);
 	c->pinged = loop_now(c->service->loop);
+	watch(c);
 }
 
 static void check_silence(struct target_conn *c)
@@ -100,7 +103,7 @@ static void check_silence(struct target_conn *c)
 	else if (c->pinged > 0)
 		conn_fail(&c->conn, "no answer to NOP-In");
 	else
-		ping(c);
+		target_conn_ping(c);
 }
 
 static void check_logout(struct target_conn *c)
@@ -147,6 +150,7 @@ void target_conn_established(struct target_conn *c)
 	ev_timer_stop(c->service->loop->ev, &c->timer);
 	target_guard_leave(c);
 	c->phase = PHASE_FULL_FEATURE;
+	c->heard_sn = c->stat_sn;
 	watch(c);
 }
 
@@ -188,6 +192,7 @@ static void on_closed(struct conn *conn, const char *why)
 	target_receive_end(c);
 	target_guard_leave(c);
 	target_login_free(c);
+	target_join_forget(c);
 	target_text_free(c);
 	if (c->session)
 		target_session_lost(c->session, c);
@@ -204,13 +209,14 @@ static const struct conn_ops ops = {
 	.closed = on_closed,
 };
 
-void target_conn_start(struct target_service *service, struct stream *stream, uint16_t group)
+struct target_conn *target_conn_start(struct target_service *service, struct stream *stream,
+				      uint16_t group)
 {
 	struct target_conn *c = calloc(1, sizeof(*c));
 
 	if (!c) {
 		stream->ops->close(stream);
-		return;
+		return NULL;
 	}
 	c->service = service;
 	c->group = group;
@@ -224,4 +230,16 @@ void target_conn_start(struct target_service *service, struct stream *stream, ui
 	if (service->conf->login_timeout > 0)
 		set_timer(c, service->conf->login_timeout);
 	target_guard_enter(c);
+	return c;
+}
+
+void target_conn_vanish(struct target_conn *c)
+{
+	struct target_service *service = c->service;
+
+	ev_timer_stop(service->loop->ev, &c->timer);
+	target_guard_leave(c);
+	list_del(&c->node);
+	free(c);
+	target_service_settle(service);
 }

@@ -2,9 +2,9 @@
  * Login phase (RFC 7143 §6.3, §11.12, §11.13): stages, continuation of long text in
  * both directions, refusals with their status, and the way into full feature phase.
  *
- * Called by target_receive.c with every Login Request. What an unknown peer can
- * make us hold is a struct target_login, and TARGET_TEXT_MAX bytes twice while text
- * is being exchanged. A session, and with it all that the initiator can ask for, is made
+ * Called by target_receive.c with every Login Request. What an unknown peer can make us
+ * hold is a struct target_login, and one PDU's text; of longer texts, TARGET_TEXT_MAX bytes
+ * each, few peers at a time. A session, and with it all that the initiator can ask for, is made
  * after it has proved who it is.
  */
 #include "target_login.h"
@@ -18,6 +18,10 @@
 
 /* Requests of one login: far more than any initiator needs, text in 8 KiB pieces included. */
 #define LOGIN_REQUESTS_MAX	64
+
+/* Logins whose text does not fit in a PDU, at a time: no initiator that is known needs that, but
+ * every stranger can pretend to. 16 KiB each. */
+#define LONG_LOGINS_MAX		128
 
 static struct loop *loop_of(const struct target_conn *c)
 {
@@ -37,6 +41,7 @@ void target_login_free(struct target_conn *c)
 	drop_text(loop_of(c), &c->login->in);
 	drop_text(loop_of(c), &c->login->out.text);
 	access_drop(c->login->access);
+	c->service->long_logins -= c->login->is_long;
 	free(c->login);
 	c->login = NULL;
 }
@@ -117,9 +122,9 @@ static void enter_full_feature(struct target_conn *c)
 	target_conn_established(c);
 	target_conn_release(c, HOLD_TAKEOVER);
 	if (target_conn_is_news(c))
-		log_info("iSCSI %s: %s: %s session 0x%04x", c->peer, nexus->initiator_name,
-			 c->session->discovery ? "discovery" : "normal",
-			 c->session->identity.tsih);
+		log_info("iSCSI %s: %s: %s session 0x%04x, connection %u", c->peer,
+			 nexus->initiator_name, c->session->discovery ? "discovery" : "normal",
+			 c->session->identity.tsih, c->cid);
 	if (c->service->shutting_down)
 		target_conn_ask_logout(c, "shutting down");
 }
@@ -128,15 +133,6 @@ void target_login_takeover_done(struct target_conn *c)
 {
 	if (c->phase == PHASE_TAKEOVER && target_conn_alive(c))
 		enter_full_feature(c);
-}
-
-/* A connection for a session that exists (RFC 7143 §6.3.3): each has one at most. */
-static enum login_status refuse_to_join(const struct target_conn *c)
-{
-	const struct target_login *l = c->login;
-
-	return target_shared_has(c->service->shared, l->request.tsih, &l->result.nexus)
-	       ? LOGIN_TOO_MANY_CONNECTIONS : LOGIN_NO_SESSION;
 }
 
 /*
@@ -157,28 +153,37 @@ static enum login_status judge_again(struct target_conn *c)
 	return LOGIN_OK;
 }
 
-/* The initiator asks for full feature phase and all is agreed: make the session. */
+/* A leading connection: it makes the session. */
+static enum login_status lead(struct target_conn *c)
+{
+	const struct target_login *l = c->login;
+
+	c->session = target_session_new(c, &l->result);
+	if (!c->session)
+		return LOGIN_OUT_OF_RESOURCES;
+	c->session->params = c->params = l->negotiation.result;
+	return LOGIN_OK;
+}
+
+/* The initiator asks for full feature phase and all is agreed: find the session, or make it. */
 static void conclude(struct target_conn *c)
 {
 	struct target_login *l = c->login;
-	enum login_status status = l->request.tsih ? refuse_to_join(c) : judge_again(c);
+	enum login_status status = judge_again(c);
 
+	if (!status && !negotiation_finish(&l->negotiation)) {
+		log_trace(iscsi_debug_login, "iSCSI %s: %s makes no sense", c->peer,
+			  l->negotiation.bad_key);
+		status = LOGIN_INITIATOR_ERROR;
+	}
+	if (!status && l->request.tsih)
+		status = target_join(c, l->request.tsih, &l->result, &l->negotiation.result);
+	else if (!status)
+		status = lead(c);
 	if (status) {
 		refuse(c, status);
 		return;
 	}
-	if (!negotiation_finish(&l->negotiation)) {
-		log_trace(iscsi_debug_login, "iSCSI %s: %s makes no sense", c->peer,
-			  l->negotiation.bad_key);
-		refuse(c, LOGIN_INITIATOR_ERROR);
-		return;
-	}
-	c->session = target_session_new(c, &l->result);
-	if (!c->session) {
-		refuse(c, LOGIN_OUT_OF_RESOURCES);
-		return;
-	}
-	c->params = l->negotiation.result;
 	if (c->session->takeover.pending) {
 		/* RFC 7143 §6.3.5: first the old session dies, which may be another worker's. */
 		c->phase = PHASE_TAKEOVER;
@@ -211,7 +216,10 @@ static enum login_status first_request(struct target_conn *c, const struct bhs *
 	c->cid = b->cid;
 	c->login_cmd_sn = b->cmd_sn;
 	c->stat_sn = b->exp_stat_sn;
-	negotiation_init(&l->negotiation, false, &c->service->conf->params);
+	l->ours = c->service->conf->params;
+	negotiation_init(&l->negotiation, false, &l->ours);
+	if (b->tsih)
+		target_join_params(c->service, b->tsih, &l->ours, &l->negotiation);
 	return b->version_min > 0 ? LOGIN_UNSUPPORTED_VERSION : LOGIN_OK;
 }
 
@@ -293,6 +301,17 @@ static enum login_status take_request(struct target_conn *c, const struct target
 	return take_text(c, pdu->data ? (const char *)pdu->data : "", b->data_len);
 }
 
+/* Is there room for the text that is kept until the next request? */
+static enum login_status keep_text(struct target_conn *c)
+{
+	struct target_login *l = c->login;
+	bool is_long = l->in || l->out.len > KEYS_TEXT_MAX;
+
+	c->service->long_logins += (unsigned)is_long - l->is_long;
+	l->is_long = is_long;
+	return c->service->long_logins > LONG_LOGINS_MAX ? LOGIN_OUT_OF_RESOURCES : LOGIN_OK;
+}
+
 void target_login_request(struct target_conn *c, struct target_pdu *pdu)
 {
 	bool first = !c->login;
@@ -309,6 +328,8 @@ void target_login_request(struct target_conn *c, struct target_pdu *pdu)
 	c->login->request = pdu->bhs;
 	if (!status)
 		status = take_request(c, pdu);
+	if (!status)
+		status = keep_text(c);
 	target_pdu_drop(pdu);
 	if (status)
 		refuse(c, status);

@@ -25,11 +25,13 @@ struct target_login {
 	struct target_login_result result; /* its place is in access, until the end */
 	const char *redirect_to;	/* for LOGIN_REDIRECT */
 	struct chap chap;
+	struct login_params ours;	/* offers and limits */
 	struct negotiation negotiation;
 	char	*in;			/* text so far, while the initiator sets the C bit */
 	size_t	 in_len;
 	struct key_text out;		/* answers; text is NULL while there are none */
 	size_t	 out_sent;		/* of it; the rest goes with our C bit */
+	bool	 is_long;		/* counted in service->long_logins */
 };
 
 /* Has the initiator proved who it is, if it has to? */

@@ -15,6 +15,8 @@
  *	target_text.c		Text requests in full feature phase
  *	target_discovery.c	SendTargets
  *	target_session.c	sessions: CmdSN window and order, reinstatement, end
+ *	target_join.c		further connections of a session, also from other workers
+ *	target_logout.c		Logout
  *	target_task.c		a SCSI command's life between its header and its status
  *	target_local.c		commands that the target itself answers
  *	target_xfer.c		R2T, Data-Out, Data-In, SCSI Response
@@ -52,6 +54,7 @@
 #define TARGET_MAX_R2T		8		/* MaxOutstandingR2T that we agree to */
 #define TARGET_ADDRESS_LEN	64		/* "[v6 address]:port", terminated */
 #define TARGET_EXTRA_COMMANDS	8		/* immediate ones beyond the CmdSN window */
+#define TARGET_MAX_CONNECTIONS	8		/* MaxConnections that we agree to */
 
 /* RFC 7143 §11.17.1 */
 enum reject_reason {
@@ -83,6 +86,7 @@ enum login_status {
 
 struct target_conn;
 struct target_login;
+struct target_passage;
 struct target_session;
 struct target_task;
 struct target_text;
@@ -130,6 +134,7 @@ enum target_hold {
 	HOLD_LOGOUT = 1 << 1,
 	HOLD_UNSENT = 1 << 2,		/* the peer does not take what we answer */
 	HOLD_SHUTDOWN = 1 << 3,
+	HOLD_PASSAGE = 1 << 4,		/* it moves to another worker */
 };
 
 struct target_conn {
@@ -143,11 +148,14 @@ struct target_conn {
 	struct target_session *session;	/* NULL until login is through */
 	enum target_phase phase;
 	struct target_login *login;	/* from the first PDU to full feature phase */
+	struct target_passage *passage;	/* while it moves to its session's worker */
+	bool	 has_moved;		/* ... which it does once */
 	struct target_text *text;	/* while a text exchange is under way */
 	struct target_rx rx;
 	struct login_params params;
 	uint16_t cid;
 	uint32_t stat_sn;		/* of the next response */
+	uint32_t heard_sn;		/* ... that the initiator expects: it has those before */
 	uint32_t login_cmd_sn;
 	unsigned holds;			/* enum target_hold */
 	unsigned unsent;		/* PDUs queued */
@@ -213,6 +221,7 @@ struct target_session {
 	bool	 unwelcome;		/* by what is in force now: it keeps what it had until it ends */
 	struct access *access;		/* by which it is there; held */
 	struct target_place place;	/* in that */
+	struct login_params params;	/* what its first connection has agreed on for all of them */
 	const struct access_map *map;	/* its logical units; NULL: discovery */
 	const struct chap_user *user;	/* in place.auth; NULL: has not proved who it is */
 	/* What it had before, while units of it are in use that it has no more; else NULL. */
@@ -235,9 +244,11 @@ struct target_session {
 	uint64_t next_serial;
 	uint32_t next_ttt;
 
+	unsigned orphans;		/* tasks of lost connections that a logical unit still has */
+
 	struct list tmfs;
-	struct target_conn *logout;	/* its Logout is answered when all tasks are gone */
-	uint32_t logout_itt;
+	struct list logouts;		/* that wait for the end of tasks */
+	bool	 leaving;		/* ... one of them for all of the session's */
 	struct loop_call settle;
 };
 
@@ -277,6 +288,7 @@ struct target_task {
 	bool	 counted;		/* in session->in_flight */
 	bool	 answered;		/* its status is queued */
 	bool	 receiving;		/* a PDU with its data is coming in */
+	bool	 orphan;		/* in session->orphans */
 	bool	 unmapped;		/* the session has lost the unit, or one that this is a copy of */
 
 	uint8_t	*buf;			/* the data, buf_len bytes of the pool; or NULL */
@@ -313,11 +325,9 @@ static inline struct scsi_lu *target_instance(const struct target_service *servi
 	return export->instance[service->worker].lu;
 }
 
-/* The logical unit of a LUN as on the wire; NULL: the session has none there. */
-struct scsi_lu *target_lu(const struct target_session *s, uint64_t lun);
-
-/* May the session only read this LUN? */
-bool target_read_only(const struct target_session *s, uint64_t lun);
+/* The logical unit of a LUN as on the wire, and whether the session may only read it (or NULL);
+ * NULL: it has none there. */
+struct scsi_lu *target_lu(const struct target_session *s, uint64_t lun, bool *read_only);
 
 /* ---- target_access.c */
 
@@ -360,12 +370,20 @@ bool target_shared_has(struct target_shared *shared, uint16_t tsih, const struct
 /* How many logins hold long text, for target_guard.c. */
 atomic_uint *target_shared_long_texts(struct target_shared *shared);
 
+/* The service that has the session with this TSIH; NULL: there is none. */
+struct target_service *target_shared_where(struct target_shared *shared, uint16_t tsih);
+
 /* End every session of this target, on every worker (TARGET COLD RESET). */
 void target_shared_drop_all(struct target_shared *shared, const char *target_name);
 
 /* ---- target_conn.c */
 
-void target_conn_start(struct target_service *service, struct stream *stream, uint16_t group);
+/* NULL: no memory, and the stream is closed. */
+struct target_conn *target_conn_start(struct target_service *service, struct stream *stream,
+				      uint16_t group);
+
+/* The connection is over here, and its stream taken: forget it. */
+void target_conn_vanish(struct target_conn *c);
 
 /* Stop and resume receiving, for one reason among several. */
 void target_conn_hold(struct target_conn *c, enum target_hold why);
@@ -373,6 +391,9 @@ void target_conn_release(struct target_conn *c, enum target_hold why);
 
 /* Send what is queued, wait a moment for the peer to take it, and close. "why" is copied. */
 void target_conn_finish(struct target_conn *c, const char *why);
+
+/* Ask for a sign of life, which tells ExpStatSN, too; unless one is awaited already. */
+void target_conn_ping(struct target_conn *c);
 
 /* Full feature phase begins: keepalive instead of the login timer. */
 void target_conn_established(struct target_conn *c);
@@ -502,17 +523,27 @@ struct target_login_result {
 struct target_session *target_session_new(struct target_conn *c,
 					  const struct target_login_result *result);
 
-/* Full feature phase: the logical units learn of the nexus. */
+/* Full feature phase: the logical units learn of the nexus, if they do not know it. */
 void target_session_attach(struct target_session *s);
 
-/* A connection has gone. At ErrorRecoveryLevel 0 the session ends with its last one. */
+/* A connection has gone, and with it its tasks. The session ends with its last one. */
 void target_session_lost(struct target_session *s, struct target_conn *c);
+
+/* End the tasks of a connection, or all (NULL), without a status. */
+void target_session_abort(struct target_session *s, const struct target_conn *c);
+
+/* Has the connection, or any (NULL), a task or a task management function under way? */
+bool target_session_is_busy(const struct target_session *s, const struct target_conn *c);
+
+/* Its connection with this CID; NULL: none that is alive. */
+struct target_conn *target_session_conn(const struct target_session *s, uint16_t cid);
 
 /* Close all its connections now. */
 void target_session_kill(struct target_session *s, const char *why);
 
 /* The session with this TSIH on this worker, or NULL. */
-struct target_session *target_session_find(struct target_service *service, uint16_t tsih);
+struct target_session *target_session_find(const struct target_service *service,
+					   uint16_t tsih);
 
 /* Is the CmdSN one that may come now? */
 bool target_session_expects(const struct target_session *s, uint32_t cmd_sn);
@@ -535,8 +566,43 @@ uint32_t target_session_ttt(struct target_session *s);
 /* Something ended: admit what waited, answer what waited for the end, end the session. */
 void target_session_settle(struct target_session *s);
 
+/* Do new tasks have to wait for the end of old ones that nobody hears of any more? */
+static inline bool target_session_is_haunted(const struct target_session *s)
+{
+	return s->takeover.pending || s->orphans > 0;
+}
+
+/* ---- target_join.c */
+
+/*
+ * The first Login Request of a connection names the session that it is for, by TSIH. True:
+ * the session is another worker's, and the connection moves there; nothing of it is to be
+ * consumed here.
+ */
+bool target_join_moves(struct target_conn *c, const struct bhs *b);
+
+/* The connection has died on its way. */
+void target_join_forget(struct target_conn *c);
+
+/* What a login is to negotiate for a session that exists: what holds there already. */
+void target_join_params(const struct target_service *service, uint16_t tsih,
+			struct login_params *ours, struct negotiation *n);
+
+/* All is agreed: c becomes a connection of the session, in place of an older one with its CID. */
+enum login_status target_join(struct target_conn *c, uint16_t tsih,
+			      const struct target_login_result *result,
+			      const struct login_params *params);
+
+/* ---- target_logout.c */
+
 /* A Logout Request. */
-void target_session_logout(struct target_session *s, struct target_pdu *pdu);
+void target_logout_request(struct target_pdu *pdu);
+
+/* Answer those whose tasks have gone. */
+void target_logout_settle(struct target_session *s);
+
+/* The connection has gone. */
+void target_logout_forget(struct target_session *s, const struct target_conn *c);
 
 /* ---- target_task.c */
 
@@ -615,7 +681,10 @@ void target_tmf_settle(struct target_session *s);
 /* Is one of the functions under way at that unit? */
 bool target_tmf_uses(const struct target_session *s, const struct scsi_lu *lu);
 
-/* Nobody is there to be answered on this connection. */
+/* Is one under way that the connection waits for the answer of? */
+bool target_tmf_waits(const struct target_session *s, const struct target_conn *c);
+
+/* Nobody is there to be answered on this connection, or to be heard. */
 void target_tmf_forget(struct target_session *s, const struct target_conn *c);
 
 /* How many task management functions a session may have under way. */

@@ -104,7 +104,7 @@ void target_execute(struct target_pdu *pdu)
 		target_text_request(pdu);
 		break;
 	case OP_LOGOUT_REQUEST:
-		target_session_logout(pdu->conn->session, pdu);
+		target_logout_request(pdu);
 		break;
 	default:
 		assert(false);	/* header_fault() has let nothing else pass */
@@ -256,6 +256,16 @@ static void expect_data(struct target_conn *c)
 	}
 }
 
+/* Which of our answers the initiator has: a task management function may wait for that. */
+static void acknowledge(struct target_conn *c, const struct bhs *b)
+{
+	if (!c->session || !sn_lt(c->heard_sn, b->exp_stat_sn) || !sn_le(b->exp_stat_sn, c->stat_sn))
+		return;
+	c->heard_sn = b->exp_stat_sn;
+	if (!list_empty(&c->session->tmfs))
+		target_session_settle(c->session);
+}
+
 static void got_header(struct target_conn *c, bool known, const uint8_t *ahs, size_t ahs_len)
 {
 	const struct bhs *b = &c->rx.pdu.bhs;
@@ -268,6 +278,7 @@ static void got_header(struct target_conn *c, bool known, const uint8_t *ahs, si
 	}
 	c->heard = loop_now(c->conn.loop);
 	c->pinged = 0;		/* whatever comes is a sign of life */
+	acknowledge(c, b);
 	if (b->data_len > segment_limit(c))
 		conn_fail(&c->conn, "data segment of %u bytes, but we declared %u", b->data_len,
 			  segment_limit(c));
@@ -294,6 +305,8 @@ static size_t parse_header(struct target_conn *c, const uint8_t *p, size_t n)
 	if (n < BHS_LEN)
 		return 0;
 	known = bhs_decode(p, &b) == 0;
+	if (in_login(c) && !c->login && target_join_moves(c, &b))
+		return 0;
 	len = BHS_LEN + (size_t)b.ahs_words * 4;
 	if (n < len + (has_header_digest(c) ? DIGEST_LEN : 0))
 		return 0;

@@ -1,10 +1,11 @@
 /*
- * Sessions: the order of commands (RFC 7143 §4.2.2.1), the replacement of an older
- * session by a newer one of the same initiator port (§6.3.5), Logout (§11.14), and
- * the end.
+ * Sessions: the order of commands over all their connections (RFC 7143 §4.2.2.1), the
+ * replacement of an older session by a newer one of the same initiator port (§6.3.5),
+ * the loss of connections, and the end.
  *
- * A session comes to be at the end of a login. It ends when it has no connection
- * any more, all its tasks have come back from the logical units, and what it
+ * A session comes to be at the end of a login. A connection that is lost takes its tasks
+ * with it (ErrorRecoveryLevel 0), and the session goes on with the others. It ends when it
+ * has none any more, all its tasks have come back from the logical units, and what it
  * replaced has ended too; until then its nexus stays known to the logical units.
  */
 #include <assert.h>
@@ -14,10 +15,6 @@
 #include "pool.h"
 #include "stream.h"
 #include "target_private.h"
-
-/* RFC 7143 §11.14.1, §11.15.1 */
-enum { LOGOUT_SESSION = 0, LOGOUT_CONNECTION = 1, LOGOUT_RECOVERY = 2 };
-enum { LOGGED_OUT = 0, LOGOUT_NO_CID = 1, LOGOUT_NO_RECOVERY = 2 };
 
 /* ---- reinstatement */
 
@@ -99,6 +96,7 @@ struct target_session *target_session_new(struct target_conn *c,
 	list_init(&s->tasks);
 	list_init(&s->waiting);
 	list_init(&s->tmfs);
+	list_init(&s->logouts);
 	for (size_t i = 0; i < TARGET_ITT_BUCKETS; i++)
 		list_init(&s->by_itt[i]);
 	loop_call_init(&s->settle, on_settle);
@@ -111,20 +109,30 @@ struct target_session *target_session_new(struct target_conn *c,
 
 void target_session_attach(struct target_session *s)
 {
-	assert(!s->attached);
-	if (s->discovery)
+	if (s->discovery || s->attached)
 		return;
 	s->attached = true;
 	target_session_each_lu(s, lu_attach);
 }
 
-struct target_session *target_session_find(struct target_service *service, uint16_t tsih)
+struct target_session *target_session_find(const struct target_service *service, uint16_t tsih)
 {
 	list_for_each(node, &service->sessions) {
 		struct target_session *s = container_of(node, struct target_session, node);
 
 		if (s->identity.tsih == tsih)
 			return s;
+	}
+	return NULL;
+}
+
+struct target_conn *target_session_conn(const struct target_session *s, uint16_t cid)
+{
+	list_for_each(node, &s->connections) {
+		struct target_conn *c = container_of(node, struct target_conn, session_node);
+
+		if (c->cid == cid && target_conn_alive(c))
+			return c;
 	}
 	return NULL;
 }
@@ -240,56 +248,30 @@ void target_session_unhold(struct target_session *s, const struct target_task *t
 
 /* ---- the end */
 
-static void answer_logout(struct target_conn *c, uint32_t itt, uint8_t response)
+static struct target_task *find_task(const struct target_session *s, const struct target_conn *c,
+				     bool aborted)
 {
-	struct bhs b = { .op = OP_LOGOUT_RESPONSE, .itt = itt, .response = response,
-			 .time2wait = (uint16_t)c->params.default_time2wait,
-			 .time2retain = (uint16_t)c->params.default_time2retain };
+	list_for_each(node, &s->tasks) {
+		struct target_task *task = container_of(node, struct target_task, node);
 
-	b.stat_sn = target_stat_sn(c);
-	target_send_copy(c, &b, NULL, 0);
+		if ((!c || task->conn == c) && (aborted || !task->aborted))
+			return task;
+	}
+	return NULL;
 }
 
-static void abort_tasks(struct target_session *s)
+void target_session_abort(struct target_session *s, const struct target_conn *c)
 {
-	for (;;) {
-		struct target_task *victim = NULL;
+	struct target_task *task;
 
-		list_for_each(node, &s->tasks) {
-			struct target_task *task = container_of(node, struct target_task, node);
-
-			if (!task->aborted) {
-				victim = task;
-				break;
-			}
-		}
-		if (!victim)
-			return;
-		target_task_abort(victim);
-	}
+	/* One by one, for each may be freed by that. */
+	while ((task = find_task(s, c, false)))
+		target_task_abort(task);
 }
 
-/* RFC 7143 §11.14: what is still running ends first, then the answer goes, then the connection. */
-void target_session_logout(struct target_session *s, struct target_pdu *pdu)
+bool target_session_is_busy(const struct target_session *s, const struct target_conn *c)
 {
-	struct target_conn *c = pdu->conn;
-	const struct bhs *b = &pdu->bhs;
-
-	if (b->reason > LOGOUT_RECOVERY) {
-		target_reject(c, pdu->wire, REJECT_INVALID_FIELD);
-	} else if (b->reason == LOGOUT_RECOVERY) {
-		answer_logout(c, b->itt, LOGOUT_NO_RECOVERY);
-	} else if (b->reason == LOGOUT_CONNECTION && b->cid != c->cid) {
-		answer_logout(c, b->itt, LOGOUT_NO_CID);
-	} else {
-		c->phase = PHASE_LOGOUT;
-		target_conn_hold(c, HOLD_LOGOUT);
-		s->logout = c;
-		s->logout_itt = b->itt;
-		abort_tasks(s);
-		target_session_settle(s);
-	}
-	target_pdu_drop(pdu);
+	return find_task(s, c, true) || (c ? target_tmf_waits(s, c) : !list_empty(&s->tmfs));
 }
 
 void target_session_kill(struct target_session *s, const char *why)
@@ -298,20 +280,58 @@ void target_session_kill(struct target_session *s, const char *why)
 		conn_fail(&container_of(node, struct target_conn, session_node)->conn, "%s", why);
 }
 
-void target_session_lost(struct target_session *s, struct target_conn *c)
+/* What the connection has sent ahead of its turn goes unexecuted. Its CmdSNs have come all the
+ * same: those that the other connections sent wait for them. */
+static void give_up_held(struct target_session *s, const struct target_conn *c)
 {
-	list_del(&c->session_node);
-	if (s->logout == c)
-		s->logout = NULL;
 	list_for_each_safe(node, &s->held) {
 		struct target_pdu *pdu = held_pdu(node);
 
-		list_del(node);
-		free_held(s, pdu);
+		if (pdu->conn == c) {
+			target_pdu_drop(pdu);
+			pdu->hole = true;
+			pdu->conn = NULL;
+		}
+		if (s->ending) {
+			list_del(node);
+			free_held(s, pdu);
+		}
 	}
-	abort_tasks(s);
-	target_tmf_forget(s, c);
+}
+
+/*
+ * What a logical unit still has of the connection's tasks may yet write. The initiator is
+ * free to repeat those commands on another connection, so nothing new begins before that
+ * is over.
+ */
+static void orphan_tasks(struct target_session *s, struct target_conn *c)
+{
+	list_for_each(node, &s->tasks) {
+		struct target_task *task = container_of(node, struct target_task, node);
+
+		if (task->conn != c || task->state != TASK_SUBMITTED || task->orphan)
+			continue;
+		task->orphan = true;
+		s->orphans++;
+	}
+	target_session_abort(s, c);
+	/* Those that are left are known by that no more: another may come to have the address. */
+	list_for_each(node, &s->tasks) {
+		struct target_task *task = container_of(node, struct target_task, node);
+
+		if (task->conn == c)
+			task->conn = NULL;
+	}
+}
+
+void target_session_lost(struct target_session *s, struct target_conn *c)
+{
+	list_del(&c->session_node);
 	s->ending = list_empty(&s->connections);
+	give_up_held(s, c);
+	orphan_tasks(s, c);
+	target_tmf_forget(s, c);
+	target_logout_forget(s, c);
 	target_session_settle(s);
 }
 
@@ -340,18 +360,13 @@ static void end(struct target_session *s)
 	target_service_settle(service);
 }
 
-/* Connections that were only waiting for the session's tasks. */
+/* Connections that were only waiting for their tasks. */
 static void close_idle(struct target_session *s)
 {
-	if (s->logout) {
-		answer_logout(s->logout, s->logout_itt, LOGGED_OUT);
-		target_conn_finish(s->logout, "logged out");
-		s->logout = NULL;
-	}
 	list_for_each(node, &s->connections) {
 		struct target_conn *c = container_of(node, struct target_conn, session_node);
 
-		if (c->holds & HOLD_SHUTDOWN)
+		if (c->holds & HOLD_SHUTDOWN && !target_session_is_busy(s, c))
 			target_conn_finish(c, c->logout_why);
 	}
 }
@@ -363,10 +378,9 @@ static void on_settle(struct loop_call *call)
 	target_task_admit_waiting(s);
 	target_tmf_settle(s);
 	target_session_forget_lost(s);
-	if (!list_empty(&s->tasks) || !list_empty(&s->tmfs))
-		return;
+	target_logout_settle(s);
 	close_idle(s);
-	if (s->ending && !s->takeover.pending)
+	if (s->ending && !target_session_is_busy(s, NULL) && !s->takeover.pending)
 		end(s);
 }
 

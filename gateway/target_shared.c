@@ -149,6 +149,18 @@ bool target_shared_has(struct target_shared *shared, uint16_t tsih, const struct
 	return has;
 }
 
+struct target_service *target_shared_where(struct target_shared *shared, uint16_t tsih)
+{
+	const struct target_identity *id;
+	struct target_service *service;
+
+	pthread_mutex_lock(&shared->mutex);
+	id = by_tsih(shared, tsih);
+	service = id ? id->service : NULL;
+	pthread_mutex_unlock(&shared->mutex);
+	return service;
+}
+
 static void drop(struct loop_msg *msg)
 {
 	struct drop_order *order = container_of(msg, struct drop_order, msg);

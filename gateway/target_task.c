@@ -120,7 +120,7 @@ static void decode(struct target_task *task)
 {
 	struct scsi_task *scsi = &task->scsi;
 	struct target_session *s = task->session;
-	struct scsi_lu *lu = target_lu(s, task->lun);
+	struct scsi_lu *lu = target_lu(s, task->lun, &scsi->read_only);
 
 	scsi->verdict = cdb_decode(scsi->wire, scsi->wire_len, lu ? lu->caps : CDB_CAPS_ALL,
 				   &scsi->cdb, &scsi->bad);
@@ -136,7 +136,6 @@ static void decode(struct target_task *task)
 	 * it maps to us, which may be more than this initiator has. */
 	if (lu && !lu->interprets && scsi->wire[0] == cdb_row(CDB_EXTENDED_COPY_LID1)->opcode)
 		target_task_refuse(task, STATUS_CHECK_CONDITION, SENSE_INVALID_OPCODE);
-	scsi->read_only = target_read_only(s, task->lun);
 	/* The far end of a pass-through does not know that we were told not to write. */
 	if (lu && !lu->interprets && scsi->read_only && cdb_may_write(&scsi->cdb))
 		target_task_refuse(task, STATUS_CHECK_CONDITION, SENSE_WRITE_PROTECTED);
@@ -314,7 +313,7 @@ void target_task_start(struct target_task *task)
 	task->started = true;
 	if (task->aborted)
 		target_task_reap(task);
-	else if (s->takeover.pending || !list_empty(&s->waiting) || !room_for(task))
+	else if (target_session_is_haunted(s) || !list_empty(&s->waiting) || !room_for(task))
 		list_add_tail(&s->waiting, &task->waiting);
 	else
 		admit(task);
@@ -322,7 +321,7 @@ void target_task_start(struct target_task *task)
 
 void target_task_admit_waiting(struct target_session *s)
 {
-	while (!list_empty(&s->waiting) && !s->takeover.pending) {
+	while (!list_empty(&s->waiting) && !target_session_is_haunted(s)) {
 		struct target_task *task =
 			container_of(s->waiting.next, struct target_task, waiting);
 
@@ -372,7 +371,7 @@ static void report_lost(struct scsi_task *scsi)
 /* The unit is the session's no more, and the task has not been executed. */
 static void report_unmapped(struct target_task *task)
 {
-	bool is_copy = target_lu(task->session, task->lun) == task->lu;
+	bool is_copy = target_lu(task->session, task->lun, NULL) == task->lu;
 
 	task->scsi.moved = 0;
 	lu_fail(&task->scsi, is_copy ? SENSE_COPY_TARGET_UNREACHABLE : SENSE_LUN_NOT_SUPPORTED);
@@ -479,8 +478,10 @@ void target_task_reap(struct target_task *task)
 	list_del(&task->bucket);
 	if (task->admitted)
 		s->bytes -= task->len;
+	if (task->orphan)
+		s->orphans--;
 	free_task(task);
-	if (!list_empty(&s->waiting) || !list_empty(&s->tmfs) || s->logout || s->ending
-	    || s->service->shutting_down)
+	if (!list_empty(&s->waiting) || !list_empty(&s->tmfs) || !list_empty(&s->logouts)
+	    || s->ending || s->service->shutting_down)
 		target_session_settle(s);
 }

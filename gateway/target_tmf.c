@@ -36,6 +36,12 @@ struct target_tmf {
 	uint64_t task;			/* ABORT TASK: serial of the one */
 	uint64_t before;		/* tasks with a smaller serial are meant */
 	unsigned busy;			/* units that are not done */
+	/* What the initiator is to have heard on its other connections before the answer. */
+	struct {
+		struct target_conn *conn;
+		uint32_t stat_sn;	/* as it was to be next */
+	} unheard[TARGET_MAX_CONNECTIONS];
+	unsigned unheard_count;
 	unsigned count;
 	struct unit units[];
 };
@@ -122,12 +128,47 @@ static void on_unit_done(struct scsi_tmf *scsi)
 	target_session_settle(tmf->session);
 }
 
+/* Does the peer still listen, and have we said something that it may not have heard? */
+static bool is_unheard(const struct target_conn *c, uint32_t stat_sn)
+{
+	return target_conn_alive(c) && c->phase == PHASE_FULL_FEATURE && !(c->holds & HOLD_SHUTDOWN)
+	       && sn_lt(c->heard_sn, stat_sn);
+}
+
+/*
+ * RFC 7143 §4.2.3.3, d: a status that left by another connection before must not come after
+ * the answer, or the initiator would take it for that of a task to come. A NOP-In has the
+ * initiator tell what it has got.
+ */
+static void attend(struct target_tmf *tmf)
+{
+	list_for_each(node, &tmf->session->connections) {
+		struct target_conn *c = container_of(node, struct target_conn, session_node);
+
+		if (c == tmf->conn || !is_unheard(c, c->stat_sn))
+			continue;
+		tmf->unheard[tmf->unheard_count].conn = c;
+		tmf->unheard[tmf->unheard_count++].stat_sn = c->stat_sn;
+		target_conn_ping(c);
+	}
+}
+
+static bool is_all_heard(const struct target_tmf *tmf)
+{
+	for (unsigned i = 0; i < tmf->unheard_count; i++)
+		if (tmf->unheard[i].conn
+		    && is_unheard(tmf->unheard[i].conn, tmf->unheard[i].stat_sn))
+			return false;
+	return true;
+}
+
 static void start(struct target_tmf *tmf)
 {
 	struct target_task *task;
 
 	while ((task = find_task(tmf, false)))
 		target_task_abort(task);
+	attend(tmf);
 	target_session_settle(tmf->session);
 }
 
@@ -152,7 +193,7 @@ static void manage(struct target_tmf *tmf, unsigned i, struct scsi_lu *lu)
 static void on_lun(struct target_pdu *pdu)
 {
 	struct target_conn *c = pdu->conn;
-	struct scsi_lu *lu = target_lu(c->session, pdu->bhs.lun);
+	struct scsi_lu *lu = target_lu(c->session, pdu->bhs.lun, NULL);
 	struct target_tmf *tmf = lu ? new_tmf(pdu, 1) : NULL;
 
 	if (!tmf) {
@@ -265,7 +306,7 @@ void target_tmf_settle(struct target_session *s)
 		struct target_tmf *tmf = container_of(node, struct target_tmf, node);
 		bool cold = tmf->function == TMF_TARGET_COLD_RESET;
 
-		if (tmf->busy || find_task(tmf, true))
+		if (tmf->busy || find_task(tmf, true) || !is_all_heard(tmf))
 			continue;
 		if (tmf->conn)
 			respond(tmf->conn, tmf->itt, tmf->response);
@@ -288,6 +329,14 @@ bool target_tmf_uses(const struct target_session *s, const struct scsi_lu *lu)
 	return false;
 }
 
+bool target_tmf_waits(const struct target_session *s, const struct target_conn *c)
+{
+	list_for_each(node, &s->tmfs)
+		if (container_of(node, const struct target_tmf, node)->conn == c)
+			return true;
+	return false;
+}
+
 void target_tmf_forget(struct target_session *s, const struct target_conn *c)
 {
 	list_for_each(node, &s->tmfs) {
@@ -295,5 +344,8 @@ void target_tmf_forget(struct target_session *s, const struct target_conn *c)
 
 		if (tmf->conn == c)
 			tmf->conn = NULL;
+		for (unsigned i = 0; i < tmf->unheard_count; i++)
+			if (tmf->unheard[i].conn == c)
+				tmf->unheard[i].conn = NULL;
 	}
 }

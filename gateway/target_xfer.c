@@ -99,7 +99,8 @@ bool target_xfer_header(struct target_rx *rx, struct target_session *s)
 	const struct bhs *b = &rx->pdu.bhs;
 	struct target_task *task = target_task_find(s, b->itt);
 
-	if (!task || task->state != TASK_COLLECTING)
+	/* RFC 7143 §4.2.5.1: a command's data comes by its connection. */
+	if (!task || task->state != TASK_COLLECTING || task->conn != rx->pdu.conn)
 		return false;
 	if (task->scsi.direction != CDB_DATA_OUT) {
 		rx->pdu.reject = REJECT_PROTOCOL_ERROR;

@@ -26,6 +26,7 @@
 struct blkdev;
 struct range_lock;
 struct range_writer;
+struct write_log;
 
 enum blk_op { BLK_READ, BLK_WRITE, BLK_FLUSH, BLK_TRIM, BLK_ZERO, BLK_CACHE, BLK_STATUS };
 
@@ -44,6 +45,7 @@ enum {
 	 * come between. EILSEQ: something else is there, or it is not known whether it was written;
 	 * read again. ENOTSUP: the device cannot, after all. */
 	BLK_COMPARE = 1 << 5,
+	BLK_OWN = 1 << 6,	/* the write log's, within an executor: see write_log.h */
 };
 
 /* State of an extent: NBD's base:allocation bits, and SBC-3's provisioning status beside them. */
@@ -117,7 +119,21 @@ struct blk_info {
 	bool one_instance;
 	char description[128];		/* what a person reads: "LIO-ORG disk0 4.0, NAA 6001405…"; "" if nothing */
 	char identity[72];		/* stable and unique, if the device has such: serial or NAA; "" if not */
+	unsigned losses;		/* how often it may have lost writes that it had acknowledged */
 	unsigned generation;		/* grows with every change of this structure */
+};
+
+/* Is the device to be reached now? */
+enum blk_presence {
+	BLK_PRESENT,
+	BLK_AWAY,		/* no: requests wait */
+	BLK_GONE,		/* ... nor for so long that they fail */
+};
+
+/* Somebody who wants to know the device as it is now. */
+struct blk_look {
+	void (*seen)(struct blk_look *);
+	struct list node;		/* blk.c's; list_init()ed by the owner */
 };
 
 struct blk_ops {
@@ -125,6 +141,11 @@ struct blk_ops {
 	void (*submit)(struct blkdev *, struct blk_req *);
 	/* Advice; may be NULL. done() still comes, once, and not within this call. */
 	void (*abort)(struct blkdev *, struct blk_req *);
+	/* NULL: always present. Any thread. */
+	enum blk_presence (*presence)(const struct blkdev *);
+	/* Find out whether the device has changed, bring info up to date, and call blk_seen(), once, in
+	 * any case. One at a time. NULL where info is never behind. */
+	void (*look)(struct blkdev *);
 	/* No request is in flight. Frees the device, then calls closed(): at once or later. */
 	void (*close)(struct blkdev *, void (*closed)(void *), void *opaque);
 };
@@ -134,6 +155,8 @@ struct blk_shared {
 	/* Read-modify-write, and COMPARE AND WRITE of SCSI hosts, against every other writer of the
 	 * device; never NULL where min_block > 1 and the device is written. */
 	struct range_lock *ranges;
+	/* Never NULL where the device may have a volatile cache that it can lose without us. */
+	struct write_log *log;
 };
 
 /* One worker's instance of a device. Executors embed it and fill it with blk_init(). */
@@ -149,6 +172,10 @@ struct blkdev {
 	struct range_writer *writer;	/* NULL until something is written without its range */
 	struct list finished;		/* their blk_complete() is pending in "finish" */
 	struct loop_call finish;
+	struct list look_waiting;	/* blk_look.node: for the look after the running one */
+	struct list look_running;
+	bool	 looking;
+	struct loop_call seen;
 	struct list flush_waiting;	/* folded into one flush that starts when the running one ends */
 	struct list flush_running;
 	struct blk_req flush;		/* the one that the executor sees */
@@ -168,7 +195,20 @@ void blk_submit(struct blkdev *dev, struct blk_req *req);
 /* Make haste with a request: it may end early with ECANCELED; it ends in any case. */
 void blk_abort(struct blkdev *dev, struct blk_req *req);
 
+enum blk_presence blk_presence(const struct blkdev *dev);
+
 void blk_close(struct blkdev *dev, void (*closed)(void *), void *opaque);
+
+/*
+ * Look at the device itself, since some do not tell when they grow: seen() comes when
+ * info says what it was after this call, or nothing can be known (the path is lost).
+ * Not within the call; never after blk_look_cancel(), which is harmless at any time.
+ */
+void blk_look(struct blkdev *dev, struct blk_look *look);
+void blk_look_cancel(struct blk_look *look);
+
+/* For executors: the end of ops->look(), also within it. */
+void blk_seen(struct blkdev *dev);
 
 /*
  * Why a request does not fit the device as it is now, else 0: EROFS, ENOSPC (WRITE

@@ -130,4 +130,16 @@ void conn_finish(struct conn *c, const char *why);
  */
 bool conn_switch(struct conn *c, struct stream *over);
 
+/*
+ * To carry a connection over to another loop: conn_detach() here, conn_init() and
+ * conn_preload() there. Only while it is paused, with nothing queued to send and nothing
+ * expected; not in parse() or filled(). The connection is over without closed(), as if
+ * released. *unread is what has been received and consumed by no parse(), from malloc; it
+ * is NULL when *len is 0. NULL, and nothing changes, without memory.
+ */
+struct stream *conn_detach(struct conn *c, uint8_t **unread, size_t *len);
+
+/* Right after conn_init(): bytes that parse() is to see before what the stream brings. Copied. */
+void conn_preload(struct conn *c, const uint8_t *bytes, size_t len);
+
 #endif

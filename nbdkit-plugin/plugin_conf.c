@@ -18,6 +18,7 @@
 #define MAX_LUN		16383		/* flat space addressing, SAM-5 §4.7.7.3 */
 #define MAX_SESSIONS	64
 #define HELP_COLUMN	26
+#define MAX_WRITE_LOG	(INT64_C(64) << 30)
 
 char plugin_conf_help[PLUGIN_CONF_HELP_LEN] =
 	"[url=]iscsi://[user@]HOST[:PORT][,HOST[:PORT]]/TARGET[/LUN]  (required) What to serve.\n"
@@ -26,7 +27,10 @@ char plugin_conf_help[PLUGIN_CONF_HELP_LEN] =
 	"user=<NAME>               CHAP user (default: that of the URL).\n"
 	"password=<VALUE>|-|+FILE|-FD  Its secret.\n"
 	"mutual-user=<NAME>        CHAP user that the target must have (default: any).\n"
-	"mutual-password=<VALUE>|-|+FILE|-FD  The secret by which the target proves itself.\n";
+	"mutual-password=<VALUE>|-|+FILE|-FD  The secret by which the target proves itself.\n"
+	"write-log=<SIZE>          Keep so much that is not flushed, to write it again after\n"
+	"                          an outage; only where no other host writes the LUN\n"
+	"                          (default: 0).\n";
 
 /* What the core knows of sessions comes after it. */
 static void complete_help(void)
@@ -153,6 +157,18 @@ static bool set_mutual_password(struct plugin_conf *conf, const char *value)
 	return set_secret("mutual-password", value, &conf->account.mutual_secret);
 }
 
+static bool set_write_log(struct plugin_conf *conf, const char *value)
+{
+	int64_t size = nbdkit_parse_size(value);
+
+	if (size > MAX_WRITE_LOG)
+		nbdkit_error("write-log=%s: more than 64G", value);
+	if (size < 0 || size > MAX_WRITE_LOG)
+		return false;
+	conf->engine.write_log = (uint64_t)size;
+	return true;
+}
+
 /* Those that only this program has. */
 static const struct {
 	const char *key;
@@ -165,6 +181,7 @@ static const struct {
 	{ "password", set_password },
 	{ "mutual-user", set_mutual_user },
 	{ "mutual-password", set_mutual_password },
+	{ "write-log", set_write_log },
 };
 
 static bool set_option(struct plugin_conf *conf, const struct initiator_option *option,

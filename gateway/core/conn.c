@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "log.h"
@@ -518,4 +519,30 @@ bool conn_switch(struct conn *c, struct stream *over)
 	if (receiving(c))
 		loop_defer(c->loop, &c->resume);
 	return true;
+}
+
+struct stream *conn_detach(struct conn *c, uint8_t **unread, size_t *len)
+{
+	struct stream *stream = c->stream;
+
+	assert(c->paused && !c->dead && !c->draining && list_empty(&c->out) && !c->into);
+	*len = c->stash_len - c->stash_used;
+	*unread = *len ? malloc(*len) : NULL;
+	if (*len && !*unread)
+		return NULL;
+	if (*len)
+		memcpy(*unread, c->stash + c->stash_used, *len);
+	if (c->stash)
+		drop_stash(c);
+	ev_io_stop(c->loop->ev, &c->readable);
+	ev_io_stop(c->loop->ev, &c->writable);
+	loop_call_cancel(&c->flush);
+	loop_call_cancel(&c->resume);
+	c->stream = NULL;
+	return stream;
+}
+
+void conn_preload(struct conn *c, const uint8_t *bytes, size_t len)
+{
+	keep_rest(c, bytes, len);
 }

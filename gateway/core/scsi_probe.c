@@ -39,6 +39,7 @@ static const struct field one_command[] = {
 struct probe_step {
 	struct cdb cdb;
 	bool required;
+	bool capacity;		/* part of scsi_probe_capacity() */
 	enum cdb_id about;	/* of REPORT SUPPORTED OPERATION CODES */
 	bool (*wanted)(const struct scsi_probe *p);	/* NULL = always */
 	/* False: the answer makes no sense. */
@@ -232,10 +233,10 @@ static const struct probe_step steps[] = {
 	{ VPD(VPD_BLOCK_LIMITS), .read = read_limits },
 	{ VPD(VPD_BLOCK_CHARACTERISTICS), .read = read_characteristics },
 	{ VPD(VPD_PROVISIONING), .read = read_provisioning },
-	{ .cdb = { .id = CDB_READ_CAPACITY_16, .alloc_len = CAPACITY_16_LEN },
+	{ .cdb = { .id = CDB_READ_CAPACITY_16, .alloc_len = CAPACITY_16_LEN }, .capacity = true,
 	  .read = read_capacity_16 },
-	{ .cdb = { .id = CDB_READ_CAPACITY_10 }, .required = true, .wanted = wants_capacity,
-	  .read = read_capacity_10 },
+	{ .cdb = { .id = CDB_READ_CAPACITY_10 }, .required = true, .capacity = true,
+	  .wanted = wants_capacity, .read = read_capacity_10 },
 	{ MODE_10(CACHING_PAGE), .read = read_mode_10 },
 	{ MODE_6(CACHING_PAGE), .wanted = wants_mode, .read = read_mode_6 },
 	{ MODE_10(ALL_PAGES), .wanted = wants_mode, .read = read_mode_10 },
@@ -291,6 +292,8 @@ static void submit(struct scsi_blk *sb)
 
 static bool is_wanted(const struct scsi_probe *p, const struct probe_step *step)
 {
+	if (p->only_capacity && !step->capacity)
+		return false;
 	if (step->cdb.evpd && step->cdb.page != VPD_SUPPORTED)
 		return p->vpd[step->cdb.page];
 	return !step->wanted || step->wanted(p);
@@ -418,7 +421,7 @@ static void step_done(struct scsi_task *task)
 	}
 }
 
-void scsi_probe_start(struct scsi_blk *sb, void (*ended)(struct scsi_blk *sb, const char *why))
+static void prepare(struct scsi_blk *sb, void (*ended)(struct scsi_blk *sb, const char *why))
 {
 	struct scsi_probe *p = &sb->probe;
 
@@ -433,6 +436,20 @@ void scsi_probe_start(struct scsi_blk *sb, void (*ended)(struct scsi_blk *sb, co
 	p->task.done = step_done;
 	ev_timer_init(&p->timer, on_timer, 0., 0.);
 	p->timer.data = sb;
+}
+
+void scsi_probe_start(struct scsi_blk *sb, void (*ended)(struct scsi_blk *sb, const char *why))
+{
+	prepare(sb, ended);
+	go_on(sb);
+}
+
+void scsi_probe_capacity(struct scsi_blk *sb, void (*ended)(struct scsi_blk *sb, const char *why))
+{
+	prepare(sb, ended);
+	sb->probe.only_capacity = true;
+	sb->probe.facts = sb->facts;
+	sb->probe.facts.has_capacity = false;
 	go_on(sb);
 }
 

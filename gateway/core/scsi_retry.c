@@ -63,12 +63,17 @@ static void grow_depth(struct scsi_blk *sb)
 
 void scsi_pump(struct scsi_blk *sb)
 {
-	struct list *node;
+	while (!sb->lost && sb->running < sb->depth) {
+		struct list *node = list_pop(&sb->urgent);
+		struct scsi_io *io;
 
-	while (!sb->lost && sb->running < sb->depth && (node = list_pop(&sb->queue))) {
-		struct scsi_io *io = container_of(node, struct scsi_io, node);
-
+		if (!node && !sb->member.held)
+			node = list_pop(&sb->queue);
+		if (!node)
+			return;
+		io = container_of(node, struct scsi_io, node);
 		io->state = SCSI_IO_RUNNING;
+		io->resets = sb->resets;
 		sb->running++;
 		lu_submit(sb->lu, &io->task);
 	}
@@ -78,12 +83,18 @@ void scsi_io_send(struct scsi_io *io)
 {
 	struct scsi_blk *sb = io->job->sb;
 
+	bool own = scsi_is_own(io->job);
+
+	if (sb->lost && own) {
+		scsi_io_fail(io, ENOTCONN, NULL, SCSI_LOST_TEXT);
+		return;
+	}
 	if (sb->given_up) {
 		scsi_io_fail(io, EIO, NULL, SCSI_LOST_TEXT);
 		return;
 	}
 	io->state = SCSI_IO_QUEUED;
-	list_add_tail(&sb->queue, &io->node);
+	list_add_tail(own ? &sb->urgent : &sb->queue, &io->node);
 	scsi_pump(sb);
 }
 
@@ -100,17 +111,6 @@ static void send_later(struct scsi_io *io, double delay)
 	ev_timer_init(&io->timer, on_timer, delay, 0.);
 	io->timer.data = io;
 	ev_timer_start(io->job->sb->dev.loop->ev, &io->timer);
-}
-
-/* A reset may have emptied a volatile cache: what was not flushed may be gone. */
-static void cache_may_be_lost(struct scsi_blk *sb)
-{
-	if (sb->facts.no_write_cache || sb->acked == sb->flushed)
-		return;
-	sb->flushed = sb->acked;	/* from here on, one flush owes an error for them */
-	sb->cache_lost = true;
-	log_warning("%s: reset, acknowledged writes may be lost: the next flush will fail",
-		    sb->dev.info.description);
 }
 
 static void protect(struct scsi_blk *sb)
@@ -130,8 +130,9 @@ static const struct {
 	uint32_t reason;
 	void (*heed)(struct scsi_blk *sb);
 } news[] = {
-	{ SENSE_POWER_ON, cache_may_be_lost },
-	{ SENSE_INTERNAL_RESET, cache_may_be_lost },
+	/* A reset may have emptied a volatile cache: what was not flushed may be gone. */
+	{ SENSE_POWER_ON, scsi_log_reset },
+	{ SENSE_INTERNAL_RESET, scsi_log_reset },
 	{ SENSE_CAPACITY_CHANGED, scsi_reprobe },
 	{ SENSE_MODE_PARAMETERS_CHANGED, scsi_reprobe },
 	{ SENSE_INQUIRY_CHANGED, scsi_reprobe },
@@ -153,8 +154,8 @@ static bool is_lost_data(const struct sense *sense)
 
 void scsi_news(struct scsi_blk *sb, const struct sense *sense)
 {
-	if (is_lost_data(sense))
-		cache_may_be_lost(sb);
+	if (sb->open && is_lost_data(sense))
+		write_log_owe(&sb->member);
 	for (size_t i = 0; i < sizeof(news) / sizeof(news[0]); i++)
 		if (news[i].reason == sense->reason)
 			news[i].heed(sb);
@@ -212,6 +213,7 @@ static void hold(struct scsi_io *io, const struct sense *sense)
 	struct scsi_blk *sb = io->job->sb;
 	double delay;
 
+	scsi_log_look(sb);
 	if (io->job->op->once)
 		scsi_io_fail(io, EILSEQ, NULL, SCSI_LOST_TEXT);
 	else if (io->job->aborted || !scsi_retry_delay(sb, &io->attempts, sense, &delay))
@@ -272,6 +274,15 @@ static void act_on_failure(struct scsi_io *io, enum errmap_action action,
 	}
 }
 
+/* A reset came between. The write log starts over by itself. */
+static void do_again(struct scsi_io *io)
+{
+	if (scsi_is_own(io->job))
+		scsi_io_fail(io, ENOTCONN, NULL, NULL);
+	else
+		scsi_io_send(io);
+}
+
 void scsi_io_done(struct scsi_task *task)
 {
 	struct scsi_io *io = container_of(task, struct scsi_io, task);
@@ -303,8 +314,11 @@ void scsi_io_done(struct scsi_task *task)
 	if (sense.reason)
 		scsi_news(sb, &sense);
 	scsi_pump(sb);
+	scsi_log_look(sb);
 	/* Last: the device may be closed in it. */
-	if (action == ERRMAP_OK)
+	if (action == ERRMAP_OK && scsi_log_doubts(io))
+		do_again(io);
+	else if (action == ERRMAP_OK)
 		scsi_io_good(io);
 	else
 		act_on_failure(io, action, &sense, error);

@@ -10,6 +10,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* What an entry has been through so far: PDUs, commands, requests, where an input has several.
+ * Weak: with or without fuzz_main.c, who reads it, a program has one. */
+__attribute__((weak)) unsigned long fuzz_units;
+
 /* The input as a supply of choices. When it is used up, everything is 0. */
 struct fuzz_input {
 	const uint8_t *at;

@@ -66,6 +66,7 @@ bool fuzz_record_read(struct fuzz_input *in, struct fuzz_record *r)
 
 	if (!in->left)
 		return false;
+	fuzz_units++;
 	memset(r, 0, sizeof *r);
 	r->how = fuzz_u8(in);
 	if (!(r->how & PDU_RAW)) {

@@ -143,11 +143,16 @@ void fuzz_peer_say(struct fuzz_peer *p, const uint8_t *bytes, size_t len)
 	fuzz_peer_run(p);
 }
 
-void fuzz_peer_end(struct fuzz_peer *p)
+void fuzz_peer_hang_up(struct fuzz_peer *p)
 {
 	p->ended = true;
 	if (!p->closed)
 		set_readable(p, true);
 	fuzz_peer_run(p);
+}
+
+void fuzz_peer_end(struct fuzz_peer *p)
+{
+	fuzz_peer_hang_up(p);
 	assert(p->closed);
 }

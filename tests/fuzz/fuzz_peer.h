@@ -33,7 +33,10 @@ void fuzz_peer_init(struct fuzz_peer *p, struct loop *loop);
 /* Say bytes, which stay the caller's, and let the other end deal with them until it is idle. */
 void fuzz_peer_say(struct fuzz_peer *p, const uint8_t *bytes, size_t len);
 
-/* Say no more. The other end closes the connection, or it hangs: asserted. */
+/* Say no more, and let the other end learn of it. */
+void fuzz_peer_hang_up(struct fuzz_peer *p);
+
+/* The same where the other end closes the connection, or it hangs: asserted. */
 void fuzz_peer_end(struct fuzz_peer *p);
 
 /* Let the loop run until nothing happens any more. */

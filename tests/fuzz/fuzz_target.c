@@ -8,7 +8,6 @@
 
 #include "disk_lu.h"
 #include "fuzz_pdu.h"
-#include "lu_shared.h"
 #include "mem_blk.h"
 #include "pool.h"
 #include "range_lock.h"

@@ -10,7 +10,8 @@ TESTS = []                  # (name, level, section, function), in the order of 
 
 OPTIONS_HELP = """\
     -l         list the tests, and do not run any
-    -c FILE... instead of a peer: the outputs of several runs, to see what differs
+    -c FILE... instead of a peer: the outputs of several runs, to see what differs; exit
+               status 1 if a test failed in all of them
     -k TEXT    only tests whose name or section has TEXT in it
     -s         strict: a feature that is not offered is a failure
 """
@@ -98,14 +99,13 @@ def compare(paths):
     """The tests that did not end alike in all these runs, as a table."""
     runs = [outcomes(path) for path in paths]
     labels = [os.path.splitext(os.path.basename(path))[0] for path in paths]
-    print(" ".join("%-8s" % label for label in labels))
-    for name in runs[0]:
-        row = [run.get(name, "-") for run in runs]
-        if len(set(row)) > 1:
-            print(" ".join("%-8s" % outcome for outcome in row), name)
+    names = [n for n in runs[0] if len({run.get(n, "-") for run in runs}) > 1]
+    width = max([len(n) for n in names] + [len("rule")])
+    for name, row in [("rule", labels)] + [(n, [run.get(n, "-") for run in runs]) for n in names]:
+        print(" | ".join(["%-*s" % (width, name)] + ["%-8s" % outcome for outcome in row]))
     failed = [name for name in runs[0] if all(run.get(name) == "FAIL" for run in runs)]
-    print("# %d failed everywhere" % len(failed), *failed, sep="\n#   ")
-    return 0
+    print("# %d differ, %d failed everywhere" % (len(names), len(failed)), *failed, sep="\n#   ")
+    return 1 if failed else 0
 
 
 def main(text, letters, start, after=lambda: None):

@@ -78,8 +78,10 @@ class Reply:
 class Client(Wire):
     """One connection."""
 
-    def __init__(self, flags=3, greet=True, tls=None):
-        if ":" in Settings.server and "/" not in Settings.server:
+    def __init__(self, flags=3, greet=True, tls=None, stream=None):
+        if stream:
+            self.s = stream
+        elif ":" in Settings.server and "/" not in Settings.server:
             host, port = Settings.server.rsplit(":", 1)
             s = socket.create_connection((host.strip("[]"), int(port)))
             s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

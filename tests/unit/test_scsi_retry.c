@@ -1,11 +1,9 @@
 /* What scsi_blk makes of failures: errno and words, retries, lost paths, lost caches. */
 #include <errno.h>
 #include <stdio.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "log.h"
-
 #include "scsi_blk_bed.h"
 #include "unit.h"
 
@@ -299,6 +297,82 @@ static void an_lba_out_of_range_has_the_capacity_read_again(void)
 	bed_end(&s);
 }
 
+struct onlooker {
+	struct blk_look look;
+	struct loop *loop;
+	unsigned seen;
+};
+
+static void on_seen(struct blk_look *look)
+{
+	struct onlooker *onlooker = container_of(look, struct onlooker, look);
+
+	onlooker->seen++;
+	loop_stop(onlooker->loop);
+}
+
+static void look(struct scsi_bed *s, struct onlooker *onlooker)
+{
+	onlooker->look.seen = on_seen;
+	onlooker->loop = s->loop;
+	onlooker->seen = 0;
+	list_init(&onlooker->look.node);
+	blk_look(s->dev, &onlooker->look);
+	CU_ASSERT_EQUAL(onlooker->seen, 0);
+}
+
+static void who_looks_sees_the_capacity_as_it_is(void)
+{
+	struct onlooker a, b, gone;
+	unsigned generation;
+	struct scsi_bed s;
+
+	bed_begin(&s, &bed_full);
+	fake_inject(s.fake, CDB_WRITE_16, 1, CHECK, SENSE_WRITE_PROTECTED);
+	CU_ASSERT_EQUAL(bed_write_one(&s), EPERM);
+	generation = s.dev->info.generation;
+	s.fake->sent_count = 0;
+	look(&s, &a);
+	loop_run(s.loop);
+	CU_ASSERT_EQUAL(a.seen, 1);
+	CU_ASSERT_EQUAL(s.dev->info.generation, generation);
+	CU_ASSERT_EQUAL(bed_sent(&s, 0)->id, CDB_READ_CAPACITY_16);
+	CU_ASSERT_EQUAL(s.fake->sent_count, 1);
+
+	/* The unit says nothing of it; whoever comes while one looks sees what is then. */
+	s.fake->is.blocks = BLOCKS / 2;
+	look(&s, &a);
+	s.fake->holds = true;
+	look(&s, &b);
+	look(&s, &gone);
+	blk_look_cancel(&gone.look);
+	fake_go_on(s.fake);
+	bed_run_for(&s, 0.01);
+	bed_run_for(&s, 0.01);
+	CU_ASSERT(a.seen == 1 && b.seen == 1 && gone.seen == 0);
+	CU_ASSERT_EQUAL(fake_count(s.fake, CDB_READ_CAPACITY_16), 3);
+	CU_ASSERT_EQUAL(s.dev->info.size, BLOCKS / 2 * 512);
+	CU_ASSERT_TRUE(s.dev->info.read_only);	/* nobody has asked for that */
+	bed_end(&s);
+}
+
+static void who_looks_at_a_lost_unit_is_not_kept_waiting(void)
+{
+	struct onlooker a;
+	struct scsi_bed s;
+
+	bed_begin(&s, &bed_full);
+	s.fake->dead = true;
+	look(&s, &a);
+	loop_run(s.loop);
+	CU_ASSERT_EQUAL(a.seen, 1);
+	look(&s, &a);
+	loop_run(s.loop);
+	CU_ASSERT_EQUAL(a.seen, 1);
+	CU_ASSERT_EQUAL(s.dev->info.size, BLOCKS * 512);
+	bed_end(&s);
+}
+
 static void after_a_reset_with_unflushed_writes_one_flush_fails(void)
 {
 	/* reason, WCE, flushed before: does the next flush fail? */
@@ -542,6 +616,8 @@ static const struct unit_test tests[] = {
 	UNIT_TEST(news_of_a_change_has_the_unit_looked_at_again),
 	UNIT_TEST(a_soft_threshold_is_told_and_the_command_carried_out),
 	UNIT_TEST(an_lba_out_of_range_has_the_capacity_read_again),
+	UNIT_TEST(who_looks_sees_the_capacity_as_it_is),
+	UNIT_TEST(who_looks_at_a_lost_unit_is_not_kept_waiting),
 	UNIT_TEST(after_a_reset_with_unflushed_writes_one_flush_fails),
 	UNIT_TEST(a_fua_write_owes_that_error_too),
 	UNIT_TEST(a_flush_that_was_sent_before_a_write_does_not_cover_it),

@@ -1,0 +1,169 @@
+/*
+ * Further connections of a session (RFC 7143 §6.3.3), and connections in the place of
+ * older ones (§6.3.4).
+ *
+ * A session lives on one worker, and so do all its connections; but the listener, which
+ * knows nothing of sessions, gives a connection to any. It moves once, at its very
+ * beginning: the first Login Request names the session, and before a byte of it is
+ * consumed, socket and bytes go to the session's worker, where the connection begins
+ * anew. Nothing else has to be carried over.
+ *
+ * The worker is found by TSIH alone, before anybody has proved to be anybody. Whether the
+ * connection may join is decided at the end of its login.
+ */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "log.h"
+#include "stream.h"
+#include "target_private.h"
+
+/* A connection on its way. */
+struct target_passage {
+	struct loop_call leave;		/* here, when parse() has returned */
+	struct loop_msg arrive;		/* there */
+	struct target_conn *conn;
+	struct target_service *to;
+	struct stream *stream;
+	uint16_t group;
+	uint8_t	*bytes;			/* received, and not consumed */
+	size_t	 len;
+};
+
+static void on_arrive(struct loop_msg *msg)
+{
+	struct target_passage *p = container_of(msg, struct target_passage, arrive);
+	struct target_conn *c = NULL;
+
+	if (p->to->shutting_down)
+		p->stream->ops->close(p->stream);
+	else
+		c = target_conn_start(p->to, p->stream, p->group);
+	if (c) {
+		c->has_moved = true;
+		conn_preload(&c->conn, p->bytes, p->len);
+	}
+	free(p->bytes);
+	free(p);
+}
+
+static void on_leave(struct loop_call *call)
+{
+	struct target_passage *p = container_of(call, struct target_passage, leave);
+	struct target_conn *c = p->conn;
+
+	p->stream = conn_detach(&c->conn, &p->bytes, &p->len);
+	if (!p->stream) {
+		conn_fail(&c->conn, "no memory for a connection on its way");
+		return;
+	}
+	log_trace(iscsi_debug_conn, "iSCSI %s: on to worker %u", c->peer, p->to->worker);
+	c->passage = NULL;
+	target_conn_vanish(c);
+	loop_post(p->to->loop, &p->arrive);
+}
+
+bool target_join_moves(struct target_conn *c, const struct bhs *b)
+{
+	struct target_passage *p;
+	struct target_service *to;
+
+	if (b->op != OP_LOGIN_REQUEST || !b->tsih || c->has_moved)
+		return false;
+	to = target_shared_where(c->service->shared, b->tsih);
+	if (!to || to == c->service)
+		return false;
+	p = calloc(1, sizeof(*p));
+	if (!p)
+		return false;	/* it will be told that there is no such session here */
+	loop_call_init(&p->leave, on_leave);
+	p->arrive.run = on_arrive;
+	p->conn = c;
+	p->to = to;
+	p->group = c->group;
+	c->passage = p;
+	target_conn_hold(c, HOLD_PASSAGE);
+	loop_defer(c->service->loop, &p->leave);
+	return true;
+}
+
+void target_join_forget(struct target_conn *c)
+{
+	if (!c->passage)
+		return;
+	loop_call_cancel(&c->passage->leave);
+	free(c->passage);
+	c->passage = NULL;
+}
+
+/* ---- the login */
+
+void target_join_params(const struct target_service *service, uint16_t tsih,
+			struct login_params *ours, struct negotiation *n)
+{
+	struct target_session *s = target_session_find(service, tsih);
+
+	for (unsigned i = 0; s && i < KEY_NEGOTIATED; i++) {
+		enum key_id id = (enum key_id)i;
+
+		if (key_row(id)->session_wide)
+			*login_param(ours, id) = *login_param(&n->result, id) =
+				*login_param(&s->params, id);
+	}
+}
+
+/* RFC 7143 §13: what holds for the session is the leading connection's to negotiate. Who repeats
+ * it is not refused, but nothing can change by that. */
+static bool are_as_agreed(const struct target_session *s, const struct login_params *params)
+{
+	struct login_params ours = s->params, theirs = *params;
+
+	for (unsigned i = 0; i < KEY_NEGOTIATED; i++) {
+		enum key_id id = (enum key_id)i;
+
+		if (key_row(id)->session_wide && *login_param(&ours, id) != *login_param(&theirs, id))
+			return false;
+	}
+	return true;
+}
+
+static unsigned count(const struct target_session *s)
+{
+	unsigned connections = 0;
+
+	list_for_each(node, &s->connections)
+		connections += target_conn_alive(container_of(node, struct target_conn,
+							      session_node));
+	return connections;
+}
+
+/* The session is there, it is in full feature phase, and it is that of this initiator port. */
+static bool is_welcome(const struct target_session *s, const struct target_login_result *result)
+{
+	return s && s->attached && !s->ending && !s->leaving && !s->unwelcome
+	       && target_shared_has(s->service->shared, s->identity.tsih, &result->nexus)
+	       && access_find_user(s->place.auth, result->user) == s->user;
+}
+
+enum login_status target_join(struct target_conn *c, uint16_t tsih,
+			      const struct target_login_result *result,
+			      const struct login_params *params)
+{
+	struct target_session *s = target_session_find(c->service, tsih);
+	struct target_conn *old;
+
+	if (result->discovery || !is_welcome(s, result))
+		return LOGIN_NO_SESSION;
+	if (!are_as_agreed(s, params))
+		return LOGIN_INITIATOR_ERROR;
+	old = target_session_conn(s, c->cid);
+	if (!old && count(s) >= s->params.max_connections)
+		return LOGIN_TOO_MANY_CONNECTIONS;
+	c->session = s;
+	c->params = *params;
+	list_add_tail(&s->connections, &c->session_node);
+	/* RFC 7143 §6.3.4: its tasks end without further notice. */
+	if (old)
+		conn_fail(&old->conn, "the initiator has logged in anew in its place");
+	return LOGIN_OK;
+}

@@ -1,0 +1,52 @@
+"""What people write: URLs, files of reservations; and CHAP, whose steps are text."""
+
+
+def urls():
+    for i, url in enumerate((
+            "iscsi://h/iqn.2001-04.com.example:disk/0", "iscsi://user@h:3261/iqn.x/16383", "iscsi://[2001:db8::1]/t/1",
+            "iscsi://[::1]:860/t", "iscsi://h", "iscsi://h/", "iscsi://h/t/", "iscsi://h/t/16384", "iscsi://user:pw@h/t/0",
+            "iscsi://user%pw@h/t/0", "iscsi://h:0/t/0", "iscsi://h:99999/t/0", "iscsi://h%20x/t%2Fu/0", "iscsi://%00/t/0",
+            "iscsi:///t/0", "http://h/t/0", "iscsi://[::1/t/0", "iscsi://[::1]x/t/0", "iscsi://" + "h" * 300 + "/t/0")):
+        yield "%02d" % i, b"\xff" + url.encode()
+
+
+HEADING = "nbd-iscsi-gateway reservations 1\n"
+
+
+def stores():
+    line = "registration 0x00000000000000ab 1 0x00023d000001 %s iqn.1993-08.org.debian:01:%s\n"
+    for name, content in (
+            ("none", "type 0\n"), ("registered", "type 0\n" + line % ("-", "ab")),
+            ("reserved", "type 5\n" + line % ("holder", "ab") + line % ("-", "cd")),
+            ("all-registrants", "type 7\n" + line % ("-", "ab") + line % ("-", "cd")),
+            ("two-holders", "type 1\n" + line % ("holder", "ab") + line % ("holder", "cd")),
+            ("unknown-type", "type 9\n"), ("no-type", line % ("-", "ab")), ("many", "type 0\n" + line % ("-", "a") * 300),
+            ("long-name", "type 0\n" + line % ("-", "a" * 300)), ("no-key", "type 0\n" + line.replace("ab 1", "00 1") % ("-", "a"))):
+        yield name, b"\0" + (HEADING + content).encode()
+    yield "other-heading", b"\0something else\n"
+    yield "own-end", b"\1" + HEADING.encode() + b"type 0\nend 0x00000000\n"
+    yield "empty", b"\1"
+
+
+def chap():
+    """Flags (INITIATOR = 1, MUTUAL = 2, MD5_ONLY = 4 of fuzz_chap.c), then a line per step."""
+    for flags in range(8):
+        yield "honest-%d" % flags, bytes([flags]) + b"!\n!\n!\n"
+    yield "challenge", b"\1CHAP_A=5\tCHAP_I=17\tCHAP_C=0x" + b"ab" * 16 + b"\t\n"
+    yield "challenge-base64", b"\1CHAP_A=7\tCHAP_I=0\tCHAP_C=0b" + b"QUJD" * 8 + b"\t\n"
+    yield "reflected", b"\3CHAP_A=5\tCHAP_I=17\tCHAP_C=0x" + b"ab" * 16 + b"\t\nCHAP_N=storage\tCHAP_R=0x" + b"00" * 16 + b"\t\n"
+    yield "response", b"\0CHAP_A=5,6,7,8\t\nCHAP_N=alice\tCHAP_R=0x" + b"00" * 16 + b"\t\n"
+    yield "response-mutual", (b"\2CHAP_A=7\t\n!CHAP_I=1\tCHAP_C=0x" + b"cd" * 16 + b"\t\n")
+    yield "nobody", b"\0CHAP_A=5\t\nCHAP_N=eve\tCHAP_R=0x" + b"00" * 16 + b"\t\n"
+    yield "no-algorithm", b"\0CHAP_A=99\t\n"
+    yield "long", b"\1CHAP_A=5\tCHAP_I=1\tCHAP_C=0x" + b"ab" * 1025 + b"\t\n"
+    yield "number", b"\1CHAP_A=5\tCHAP_I=256\tCHAP_C=0xabcd\t\n"
+
+
+def seeds():
+    for name, content in urls():
+        yield "iscsi_url", name, content
+    for name, content in stores():
+        yield "reservation_store", name, content
+    for name, content in chap():
+        yield "chap", name, content
