@@ -29,6 +29,7 @@ from iscsi_client import Client, Closed, Settings, check
 import iscsi_rules_login
 import iscsi_rules_keys
 import iscsi_rules_session
+import iscsi_rules_connections
 import iscsi_rules_tasks
 import iscsi_rules_data
 import iscsi_rules_scsi
