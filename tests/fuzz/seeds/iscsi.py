@@ -3,7 +3,7 @@ from struct import pack
 
 import scsi
 
-RAW, OWN_LENGTH, OWN_NUMBERS, OWN_TAGS, BAD_DIGEST, LATER, TOGETHER = (1 << i for i in range(7))
+RAW, OWN_LENGTH, OWN_NUMBERS, OWN_TAGS, BAD_DIGEST, LATER, TOGETHER, ELSEWHERE = (1 << i for i in range(8))
 
 NOP_OUT, COMMAND, TMF, LOGIN, TEXT, DATA_OUT, LOGOUT, SNACK = 0, 1, 2, 3, 4, 5, 6, 0x10
 NOP_IN, RESPONSE, TMF_RESPONSE, LOGIN_RESPONSE, TEXT_RESPONSE, DATA_IN = range(0x20, 0x26)
@@ -160,6 +160,23 @@ def full_feature():
     yield "cmd-sn-ahead", (ff + command(tur, how=OWN_NUMBERS) + command(tur) + command(tur, itt=4))
     yield "login-again", ff + login(*NAMES)
     yield "shutdown", b"\x41" + command(read(0, 8), 4096, read=True)
+    other = command(tur, itt=30, how=ELSEWHERE)
+    yield "two-connections", ff + other + command(read(0, 8), 4096, read=True) \
+        + command(read(0, 8), 4096, read=True, itt=31, how=ELSEWHERE)
+    yield "two-connections-digests", b"\x0d" + other + command(write(0, 1), 512, b"w" * 512, write=True, how=ELSEWHERE)
+    yield "allegiance", ff + other + command(write(0, 8), 4096, write=True, itt=31, how=ELSEWHERE) \
+        + data_out(b"w" * 4096) + data_out(b"w" * 4096, how=ELSEWHERE)
+    yield "tmf-elsewhere", ff + other + command(write(0, 8), 4096, write=True, itt=31, how=ELSEWHERE) + tmf(5) \
+        + record(header(NOP_OUT | IMMEDIATE, itt=NO_TAG, rest=words(NO_TAG)), b"", ELSEWHERE | OWN_TAGS) + tmf(2)
+    yield "hole-elsewhere", ff + other + command(tur, itt=31, how=ELSEWHERE | OWN_NUMBERS) + command(tur)
+    for reason, cid in ((0, 1), (0, 2), (1, 1), (1, 2), (1, 3)):
+        for how in (0, ELSEWHERE):
+            yield "logout-%d-%d-by-%d" % (reason, cid, 2 if how else 1), (
+                ff + other + command(write(0, 8), 4096, write=True) + record(
+                    header(LOGOUT | IMMEDIATE, 0x80 | reason, itt=7, rest=pack(">HH", cid, 0)), b"", how)
+                + command(tur) + other)
+    yield "lost-and-back", ff + other + record(b"", b"garbage" * 20, RAW | ELSEWHERE) + command(tur) + other * 3
+    yield "in-its-place", ff + other + login(*NAMES, tsih=1, cid=1, how=ELSEWHERE)
     for reason in range(3):
         yield "logout-%d" % reason, ff + record(
             header(LOGOUT | IMMEDIATE, 0x80 | reason, itt=7, rest=pack(">HH", 1, 0)))
