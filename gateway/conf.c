@@ -4,6 +4,7 @@
  */
 #include "config.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
@@ -16,9 +17,12 @@
 #include <unistd.h>
 
 #include "conf.h"
+#include "device.h"
+#include "initiator_option.h"
 #include "log.h"
 
 #define MAX_THREADS	256
+#define MAX_WRITE_LOG	(UINT64_C(64) << 30)
 #define MAX_DEVICES	16384	/* LUNs of flat addressing, SAM-5 §4.7.7.4 */
 
 struct option_row {
@@ -31,7 +35,10 @@ struct option_row {
 enum {
 	OPTION_RUN = 0x100, OPTION_DEBUG, OPTION_HELP_ALL, OPTION_HANDSHAKE_TIMEOUT, OPTION_TLS,
 	OPTION_TLS_CERTIFICATES, OPTION_TLS_PSK, OPTION_TLS_VERIFY_PEER, OPTION_TLS_ALLOW,
-	OPTION_TLS_ONLY, OPTION_STATE_DIR,
+	OPTION_TLS_ONLY, OPTION_STATE_DIR, OPTION_WRITE_LOG, OPTION_SHARED, OPTION_DISCOVER, OPTION_LUNS,
+	OPTION_JSON, OPTION_CHAP_USER, OPTION_CHAP_SECRET, OPTION_MUTUAL_USER, OPTION_MUTUAL_SECRET,
+	OPTION_BLOCK_SIZE,
+	OPTION_INITIATOR = 0x200,	/* and up: the options of initiator_options() */
 };
 
 /* In the order of --help. */
@@ -42,10 +49,20 @@ static const struct option_row options[] = {
 	{ "target", "IQN", "iSCSI target name (default: from the host name)", 't', false },
 	{ "read-only", NULL, "no writes on any side", 'r', false },
 	{ "threads", "N", "worker threads (default: CPUs available)", 'T', false },
+	{ "write-log", "SIZE", "keep so much that is not flushed, to write it again after an outage"
+	  " (64M for nbd://, 0 for iscsi://)", OPTION_WRITE_LOG, true },
+	{ "shared", "NAME", "others write this device, too: nothing is written again (may be repeated)",
+	  OPTION_SHARED, true },
 	{ "pidfile", "FILE", "write the process id once every listener accepts", 'P', false },
 	{ "run", "CMD", "serve while CMD runs: it sees $uri, $nbd_uri, $iscsi_uri",
 	  OPTION_RUN, false },
+	{ "discover", "HOST[:PORT]", "list the iSCSI targets there, and serve nothing",
+	  OPTION_DISCOVER, false },
+	{ "luns", NULL, "with --discover: and their logical units", OPTION_LUNS, true },
+	{ "json", NULL, "with --discover: in JSON", OPTION_JSON, true },
 	{ "single", NULL, "serve one NBD client on stdin and stdout", 's', true },
+	{ "block-size", "BYTES", "logical blocks of the iSCSI units, where they are ours to choose: "
+	  "512 or 4096 (512)", OPTION_BLOCK_SIZE, true },
 	{ "state-dir", "DIR", "keep persistent reservations there (APTPL; default: $STATE_DIRECTORY)",
 	  OPTION_STATE_DIR, true },
 	{ "handshake-timeout", "SECONDS", "for NBD clients that do not get to the point (10; 0: none)",
@@ -60,13 +77,22 @@ static const struct option_row options[] = {
 	  OPTION_TLS_ALLOW, true },
 	{ "tls-only", "NAME", "with --tls=on: this export needs TLS (may be repeated)",
 	  OPTION_TLS_ONLY, true },
+	{ "chap-user", "NAME", "CHAP user of iscsi:// devices without user@", OPTION_CHAP_USER, true },
+	{ "chap-secret", "[USER=]FILE", "with the secret, or credential:NAME (may be repeated)",
+	  OPTION_CHAP_SECRET, true },
+	{ "mutual-user", "[USER=]NAME", "that the target has to have (default: any)",
+	  OPTION_MUTUAL_USER, true },
+	{ "mutual-secret", "[USER=]FILE", "by which the target has to prove itself (default: need not)",
+	  OPTION_MUTUAL_SECRET, true },
 	{ "verbose", NULL, "trace everything to stderr", 'v', false },
 	{ "debug", "AREA[,..]", "trace some areas only: iscsi.pdu, scsi.cdb, nbd.req, …",
 	  OPTION_DEBUG, false },
 	{ "version", NULL, "print the version", 'V', false },
-	{ "help", NULL, "print this; --help-all: with TLS and rarer options", 'h', false },
+	{ "help", NULL, "print this; --help-all: with TLS, CHAP and rarer options", 'h', false },
 	{ "help-all", NULL, "print this", OPTION_HELP_ALL, true },
 };
+#define MAX_OPTIONS	128
+#define HELP_COLUMN	18
 #define OPTION_COUNT (sizeof(options) / sizeof(options[0]))
 
 static const char example[] =
@@ -83,10 +109,33 @@ static void print_option(const struct option_row *row)
 
 	snprintf(left, sizeof(left), "--%s%s%s", row->name, row->argument ? "=" : "",
 		 row->argument ? row->argument : "");
-	if (has_letter(row))
-		printf("  -%c, %-18s %s\n", row->value, left, row->help);
+	if (strlen(left) > HELP_COLUMN)		/* then the help has the next line */
+		printf("      %s\n      %*s %s\n", left, HELP_COLUMN, "", row->help);
+	else if (has_letter(row))
+		printf("  -%c, %-*s %s\n", row->value, HELP_COLUMN, left, row->help);
 	else
-		printf("      %-18s %s\n", left, row->help);
+		printf("      %-*s %s\n", HELP_COLUMN, left, row->help);
+}
+
+/* The options of sessions, as rows of ours. */
+static struct option_row initiator_row(const struct initiator_option *option, size_t i)
+{
+	return (struct option_row){
+		option->name, option->argument, option->help, OPTION_INITIATOR + (int)i, true,
+	};
+}
+
+static void print_initiator_options(void)
+{
+	size_t count;
+	const struct initiator_option *initiator = initiator_options(&count);
+
+	printf("\nOf iscsi:// devices (and their defaults):\n");
+	for (size_t i = 0; i < count; i++) {
+		struct option_row row = initiator_row(&initiator[i], i);
+
+		print_option(&row);
+	}
 }
 
 static void print_help(bool all)
@@ -96,10 +145,13 @@ static void print_help(bool all)
 	for (size_t i = 0; i < OPTION_COUNT; i++)
 		if (all || !options[i].advanced)
 			print_option(&options[i]);
+	if (all)
+		print_initiator_options();
 	printf("\nADDR is host:port, [v6]:port, :port or, for NBD, unix:/path or vsock:port; port 0 is\n"
-	       "any free one. DEVICE is iscsi://[user@]host[:port]/target-iqn/lun, file:PATH, mem:SIZE,\n"
-	       "or an NBD URI: nbd://, nbds://, nbd+unix://, nbds+unix://. NAME is its NBD export\n"
-	       "name; the first is the default export, too. LUNs are numbered by position, from 0.\n\n"
+	       "any free one. DEVICE is iscsi://[user@]host[:port][,host[:port]]/target-iqn/lun,\n"
+	       "file:PATH, mem:SIZE, or an NBD URI: nbd://, nbds://, nbd+unix://, nbds+unix://.\n"
+	       "NAME is its NBD export name; the first is the default export, too. LUNs are numbered\n"
+	       "by position, from 0.\n\n"
 	       "Examples:\n"
 	       "  %s\n"
 	       "  nbd-iscsi-gateway --iscsi=:3260 --nbd=unix:/run/disk.sock disk=file:/srv/disk.img\n",
@@ -160,6 +212,15 @@ static enum conf_verdict set_threads(struct conf *conf, const char *text, char *
 	return CONF_RUN;
 }
 
+static enum conf_verdict set_block_size(struct conf *conf, const char *text, char *why,
+					size_t size)
+{
+	if (strcmp(text, "512") != 0 && strcmp(text, "4096") != 0)
+		return wrong(why, size, "--block-size=%s: neither 512 nor 4096", text);
+	conf->block_size = text[0] == '5' ? 512 : 4096;
+	return CONF_RUN;
+}
+
 static enum conf_verdict set_handshake_timeout(struct conf *conf, const char *text, char *why,
 					       size_t size)
 {
@@ -168,6 +229,18 @@ static enum conf_verdict set_handshake_timeout(struct conf *conf, const char *te
 	conf->handshake_timeout = strtod(text, &end);
 	if (end == text || *end || !(conf->handshake_timeout >= 0 && conf->handshake_timeout < 1e6))
 		return wrong(why, size, "--handshake-timeout=%s: not a number of seconds", text);
+	return CONF_RUN;
+}
+
+static enum conf_verdict set_write_log(struct conf *conf, const char *text, char *why, size_t size)
+{
+	bool none = strcmp(text, "0") == 0;
+
+	conf->write_log = 0;
+	if (!none && (!device_size_parse(text, &conf->write_log) || conf->write_log > MAX_WRITE_LOG))
+		return wrong(why, size, "--write-log=%s: not a size up to %uG (for example 64M)", text,
+			     (unsigned)(MAX_WRITE_LOG >> 30));
+	conf->has_write_log = true;
 	return CONF_RUN;
 }
 
@@ -221,6 +294,18 @@ static enum conf_verdict set_debug(const char *areas, char *why, size_t size)
 	return CONF_RUN;
 }
 
+static enum conf_verdict set_initiator_option(struct conf *conf, size_t i, const char *value,
+					      char *why, size_t size)
+{
+	size_t count;
+	const struct initiator_option *option = &initiator_options(&count)[i];
+	char reason[160];
+
+	if (initiator_option_set(&conf->initiator, option, value, reason, sizeof(reason)))
+		return CONF_RUN;
+	return wrong(why, size, "--%s=%s: %s", option->name, value, reason);
+}
+
 /* NAME= is there when a '=' comes before the scheme's ':'. */
 static enum conf_verdict add_device(struct conf *conf, const char *text, char *why, size_t size)
 {
@@ -268,9 +353,44 @@ static enum conf_verdict take_tls_option(struct conf_tls *tls, int value, const 
 	return CONF_WRONG;
 }
 
+static enum conf_verdict take_iscsi_option(struct conf *conf, int value, const char *argument)
+{
+	struct accounts *accounts = &conf->accounts;
+
+	switch (value) {
+	case OPTION_DISCOVER:
+		conf->discover.portal = argument;
+		return CONF_RUN;
+	case OPTION_LUNS:
+		conf->discover.luns = true;
+		return CONF_RUN;
+	case OPTION_JSON:
+		conf->discover.json = true;
+		return CONF_RUN;
+	case OPTION_CHAP_USER:
+		accounts->user = argument;
+		return CONF_RUN;
+	case OPTION_CHAP_SECRET:
+		accounts_add(accounts, ACCOUNT_SECRET, argument);
+		return CONF_RUN;
+	case OPTION_MUTUAL_USER:
+		accounts_add(accounts, ACCOUNT_MUTUAL_USER, argument);
+		return CONF_RUN;
+	case OPTION_MUTUAL_SECRET:
+		accounts_add(accounts, ACCOUNT_MUTUAL_SECRET, argument);
+		return CONF_RUN;
+	}
+	return CONF_WRONG;
+}
+
 static enum conf_verdict take_option(struct conf *conf, int value, const char *argument, char *why,
 				     size_t size)
 {
+	if (value >= OPTION_INITIATOR)
+		return set_initiator_option(conf, (size_t)(value - OPTION_INITIATOR), argument, why,
+					    size);
+	if (value >= OPTION_DISCOVER)
+		return take_iscsi_option(conf, value, argument);
 	switch (value) {
 	case 'n':
 		return add_address(&conf->nbd, &conf->nbd_count, argument, false, why, size);
@@ -299,8 +419,14 @@ static enum conf_verdict take_option(struct conf *conf, int value, const char *a
 	case 's':
 		conf->single = true;
 		return CONF_RUN;
+	case OPTION_BLOCK_SIZE:
+		return set_block_size(conf, argument, why, size);
 	case OPTION_HANDSHAKE_TIMEOUT:
 		return set_handshake_timeout(conf, argument, why, size);
+	case OPTION_WRITE_LOG:
+		return set_write_log(conf, argument, why, size);
+	case OPTION_SHARED:
+		return add_text(&conf->shared, &conf->shared_count, argument);
 	case 'v':
 		return set_debug("all", why, size);
 	case 'V':
@@ -325,22 +451,36 @@ static enum conf_verdict wrong_option(int value, char **argv, char *why, size_t 
 	return wrong(why, size, "-%c: %s", optopt, says);
 }
 
+static struct option getopt_row(const struct option_row *row)
+{
+	return (struct option){
+		.name = row->name, .val = row->value,
+		.has_arg = row->argument ? required_argument : no_argument,
+	};
+}
+
 static enum conf_verdict parse_options(struct conf *conf, int argc, char **argv, char *why,
 				       size_t size)
 {
-	struct option long_options[OPTION_COUNT + 1];
+	struct option long_options[MAX_OPTIONS + 1];
 	char letters[2 * OPTION_COUNT + 3] = ":";
 	enum conf_verdict verdict = CONF_RUN;
+	size_t initiator_count;
+	const struct initiator_option *initiator = initiator_options(&initiator_count);
 	int value;
 
+	assert(OPTION_COUNT + initiator_count <= MAX_OPTIONS);
 	memset(long_options, 0, sizeof(long_options));
 	for (size_t i = 0; i < OPTION_COUNT; i++) {
-		long_options[i].name = options[i].name;
-		long_options[i].has_arg = options[i].argument ? required_argument : no_argument;
-		long_options[i].val = options[i].value;
+		long_options[i] = getopt_row(&options[i]);
 		if (has_letter(&options[i]))
 			snprintf(letters + strlen(letters), 3, "%c%s", options[i].value,
 				 options[i].argument ? ":" : "");
+	}
+	for (size_t i = 0; i < initiator_count; i++) {
+		struct option_row row = initiator_row(&initiator[i], i);
+
+		long_options[OPTION_COUNT + i] = getopt_row(&row);
 	}
 	while (verdict == CONF_RUN &&
 	       (value = getopt_long(argc, argv, letters, long_options, NULL)) != -1)
@@ -382,11 +522,19 @@ static enum conf_verdict check_tls(const struct conf *conf, char *why, size_t si
 /* What only makes sense together. */
 static enum conf_verdict check(struct conf *conf, char *why, size_t size)
 {
+	if (conf->discover.portal)
+		return conf->device_count ? wrong(why, size, "--discover serves no DEVICE") : CONF_RUN;
+	if (conf->discover.luns || conf->discover.json)
+		return wrong(why, size, "--luns and --json go with --discover=HOST[:PORT]");
 	if (conf->device_count == 0)
 		return wrong(why, size, "no DEVICE to serve; for example: %s", example);
 	if (conf->nbd_count + conf->iscsi_count == 0 && !conf->single && !getenv("LISTEN_FDS"))
 		return wrong(why, size, "nothing to listen on: give --nbd=ADDR or --iscsi=ADDR; "
 			     "for example: %s", example);
+	for (unsigned i = 0; i < conf->shared_count; i++)
+		if (!is_device(conf, conf->shared[i]))
+			return wrong(why, size, "--shared=%s: no device has this name",
+				     conf->shared[i]);
 	return check_tls(conf, why, size);
 }
 
@@ -427,7 +575,9 @@ enum conf_verdict conf_parse(struct conf *conf, int argc, char **argv, char *why
 
 	memset(conf, 0, sizeof(*conf));
 	conf->threads = cpus_available();
+	conf->block_size = 512;
 	conf->handshake_timeout = 10;
+	initiator_conf_init(&conf->initiator);
 	conf->state_dir = getenv("STATE_DIRECTORY");	/* systemd.exec(5), StateDirectory= */
 	default_target(conf);
 	opterr = 0;
@@ -447,4 +597,6 @@ void conf_free(struct conf *conf)
 	free(conf->iscsi);
 	free(conf->tls.allow);
 	free(conf->tls.only);
+	accounts_free(&conf->accounts);
+	free(conf->shared);
 }

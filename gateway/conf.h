@@ -6,8 +6,11 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
+#include "accounts.h"
 #include "address.h"
+#include "initiator.h"
 #include "keys.h"
 #include "tls.h"
 
@@ -29,6 +32,12 @@ struct conf_tls {
 	unsigned only_count;
 };
 
+/* --discover: nothing is served. */
+struct conf_discover {
+	const char *portal;		/* [user@]host[:port]; NULL: no discovery */
+	bool luns, json;
+};
+
 struct conf {
 	struct address *nbd, *iscsi;	/* listeners */
 	unsigned nbd_count, iscsi_count;
@@ -36,12 +45,21 @@ struct conf {
 	unsigned device_count;
 	char	 target[ISCSI_NAME_MAX + 1];
 	bool	 read_only;
+	unsigned block_size;		/* bytes of a logical block: 512 or 4096 */
 	unsigned threads;		/* > 0 */
 	const char *pidfile, *run;	/* NULL = none */
 	const char *state_dir;		/* what outlives the process is kept there; NULL = nowhere */
 	bool	 single;		/* one NBD client, on stdin and stdout */
 	double	 handshake_timeout;	/* seconds; 0 = none */
+	bool	 has_write_log;		/* else as device_keep_writes() says */
+	uint64_t write_log;		/* bytes per device */
+	const char **shared;		/* devices that others write, too, by name */
+	unsigned shared_count;
 	struct conf_tls tls;
+	/* Of every iscsi:// device: */
+	struct initiator_conf initiator;
+	struct accounts accounts;
+	struct conf_discover discover;
 };
 
 enum conf_verdict {

@@ -11,6 +11,9 @@
 
 #include "device.h"
 #include "range_lock.h"
+#include "write_log.h"
+
+#define WRITE_LOG	(UINT64_C(64) << 20)	/* bytes, of an NBD export */
 
 bool device_size_parse(const char *text, uint64_t *bytes)
 {
@@ -65,6 +68,7 @@ static bool open_file(struct device *device, const char *path, char *why, size_t
 static bool parse_iscsi(struct device *device, const char *uri, char *why, size_t size)
 {
 	device->kind = DEVICE_ISCSI;
+	initiator_conf_init(&device->initiator);
 	if (!iscsi_url_parse(uri, &device->url, why, size))
 		return false;
 	if (!device->url.has_lun) {
@@ -110,7 +114,8 @@ struct device *device_new(const char *uri, bool read_only, char *why, size_t siz
 	device->read_only = read_only;
 	if (parse(device, uri, why, size)) {
 		device->shared.ranges = range_lock_new();
-		if (device->shared.ranges)
+		if (device->shared.ranges &&
+		    device_keep_writes(device, device->kind == DEVICE_NBD ? WRITE_LOG : 0))
 			return device;
 		snprintf(why, size, "%s", strerror(ENOMEM));
 	}
@@ -118,10 +123,21 @@ struct device *device_new(const char *uri, bool read_only, char *why, size_t siz
 	return NULL;
 }
 
+/* Memory loses nothing but all of it, and a file's cache is the kernel's. */
+bool device_keep_writes(struct device *device, uint64_t bytes)
+{
+	if (device->kind != DEVICE_NBD && device->kind != DEVICE_ISCSI)
+		return true;
+	write_log_free(device->shared.log);
+	device->shared.log = write_log_new(bytes);
+	return device->shared.log;
+}
+
 void device_free(struct device *device)
 {
 	if (!device)
 		return;
+	chap_account_wipe(&device->account);
 	if (device->mem)
 		mem_free(device->mem);
 	if (device->file)
@@ -130,5 +146,6 @@ void device_free(struct device *device)
 		lu_shared_free(device->lu_shared);
 	if (device->shared.ranges)
 		range_lock_free(device->shared.ranges);
+	write_log_free(device->shared.log);
 	free(device);
 }

@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #include "blk.h"
+#include "chap_account.h"
 #include "disk_lu.h"
 #include "file_blk.h"
 #include "initiator.h"
@@ -22,7 +23,9 @@ struct device {
 	bool read_only;
 	struct mem *mem;		/* DEVICE_MEM */
 	struct file *file;		/* DEVICE_FILE */
-	struct iscsi_url url;		/* DEVICE_ISCSI */
+	struct iscsi_url url;		/* DEVICE_ISCSI, and so are the next two: */
+	struct initiator_conf initiator; /* but for the ISID, which is each session's own */
+	struct chap_account account;	/* that it logs in by */
 	struct blk_shared shared;
 	struct lu_shared *lu_shared;	/* where it is served as a logical unit of ours */
 };
@@ -35,6 +38,14 @@ struct device *device_new(const char *uri, bool read_only, char *why, size_t siz
 
 /* After every instance has been closed. */
 void device_free(struct device *device);
+
+/*
+ * Keep at most "bytes" of acknowledged writes until they are flushed, to write them again
+ * after an outage; 0: none. Without this call it is 64 MiB for an NBD export, and none for
+ * a LUN, which other hosts are likely to write as well. Before any instance is open.
+ * False without memory.
+ */
+bool device_keep_writes(struct device *device, uint64_t bytes);
 
 /* "10M", "1T", "512": bytes > 0 (powers of 1024). False when it is no size. */
 bool device_size_parse(const char *text, uint64_t *bytes);

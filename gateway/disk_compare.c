@@ -165,7 +165,7 @@ void disk_compare_and_write(struct disk_lu *disk, struct scsi_task *task)
 		return;
 	op->first = task->cdb.lba * disk->lu.block_len;
 	op->end = op->first + len;
-	disk_op_lock(op, op->first, op->end, true, caw_read);
+	disk_op_lock(op, op->first, op->end, caw_read);
 }
 
 /* ORWRITE ------------------------------------------------------------------------ */
@@ -215,5 +215,5 @@ void disk_orwrite(struct disk_lu *disk, struct scsi_task *task)
 		return;
 	op->first = op->at = task->cdb.lba * disk->lu.block_len;
 	op->end = op->first + whole;
-	disk_op_lock(op, op->first, op->end, true, or_next);
+	disk_op_lock(op, op->first, op->end, or_next);
 }

@@ -326,7 +326,6 @@ static void window_written(struct disk_op *op)
 	struct copy *copy = op->copy;
 	struct segment *s = &copy->segments[copy->current];
 
-	disk_op_unlock(op);
 	s->from += op->req.length;
 	s->to += op->req.length;
 	s->left -= op->req.length;
@@ -352,7 +351,7 @@ static void window_read(struct disk_op *op)
 	const struct segment *s = &op->copy->segments[op->copy->current];
 
 	op->where = s->destination;
-	disk_op_lock_for_writing(op, s->to, s->to + op->req.length, write_window);
+	write_window(op);
 }
 
 static void next_window(struct disk_op *op)

@@ -184,8 +184,7 @@ struct copy_parameters {
 	bool	 snlid;			/* a copy may go without a list identifier */
 	uint16_t max_cscds, max_segments;
 	uint32_t max_list, max_segment, max_inline;
-	uint16_t total_running;
-	uint8_t	 max_running;
+	uint32_t total_running, max_running;
 	uint8_t	 data_granularity, inline_granularity;	/* exponents of 2, in bytes */
 	uint8_t	 types;			/* how many of them follow */
 };

@@ -110,7 +110,7 @@ void disk_unmap(struct disk_lu *disk, struct scsi_task *task)
 	if (!op)
 		return;
 	op->count = job.count;
-	disk_op_lock_for_writing(op, job.first, job.end, unmap_next);
+	unmap_next(op);
 }
 
 /* WRITE SAME --------------------------------------------------------------------- */
@@ -155,7 +155,7 @@ static void fill(struct disk_op *op)
 		return;
 	for (size_t at = 0; at < len; at += block_len)
 		memcpy(op->buffer + at, op->task->data, block_len);
-	disk_op_lock_for_writing(op, op->first, op->end, fill_next);
+	fill_next(op);
 }
 
 void disk_write_same(struct disk_lu *disk, struct scsi_task *task)
@@ -177,7 +177,7 @@ void disk_write_same(struct disk_lu *disk, struct scsi_task *task)
 	op->first = op->at = task->cdb.lba * block_len;
 	op->end = op->first + blocks * block_len;
 	if (task->cdb.ndob || is_zero(task->data, block_len))
-		disk_op_lock_for_writing(op, op->first, op->end, zero_all);
+		zero_all(op);
 	else
 		fill(op);
 }

@@ -82,11 +82,17 @@ static size_t put_scsi_name(uint8_t association, const char *name, uint8_t *wire
 	return designator_encode(&d, wire, at);
 }
 
-static size_t put_port_name(const struct lu_shared *shared, uint16_t port, uint8_t *wire, size_t at)
+/* The target by which the nexus came: a unit may be in several. */
+static const char *target_of(const struct lu_shared *shared, const struct nexus *nexus)
+{
+	return nexus && *nexus->target_name ? nexus->target_name : shared->conf.target_name;
+}
+
+static size_t put_port_name(const char *target, uint16_t port, uint8_t *wire, size_t at)
 {
 	char name[SCSI_NAME_LEN];
 
-	snprintf(name, sizeof name, "%s,t,0x%04x", shared->conf.target_name, port);
+	snprintf(name, sizeof name, "%s,t,0x%04x", target, port);
 	return put_scsi_name(OF_PORT, name, wire, at);
 }
 
@@ -112,9 +118,9 @@ size_t disk_vpd_device_id(const struct disk_lu *disk, const struct nexus *nexus,
 	if (nexus) {
 		at = put_port_number(DESIGNATOR_RELATIVE_PORT, nexus->tpgt, wire, at);
 		at = put_port_number(DESIGNATOR_PORT_GROUP, DISK_PORT_GROUP, wire, at);
-		at = put_port_name(shared, nexus->tpgt, wire, at);
+		at = put_port_name(target_of(shared, nexus), nexus->tpgt, wire, at);
 	}
-	at = put_scsi_name(OF_DEVICE, shared->conf.target_name, wire, at);
+	at = put_scsi_name(OF_DEVICE, target_of(shared, nexus), wire, at);
 	assert(at <= DISK_VPD_ROOM);
 	return vpd_header(wire, 0, VPD_DEVICE_ID, at - VPD_HEADER_LEN);
 }
@@ -140,7 +146,8 @@ size_t disk_vpd_scsi_ports(const struct disk_lu *disk, const struct nexus *nexus
 
 	for (unsigned i = 0; i < count; i++) {
 		size_t names = at + SCSI_PORT_LEN;
-		size_t end = put_port_name(disk_shared(disk), ports[i], wire, names);
+		size_t end = put_port_name(target_of(disk_shared(disk), nexus), ports[i], wire,
+					   names);
 		const struct scsi_port port = {
 			.relative_port = ports[i], .target_len = (uint16_t)(end - names),
 		};

@@ -61,10 +61,13 @@ static uint32_t capabilities(const struct disk_lu *disk)
  * workers are told by their own instances: a host that reads the capacity again
  * after the unit attention must find the new one where it asks.
  */
-static void look_at_device(struct disk_lu *disk)
+static void look_at_device(struct disk_lu *disk, bool closely)
 {
 	const struct blk_info *info = &disk->dev->info;
 
+	/* What is not known within the call is told with the next command. */
+	if (closely && !list_linked(&disk->look.node))
+		blk_look(disk->dev, &disk->look);
 	if (info->generation == disk->generation)
 		return;
 	if (info->size != disk->size)
@@ -73,10 +76,19 @@ static void look_at_device(struct disk_lu *disk)
 		lu_instance_raise(&disk->instance, ATTENTION_MODE_PARAMETERS_CHANGED);
 	if (capabilities(disk) != disk->lu.caps)
 		lu_instance_raise(&disk->instance, ATTENTION_INQUIRY_CHANGED);
+	/* What was written and not synchronized may be gone, as after a reset of the unit. */
+	if (info->losses != disk->losses)
+		lu_instance_raise(&disk->instance, ATTENTION_INTERNAL_RESET);
 	disk->generation = info->generation;
+	disk->losses = info->losses;
 	disk->size = info->size;
 	disk->read_only = info->read_only;
 	disk->lu.caps = capabilities(disk);
+}
+
+static void seen(struct blk_look *look)
+{
+	(void)look;
 }
 
 /* Commands --------------------------------------------------------------------- */
@@ -87,11 +99,13 @@ enum {
 	ON_MEDIUM = 1 << 1,		/* a unit of no blocks is not ready for it */
 	WRITES = 1 << 2,		/* refused where writing is */
 	RULES = 1 << 3,			/* refused to who may not write: it changes what others may */
+	READINESS = 1 << 4,		/* asks whether the unit is there; others wait for it */
+	LOOKS = 1 << 5,			/* a device that does not tell when it grows is asked */
 };
 
 struct command {
 	disk_handler *run;
-	enum access access;		/* ... that a reservation may deny */
+	enum reach access;		/* ... that a reservation may deny */
 	unsigned flags;
 };
 
@@ -102,18 +116,18 @@ struct command {
  * knows them all.
  */
 static const struct command commands[CDB_COUNT] = {
-	[CDB_TEST_UNIT_READY] = { disk_test_unit_ready, ACCESS_READY, ON_MEDIUM },
+	[CDB_TEST_UNIT_READY] = { disk_test_unit_ready, ACCESS_READY, ON_MEDIUM | READINESS | LOOKS },
 	[CDB_REQUEST_SENSE] = { disk_request_sense, ACCESS_ALWAYS, IGNORES_ATTENTION },
 	[CDB_INQUIRY] = { disk_inquiry, ACCESS_ALWAYS, IGNORES_ATTENTION },
 	[CDB_MODE_SELECT_6] = { disk_mode_select, ACCESS_WRITE, RULES },
 	[CDB_MODE_SELECT_10] = { disk_mode_select, ACCESS_WRITE, RULES },
 	[CDB_MODE_SENSE_6] = { disk_mode_sense, ACCESS_READ, 0 },
 	[CDB_MODE_SENSE_10] = { disk_mode_sense, ACCESS_READ, 0 },
-	[CDB_START_STOP_UNIT] = { disk_start_stop_unit, ACCESS_WRITE, 0 },
-	[CDB_SEND_DIAGNOSTIC] = { disk_send_diagnostic, ACCESS_WRITE, 0 },
+	[CDB_START_STOP_UNIT] = { disk_start_stop_unit, ACCESS_WRITE, READINESS },
+	[CDB_SEND_DIAGNOSTIC] = { disk_send_diagnostic, ACCESS_WRITE, READINESS },
 	[CDB_PREVENT_ALLOW] = { disk_prevent_allow, ACCESS_WRITE, 0 },
-	[CDB_READ_CAPACITY_10] = { disk_read_capacity_10, ACCESS_ALWAYS, ON_MEDIUM },
-	[CDB_READ_CAPACITY_16] = { disk_read_capacity_16, ACCESS_ALWAYS, ON_MEDIUM },
+	[CDB_READ_CAPACITY_10] = { disk_read_capacity_10, ACCESS_ALWAYS, ON_MEDIUM | LOOKS },
+	[CDB_READ_CAPACITY_16] = { disk_read_capacity_16, ACCESS_ALWAYS, ON_MEDIUM | LOOKS },
 	[CDB_READ_6] = { disk_read, ACCESS_READ, ON_MEDIUM },
 	[CDB_READ_10] = { disk_read, ACCESS_READ, ON_MEDIUM },
 	[CDB_READ_12] = { disk_read, ACCESS_READ, ON_MEDIUM },
@@ -208,7 +222,7 @@ static bool is_invalid(struct disk_lu *disk, struct scsi_task *task)
 }
 
 /* As the row says, but to allow removal and to start are harmless. */
-static enum access access_needed(const struct scsi_task *task)
+static enum reach access_needed(const struct scsi_task *task)
 {
 	const struct cdb *cdb = &task->cdb;
 
@@ -218,12 +232,29 @@ static enum access access_needed(const struct scsi_task *task)
 	return commands[cdb->id].access;
 }
 
+/* True when the device is not there: the task is finished. What needs the device itself waits
+ * there instead, and needs no asking. */
+static bool is_not_ready(struct disk_lu *disk, struct scsi_task *task)
+{
+	switch (blk_presence(disk->dev)) {
+	case BLK_PRESENT:
+		return false;
+	case BLK_AWAY:
+		disk_refuse(disk, task, SENSE_BECOMING_READY);
+		break;
+	case BLK_GONE:
+		disk_refuse(disk, task, SENSE_INTERNAL_TARGET_FAILURE);
+		break;
+	}
+	return true;
+}
+
 void disk_start(struct disk_lu *disk, struct scsi_task *task)
 {
 	const struct command *command = &commands[task->cdb.id];
 	uint32_t arrived = disk_arrived(task);
 
-	look_at_device(disk);
+	look_at_device(disk, command->flags & LOOKS);
 	if (!(command->flags & IGNORES_ATTENTION) && needs_attention(disk, task))
 		return;
 	if (is_invalid(disk, task))
@@ -232,6 +263,8 @@ void disk_start(struct disk_lu *disk, struct scsi_task *task)
 		disk_conflict(disk, task);
 		return;
 	}
+	if ((command->flags & READINESS) && is_not_ready(disk, task))
+		return;
 	task->wanted = cdb_transfer_len(&task->cdb, disk->lu.block_len);
 	task->moved = task->wanted < arrived ? (uint32_t)task->wanted : arrived;
 	if ((command->flags & ON_MEDIUM) && !disk_blocks(disk))
@@ -284,6 +317,7 @@ void disk_close_if_idle(struct disk_lu *disk)
 		return;
 	assert(list_empty(&disk->held) && list_empty(&disk->active) && list_empty(&disk->finished));
 	loop_call_cancel(&disk->turn);
+	blk_look_cancel(&disk->look);
 	free(disk);
 	closed(opaque);
 }
@@ -316,8 +350,11 @@ struct scsi_lu *disk_lu_open(struct blkdev *dev, struct lu_shared *shared,
 	disk->directory = directory;
 	disk->lu.caps = capabilities(disk);
 	disk->generation = dev->info.generation;
+	disk->losses = dev->info.losses;
 	disk->size = dev->info.size;
 	disk->read_only = dev->info.read_only;
+	disk->look.seen = seen;
+	list_init(&disk->look.node);
 	list_init(&disk->held);
 	list_init(&disk->active);
 	list_init(&disk->finished);

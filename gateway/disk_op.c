@@ -76,8 +76,7 @@ static void lock(struct disk_op *op, struct range_lock *where, void (*next)(stru
 		next(op);
 }
 
-void disk_op_lock(struct disk_op *op, uint64_t first, uint64_t end, bool exclusive,
-		  void (*next)(struct disk_op *))
+void disk_op_lock(struct disk_op *op, uint64_t first, uint64_t end, void (*next)(struct disk_op *))
 {
 	const struct blkdev *dev = op->where->dev;
 	uint64_t mask = dev->info.min_block - 1;
@@ -85,7 +84,7 @@ void disk_op_lock(struct disk_op *op, uint64_t first, uint64_t end, bool exclusi
 	assert(first < end);
 	op->range.first = first & ~mask;
 	op->range.end = (end + mask) & ~mask;	/* no overflow: the device ends on such a block */
-	op->range.exclusive = exclusive;
+	op->range.exclusive = true;
 	lock(op, dev->shared->ranges, next);
 }
 
@@ -102,15 +101,6 @@ void disk_op_unlock(struct disk_op *op)
 	if (op->lock)
 		range_unlock(op->lock, &op->range);
 	op->lock = NULL;
-}
-
-void disk_op_lock_for_writing(struct disk_op *op, uint64_t first, uint64_t end,
-			      void (*next)(struct disk_op *))
-{
-	if (op->where->dev->info.min_block > 1)
-		next(op);
-	else
-		disk_op_lock(op, first, end, false, next);
 }
 
 static enum errmap_kind kind_of(enum blk_op op)

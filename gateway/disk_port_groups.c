@@ -7,6 +7,7 @@
 
 #include "disk_private.h"
 #include "field.h"
+#include "scsi_data.h"
 
 enum { LENGTH_ONLY_HEADER, EXTENDED_HEADER };	/* PARAMETER DATA FORMAT */
 
@@ -21,33 +22,19 @@ static const struct field extended_header[] = {
 	FIELD_U32(len, 0), FIELD(format, 4, 6, 3), FIELD_END
 };
 #undef FIELD_STRUCT
-enum { REPLY_HEADER_LEN = 4, EXTENDED_HEADER_LEN = 8 };
+#define EXTENDED_HEADER_LEN	8
 
-struct port_group {
-	uint8_t	 access_state;		/* 0: active/optimized */
-	bool	 ao_sup;		/* ... the one state that there is */
-	uint16_t group;
-	uint8_t	 port_count;
-};
-
-#define FIELD_STRUCT struct port_group
-static const struct field port_group[] = {
-	FIELD(access_state, 0, 3, 4), FIELD_BIT(ao_sup, 1, 0), FIELD_U16(group, 2),
-	FIELD_U8(port_count, 7), FIELD_END
-};
-#undef FIELD_STRUCT
-#define PORT_GROUP_LEN		8
-#define PORT_LEN		4	/* two bytes that are obsolete, and the relative port identifier */
-#define PORT_AT			2
+#define PORT_AT			2	/* the relative port identifier in a port's descriptor */
 
 void disk_report_port_groups(struct disk_lu *disk, struct scsi_task *task)
 {
 	bool extended = task->cdb.param_data_format == EXTENDED_HEADER;
-	uint8_t wire[EXTENDED_HEADER_LEN + PORT_GROUP_LEN + DISK_MAX_PORTS * PORT_LEN] = { 0 };
-	size_t at = extended ? EXTENDED_HEADER_LEN : REPLY_HEADER_LEN;
+	uint8_t wire[EXTENDED_HEADER_LEN + PORT_GROUP_LEN + DISK_MAX_PORTS * PORT_GROUP_PORT_LEN] = { 0 };
+	size_t at = extended ? EXTENDED_HEADER_LEN : PORT_GROUPS_HEADER_LEN;
 	struct reply_header header = { .format = EXTENDED_HEADER };
 	const uint16_t *ports;
 	struct port_group group = {
+		.state = PORT_GROUP_OPTIMIZED,
 		.ao_sup = true,
 		.group = DISK_PORT_GROUP,
 		.port_count = (uint8_t)disk_ports(disk, task->nexus, &ports),
@@ -57,9 +44,9 @@ void disk_report_port_groups(struct disk_lu *disk, struct scsi_task *task)
 		disk_refuse_field(disk, task, param_data_format);
 		return;
 	}
-	field_encode(port_group, &group, wire + at);
+	port_group_encode(&group, wire + at);
 	at += PORT_GROUP_LEN;
-	for (unsigned i = 0; i < group.port_count; i++, at += PORT_LEN)
+	for (unsigned i = 0; i < group.port_count; i++, at += PORT_GROUP_PORT_LEN)
 		put_be16(wire + at + PORT_AT, ports[i]);
 	assert(at <= sizeof wire);
 	header.len = (uint32_t)(at - sizeof header.len);

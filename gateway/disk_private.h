@@ -57,6 +57,8 @@ struct disk_lu {
 	unsigned generation;
 	uint64_t size;
 	bool	 read_only;
+	unsigned losses;
+	struct blk_look look;
 
 	/* disk_task_set.c's */
 	struct list held;		/* scsi_task.node: must not start yet */
@@ -167,24 +169,17 @@ struct disk_op *disk_op_new(struct disk_lu *disk, struct scsi_task *task);
 bool disk_op_buffer(struct disk_op *op, size_t len);
 
 /*
- * Hold [first, end) of the device, rounded out to its blocks, until the end of the
- * operation; next() runs when it is held, perhaps before this returns.
+ * Hold [first, end) of the device, rounded out to its blocks, against every other
+ * writer until the end of the operation; next() runs when it is held, perhaps before
+ * this returns.
  */
-void disk_op_lock(struct disk_op *op, uint64_t first, uint64_t end, bool exclusive,
-		  void (*next)(struct disk_op *));
+void disk_op_lock(struct disk_op *op, uint64_t first, uint64_t end, void (*next)(struct disk_op *));
 
 /* Wait for one's turn to change the unit's reservations, and keep it until the end. */
 void disk_op_turn(struct disk_op *op, void (*next)(struct disk_op *));
 
 /* Give back the range, or the turn, that the operation has: at its end. */
 void disk_op_unlock(struct disk_op *op);
-
-/*
- * Hold what a plain write touches, for those who compare and write or OR it. Where
- * blocks are larger than a byte, blk.c sees to it for every writer.
- */
-void disk_op_lock_for_writing(struct disk_op *op, uint64_t first, uint64_t end,
-			      void (*next)(struct disk_op *));
 
 /* One request to the device. next() runs when it has succeeded; an operation whose request
  * has failed, or that was aborted, ends here. "data" is NULL where the operation has none. */
@@ -234,10 +229,10 @@ bool disk_has_arrived(struct disk_lu *disk, struct scsi_task *task);
 
 /* Is the nexus of the task kept from what needs that much access? Only where there is a
  * reservation; the caller asks disk_conflicts(). */
-bool disk_is_barred(struct disk_lu *disk, const struct scsi_task *task, enum access needed);
+bool disk_is_barred(struct disk_lu *disk, const struct scsi_task *task, enum reach needed);
 
 static inline bool disk_conflicts(struct disk_lu *disk, const struct scsi_task *task,
-				  enum access needed)
+				  enum reach needed)
 {
 	return atomic_load_explicit(&disk_shared(disk)->restricted, memory_order_relaxed) &&
 	       disk_is_barred(disk, task, needed);

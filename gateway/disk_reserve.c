@@ -16,9 +16,9 @@ void disk_conflict(struct disk_lu *disk, struct scsi_task *task)
 	disk_finish(disk, task);
 }
 
-static enum access ask(struct lu_shared *shared, const struct nexus *nexus, uint64_t *as_of)
+static enum reach ask(struct lu_shared *shared, const struct nexus *nexus, uint64_t *as_of)
 {
-	enum access access;
+	enum reach access;
 
 	pthread_mutex_lock(&shared->mutex);
 	access = reservation_access(shared->reservations, nexus);
@@ -27,7 +27,7 @@ static enum access ask(struct lu_shared *shared, const struct nexus *nexus, uint
 	return access;
 }
 
-static enum access access_of(struct disk_lu *disk, const struct nexus *nexus)
+static enum reach access_of(struct disk_lu *disk, const struct nexus *nexus)
 {
 	struct lu_shared *shared = disk_shared(disk);
 	struct nexus_state *state = nexus ? lu_instance_find(&disk->instance, nexus) : NULL;
@@ -40,7 +40,7 @@ static enum access access_of(struct disk_lu *disk, const struct nexus *nexus)
 	return state->access;
 }
 
-bool disk_is_barred(struct disk_lu *disk, const struct scsi_task *task, enum access needed)
+bool disk_is_barred(struct disk_lu *disk, const struct scsi_task *task, enum reach needed)
 {
 	return needed > access_of(disk, task->nexus);
 }

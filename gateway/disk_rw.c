@@ -83,7 +83,7 @@ void disk_write(struct disk_lu *disk, struct scsi_task *task)
 	struct disk_op *op = begin_write(disk, task);
 
 	if (op)
-		disk_op_lock_for_writing(op, op->first, op->end, write_data);
+		write_data(op);
 }
 
 /* What is verified is the medium, so the data has to be there. */
@@ -103,7 +103,7 @@ void disk_write_and_verify(struct disk_lu *disk, struct scsi_task *task)
 	}
 	op = begin_write(disk, task);
 	if (op)
-		disk_op_lock_for_writing(op, op->first, op->end, write_to_medium);
+		write_to_medium(op);
 }
 
 /* Caches ------------------------------------------------------------------------- */

@@ -6,8 +6,7 @@
  * entered in the instance's info when the job is home again, on its loop.
  *
  * The page cache takes requests of any alignment, so min_block is 1; a flush or FUA
- * through this descriptor covers what was written through it by anybody, so
- * multi_conn holds.
+ * through this descriptor covers what was written through it by anybody.
  */
 #include "file_blk.h"
 
@@ -208,6 +207,24 @@ static void file_submit(struct blkdev *dev, struct blk_req *req)
 	offload_run(self->offload, dev->loop, &job->job);
 }
 
+/* Does not wait for the medium, but for a file server it may: that is once per client. */
+static void file_look(struct blkdev *dev)
+{
+	struct file_blk *self = container_of(dev, struct file_blk, dev);
+	const struct file *file = self->file;
+	uint64_t size = dev->info.size;
+	struct stat st;
+
+	if (file->block_device)
+		(void)ioctl(file->fd, BLKGETSIZE64, &size);
+	else if (fstat(file->fd, &st) == 0)
+		size = (uint64_t)st.st_size;
+	if (size != dev->info.size)
+		dev->info.generation++;
+	dev->info.size = size;
+	blk_seen(dev);
+}
+
 static void file_close(struct blkdev *dev, void (*closed)(void *), void *opaque)
 {
 	free(container_of(dev, struct file_blk, dev));
@@ -217,6 +234,7 @@ static void file_close(struct blkdev *dev, void (*closed)(void *), void *opaque)
 static const struct blk_ops file_ops = {
 	.name = "file",
 	.submit = file_submit,
+	.look = file_look,
 	.close = file_close,
 };
 
@@ -248,7 +266,6 @@ struct blkdev *file_blk_open(struct file *file, struct loop *loop, struct offloa
 		.trim_zeroes = !file->block_device,
 		.can_cache = true,
 		.can_extents = !file->block_device,
-		.multi_conn = true,
 	};
 	memcpy(self->dev.info.description, file->description, sizeof(file->description));
 	return &self->dev;

@@ -13,7 +13,7 @@
 #include "stream.h"
 #include "uri.h"
 
-static bool add_listener(struct front *front, int fd, bool iscsi)
+static bool add_listener(struct front *front, int fd, bool iscsi, bool passed)
 {
 	struct listener *listener = calloc(1, sizeof(*listener));
 
@@ -25,6 +25,7 @@ static bool add_listener(struct front *front, int fd, bool iscsi)
 	}
 	front->listeners[front->count++] = listener;
 	listener->group = iscsi ? FRONT_GROUP : 0;
+	listener->passed = passed;
 	listener->workers = front->workers;
 	listener->worker_count = front->worker_count;
 	listener->next_worker = &front->next_worker;
@@ -44,7 +45,7 @@ static bool listen_on(struct front *front, const struct address *address)
 		log_error("cannot listen on %s: %s", text, why);
 	}
 	for (int i = 0; i < count; i++)
-		ok &= add_listener(front, fds[i], address->use == ADDRESS_ISCSI);
+		ok &= add_listener(front, fds[i], address->use == ADDRESS_ISCSI, false);
 	return ok;
 }
 
@@ -69,7 +70,7 @@ static bool take_activated(struct front *front)
 		int fd = SD_LISTEN_FDS_START + i;
 
 		if (sd_is_socket(fd, AF_UNSPEC, SOCK_STREAM, 1) > 0) {
-			ok &= add_listener(front, fd, strncmp(names[i], "iscsi", 5) == 0);
+			ok &= add_listener(front, fd, strncmp(names[i], "iscsi", 5) == 0, true);
 		} else {
 			log_error("LISTEN_FDS: descriptor %d (%s) is not a listening socket", fd, names[i]);
 			ok = false;

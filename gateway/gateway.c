@@ -25,6 +25,7 @@
 #include <unistd.h>
 #include <systemd/sd-daemon.h>
 
+#include "accounts.h"
 #include "captive.h"
 #include "device.h"
 #include "front.h"
@@ -308,10 +309,36 @@ static bool cannot_start(void)
 	return false;
 }
 
+/* What the command line says of the sessions of an iscsi:// device. */
+static bool prepare_initiator(struct gateway *g, struct device *device, char *why, size_t size)
+{
+	if (device->kind != DEVICE_ISCSI)
+		return true;
+	device->initiator = g->conf->initiator;
+	return accounts_find(&g->conf->accounts, device->url.user, &device->account,
+			     &device->initiator.chap, why, size);
+}
+
+static bool is_named(const char *name, const char *const *names, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (strcmp(names[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* What is written again after an outage would overwrite what others have written meanwhile. */
+static bool set_write_log(const struct conf *conf, const struct export *export)
+{
+	if (is_named(export->name, conf->shared, conf->shared_count))
+		return device_keep_writes(export->device, 0);
+	return !conf->has_write_log || device_keep_writes(export->device, conf->write_log);
+}
+
 static bool make_device(struct gateway *g, const struct conf_device *conf, struct export *export)
 {
 	struct disk_lu_conf lu = {
-		.lun = export->lun, .block_len = 512, .state_dir = g->conf->state_dir,
+		.lun = export->lun, .block_len = g->conf->block_size, .state_dir = g->conf->state_dir,
 		.offload = g->worker_conf.instances.offload,
 	};
 	char why[256] = "";
@@ -322,17 +349,13 @@ static bool make_device(struct gateway *g, const struct conf_device *conf, struc
 		return false;
 	}
 	export->device = device;
+	if (!prepare_initiator(g, device, why, sizeof(why))) {
+		log_error("%s: %s", conf->uri, why);
+		return false;
+	}
 	snprintf(lu.target_name, sizeof(lu.target_name), "%s", g->conf->target);
 	device->lu_shared = lu_shared_new(&lu);
-	return device->lu_shared || cannot_start();
-}
-
-static bool is_tls_only(const struct conf *conf, const char *name)
-{
-	for (unsigned i = 0; i < conf->tls.only_count; i++)
-		if (strcmp(conf->tls.only[i], name) == 0)
-			return true;
-	return false;
+	return (device->lu_shared && set_write_log(g->conf, export)) || cannot_start();
 }
 
 static bool make_exports(struct gateway *g)
@@ -348,7 +371,7 @@ static bool make_exports(struct gateway *g)
 		export->name = conf->devices[i].name;
 		export->lun = (uint16_t)i;
 		export->read_only = conf->read_only;
-		export->tls_only = is_tls_only(conf, export->name);
+		export->tls_only = is_named(export->name, conf->tls.only, conf->tls.only_count);
 		export->instance = calloc(g->worker_count, sizeof(*export->instance));
 		g->exports.count++;
 		if (!export->instance)
@@ -386,6 +409,7 @@ static bool make_workers(struct gateway *g)
 	/* What systemd passes is not known to be for the one or the other yet. */
 	wc->instances.serve_blk = g->conf->nbd_count || g->conf->single || getenv("LISTEN_FDS");
 	wc->instances.serve_lu = g->conf->iscsi_count || getenv("LISTEN_FDS");
+	wc->instances.outage_timeout = g->conf->initiator.outage_timeout;
 	nbd_limits_init(&wc->nbd_limits);
 	wc->nbd_limits.handshake_timeout = g->conf->handshake_timeout;
 	wc->tls_mode = g->conf->tls.mode;

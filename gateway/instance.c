@@ -22,7 +22,6 @@
 #include "scsi_blk.h"
 
 #define CONNECT_TIMEOUT	15.0	/* seconds, as open-iscsi's login timeout */
-#define RETRY_TIMEOUT	120.0	/* seconds, as open-iscsi's replacement timeout */
 
 /* One opening or closing under way. */
 struct passage {
@@ -73,7 +72,7 @@ static void lu_is_open(void *opaque, struct scsi_lu *lu, const char *why)
 {
 	struct passage *p = opaque;
 	struct scsi_blk_conf conf = {
-		.retry_timeout = RETRY_TIMEOUT,
+		.retry_timeout = p->export->device->initiator.outage_timeout,
 		.read_only = p->export->read_only,
 	};
 
@@ -86,11 +85,12 @@ static void lu_is_open(void *opaque, struct scsi_lu *lu, const char *why)
 
 static void open_iscsi(struct passage *p)
 {
-	struct initiator_conf conf;
+	const struct device *device = p->export->device;
+	struct initiator_conf conf = device->initiator;
 
-	initiator_conf_init(&conf);
-	conf.login_timeout = CONNECT_TIMEOUT;
-	iscsi_lu_open(p->loop, p->conf->offload, &p->export->device->url, &conf, lu_is_open, p);
+	/* Sessions of one initiator differ in their ISID (RFC 7143 §4.4.3). */
+	initiator_random_isid(conf.isid);
+	iscsi_lu_open(p->loop, p->conf->offload, &device->url, &conf, lu_is_open, p);
 }
 
 static void open_nbd(struct passage *p)
@@ -99,7 +99,7 @@ static void open_nbd(struct passage *p)
 		.uri = p->export->device->uri,
 		.read_only = p->export->read_only,
 		.connect_timeout = CONNECT_TIMEOUT,
-		.outage_timeout = RETRY_TIMEOUT,
+		.outage_timeout = p->conf->outage_timeout,
 	};
 
 	nbd_blk_open(p->loop, p->conf->offload, &conf, &p->export->device->shared, blk_is_open, p);
@@ -137,7 +137,7 @@ void instance_open(struct loop *loop, const struct instance_conf *conf, struct e
 	loop_call_init(&p->call, open_local);
 	if (export->device->kind == DEVICE_ISCSI)
 		open_iscsi(p);
-	else if (export->device->kind == DEVICE_NBD && (!first || first->info.multi_conn))
+	else if (export->device->kind == DEVICE_NBD && (!first || !first->info.one_instance))
 		open_nbd(p);
 	else
 		loop_defer(loop, &p->call);

@@ -15,6 +15,7 @@ struct offload;
 /* Everything that opening asks for; constant, and outlives the instances. */
 struct instance_conf {
 	struct offload *offload;
+	double outage_timeout;			/* seconds; 0: at once; < 0: for ever */
 	bool serve_blk, serve_lu;		/* which front ends there are */
 };
 

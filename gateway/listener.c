@@ -71,6 +71,7 @@ void listener_stop(struct listener *listener)
 	ev_io_stop(listener->loop->ev, &listener->acceptable);
 	ev_timer_stop(listener->loop->ev, &listener->pause);
 	close(listener->acceptable.fd);
-	if (strncmp(listener->text, "unix:", 5) == 0 && listener->text[5] != '@')
+	/* A path that systemd has made is for the next one it starts. */
+	if (!listener->passed && strncmp(listener->text, "unix:", 5) == 0 && listener->text[5] != '@')
 		unlink(listener->text + 5);
 }

@@ -17,6 +17,7 @@ struct listener {
 	ev_timer pause;			/* out of descriptors: wait, do not spin */
 	struct loop *loop;
 	uint16_t group;			/* 0: NBD; iSCSI: the tag of its portal group */
+	bool passed;			/* by systemd, rather than made by us */
 	struct worker *workers;
 	unsigned worker_count;
 	unsigned *next_worker;		/* shared by all listeners: round robin */
@@ -25,10 +26,10 @@ struct listener {
 };
 
 /* Start accepting on fd, which becomes the listener's. The caller has set workers,
- * worker_count, next_worker, group. */
+ * worker_count, next_worker, group, passed. */
 void listener_start(struct listener *listener, struct loop *loop, int fd);
 
-/* Stop accepting and close; a unix socket's path is removed. */
+/* Stop accepting and close; the path of a unix socket that was not passed is removed. */
 void listener_stop(struct listener *listener);
 
 #endif

@@ -27,6 +27,7 @@ enum attention {
 	ATTENTION_POWER_ON_OR_RESET,
 	ATTENTION_BUS_RESET,
 	ATTENTION_DEVICE_RESET,
+	ATTENTION_INTERNAL_RESET,
 	ATTENTION_MODE_PARAMETERS_CHANGED,
 	ATTENTION_RESERVATIONS_PREEMPTED,
 	ATTENTION_RESERVATIONS_RELEASED,
@@ -53,7 +54,7 @@ struct nexus_state {
 	atomic_uint attentions;		/* bits of enum attention, from any thread */
 	/* What the nexus may, as of that value of lu_shared.restricted; its worker's own. */
 	uint64_t access_as_of;
-	enum access access;
+	enum reach access;
 };
 
 #define NEXUS_BUCKETS	64

@@ -105,9 +105,15 @@ static void mail_close(struct blkdev *dev, void (*closed)(void *), void *opaque)
 	closed(opaque);
 }
 
+static enum blk_presence mail_presence(const struct blkdev *dev)
+{
+	return blk_presence(container_of(dev, struct mail_blk, dev)->far);
+}
+
 static const struct blk_ops mail_ops = {
 	.name = "mail",
 	.submit = mail_submit,
+	.presence = mail_presence,
 	.close = mail_close,
 };
 

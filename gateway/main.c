@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "conf.h"
+#include "discover.h"
 #include "gateway.h"
 #include "log.h"
 
@@ -25,7 +26,7 @@ int main(int argc, char **argv)
 	log_set_sink(to_stderr);
 	switch (conf_parse(&conf, argc, argv, why, sizeof(why))) {
 	case CONF_RUN:
-		status = gateway_run(&conf);
+		status = conf.discover.portal ? discover_run(&conf) : gateway_run(&conf);
 		break;
 	case CONF_DONE:
 		break;

@@ -339,7 +339,6 @@ struct blkdev *mem_blk_open(struct mem *mem, struct loop *loop, struct blk_share
 		.trim_zeroes = true,
 		.can_cache = true,
 		.can_extents = true,
-		.multi_conn = true,
 	};
 	describe(mem, self->dev.info.description, sizeof(self->dev.info.description));
 	return &self->dev;

@@ -48,7 +48,7 @@ static void learn_abilities(struct nbd_handle *h, bool read_only, struct blk_inf
 	info->can_fast_zero = nbd_can_fast_zero(h) > 0;
 	info->can_cache = nbd_can_cache(h) > 0;
 	info->can_extents = nbd_can_meta_context(h, LIBNBD_CONTEXT_BASE_ALLOCATION) > 0;
-	info->multi_conn = nbd_can_multi_conn(h) > 0;
+	info->one_instance = nbd_can_multi_conn(h) <= 0;
 }
 
 static void learn_description(struct nbd_handle *h, struct blk_info *info)
@@ -78,10 +78,8 @@ bool nbd_blk_learn(struct nbd_handle *h, bool read_only, struct blk_info *info, 
 	return true;
 }
 
-static void close_device(struct blkdev *dev, void (*closed)(void *), void *opaque)
+static void release(struct nbd_blk *nb)
 {
-	struct nbd_blk *nb = container_of(dev, struct nbd_blk, dev);
-
 	assert(list_empty(&nb->in_flight) && list_empty(&nb->waiting));
 	nbd_blk_recover_stop(nb);
 	loop_call_cancel(&nb->settle);
@@ -89,14 +87,46 @@ static void close_device(struct blkdev *dev, void (*closed)(void *), void *opaqu
 		nbd_link_close(nb->link);
 	free(nb->uri);
 	free(nb);
-	if (closed)
-		closed(opaque);
+}
+
+static void left_log(struct log_member *member)
+{
+	struct nbd_blk *nb = container_of(member, struct nbd_blk, member);
+	void (*closed)(void *) = nb->closed;
+	void *opaque = nb->opaque;
+
+	release(nb);
+	closed(opaque);
+}
+
+/* What the log has under way ends with the link. */
+static void close_device(struct blkdev *dev, void (*closed)(void *), void *opaque)
+{
+	struct nbd_blk *nb = container_of(dev, struct nbd_blk, dev);
+
+	nb->closed = closed;
+	nb->opaque = opaque;
+	nb->state = NBD_BLK_CLOSED;
+	nbd_blk_recover_stop(nb);
+	if (nb->link) {
+		nbd_link_close(nb->link);
+		nb->link = NULL;
+	}
+	write_log_leave(&nb->member, left_log);
+}
+
+static enum blk_presence presence(const struct blkdev *dev)
+{
+	const struct nbd_blk *nb = container_of(dev, struct nbd_blk, dev);
+
+	return (enum blk_presence)atomic_load_explicit(&nb->presence, memory_order_relaxed);
 }
 
 static const struct blk_ops nbd_blk_ops = {
 	.name = "nbd",
 	.submit = nbd_blk_submit,
 	.abort = nbd_blk_abort,
+	.presence = presence,
 	.close = close_device,
 };
 
@@ -106,7 +136,7 @@ static void fail_opening(struct nbd_blk *nb, const char *why)
 
 	snprintf(text, sizeof(text), "%s", why);	/* why may be the link's */
 	nb->opened(nb->opaque, NULL, text);
-	close_device(&nb->dev, NULL, NULL);
+	release(nb);
 }
 
 static void first_opened(void *opaque, const char *why)
@@ -123,6 +153,7 @@ static void first_opened(void *opaque, const char *why)
 		return;
 	}
 	nb->state = NBD_BLK_UP;
+	nbd_blk_log_join(nb);
 	nb->opened(nb->opaque, &nb->dev, NULL);
 }
 
@@ -147,6 +178,7 @@ static struct nbd_blk *new_device(struct loop *loop, struct offload *offload,
 	nb->connect_timeout = conf->connect_timeout;
 	nb->outage_timeout = conf->outage_timeout;
 	nb->state = NBD_BLK_DOWN;
+	atomic_init(&nb->presence, BLK_PRESENT);
 	nbd_blk_requests_init(nb);
 	nbd_blk_recover_init(nb);
 	nb->uri = strdup(conf->uri);
@@ -161,7 +193,7 @@ void nbd_blk_open(struct loop *loop, struct offload *offload, const struct nbd_b
 	};
 	struct nbd_blk *nb = new_device(loop, offload, conf, shared);
 
-	assert(loop_is_mine(loop));
+	assert(loop_is_mine(loop) && shared->log);
 	if (nb && nb->uri) {
 		nb->opened = opened;
 		nb->opaque = opaque;
@@ -170,7 +202,7 @@ void nbd_blk_open(struct loop *loop, struct offload *offload, const struct nbd_b
 			return;
 	}
 	if (nb)
-		close_device(&nb->dev, NULL, NULL);
+		release(nb);
 	/* The one case that is told within the call: there is no memory to put it off with. */
 	opened(opaque, NULL, "out of memory");
 }

@@ -5,9 +5,10 @@
  * A connection that ends is made anew. Until it is, requests wait; those that had
  * no answer are sent again, which is safe since each of them may be done twice
  * (one that a later write has overtaken fails instead). What the server had
- * answered but not yet made persistent is the server's to keep: as with every NBD
- * client, a server that loses it on its way down loses it for good. info.generation
- * grows with every reconnection, so that front ends can tell their clients.
+ * answered but not yet made persistent, and may have lost on its way down, is written
+ * again first, from shared->log; if it cannot be, the next flush or FUA request fails,
+ * and info.losses grows. info.generation grows with every reconnection, so that front
+ * ends can tell their clients.
  */
 #ifndef NBD_BLK_H
 #define NBD_BLK_H
@@ -23,13 +24,14 @@ struct nbd_blk_conf {
 	bool	 read_only;
 	double	 connect_timeout;	/* seconds per attempt, > 0 */
 	double	 outage_timeout;	/* seconds that requests wait for a lost connection; then, and
-					 * as long as it stays away, they fail with ENOTCONN */
+					 * as long as it stays away, they fail with ENOTCONN. 0: at once;
+					 * < 0: they wait for ever */
 };
 
 /*
  * Connect one handle. opened() gets the device or why in one line: "connect:
- * Connection refused", "export \"x\" not found", …. info.multi_conn says whether
- * further workers may open instances of their own. offload must outlive the
+ * Connection refused", "export \"x\" not found", …. info.one_instance says that
+ * the server allows no other connection beside this one. offload must outlive the
  * device and its loop.
  */
 void nbd_blk_open(struct loop *loop, struct offload *offload, const struct nbd_blk_conf *conf,

@@ -1,14 +1,18 @@
 /*
  * The parts of one NBD block device: nbd_blk.c (open, close, what the export is and
  * can), nbd_blk_request.c (requests to libnbd and back), nbd_blk_recover.c (a lost
- * connection). All on the device's loop.
+ * connection), nbd_blk_log.c (what the server may lose with it). All on the device's loop.
  */
 #ifndef NBD_BLK_PRIVATE_H
 #define NBD_BLK_PRIVATE_H
 
+#include <stdatomic.h>
+
 #include "blk.h"
+#include "log.h"
 #include "loop.h"
 #include "nbd_link.h"
+#include "write_log.h"
 
 #define NBD_BLK_WHY_LEN	256
 
@@ -20,6 +24,7 @@ enum nbd_blk_state {
 	NBD_BLK_LEAVING,	/* the server has said that it is shutting down: we leave first */
 	NBD_BLK_DOWN,		/* no link, requests wait */
 	NBD_BLK_GIVEN_UP,	/* no link for so long that requests fail; still trying */
+	NBD_BLK_CLOSED,
 };
 
 struct nbd_blk {
@@ -43,11 +48,16 @@ struct nbd_blk {
 	struct ev_timer retry, patience;
 	double delay;			/* before the next attempt, seconds */
 	double down_since;
+	struct log_limit log_limit;
+	atomic_int presence;		/* enum blk_presence */
 	unsigned short jitter[3];	/* erand48()'s */
 	char why[NBD_BLK_WHY_LEN];	/* there is no link */
 
+	struct log_member member;	/* nbd_blk_log.c */
+
 	/* nbd_blk.c: */
 	blk_opened *opened;
+	void (*closed)(void *);
 	void *opaque;
 };
 
@@ -60,11 +70,20 @@ void nbd_blk_open_link(struct nbd_blk *nb, const struct nbd_link_events *events)
 /* nbd_blk_request.c */
 void nbd_blk_requests_init(struct nbd_blk *nb);
 void nbd_blk_submit(struct blkdev *dev, struct blk_req *req);
+/* One of the log's own, at once. */
+void nbd_blk_submit_own(struct nbd_blk *nb, struct blk_req *req);
 void nbd_blk_abort(struct blkdev *dev, struct blk_req *req);
 /* Hand what waits to the link, as far as there is room. */
 void nbd_blk_pump(struct nbd_blk *nb);
 /* End all that waits, with ENOTCONN. */
 void nbd_blk_fail_waiting(struct nbd_blk *nb);
+
+/* nbd_blk_log.c */
+void nbd_blk_log_join(struct nbd_blk *nb);
+/* Held, and nothing is under way: tell the log. */
+void nbd_blk_log_look(struct nbd_blk *nb);
+/* The server has answered well. "mark" is that of the time when it was asked. The request may fail yet. */
+void nbd_blk_log_account(struct nbd_blk *nb, struct blk_req *req, uint64_t mark);
 
 /* nbd_blk_recover.c */
 void nbd_blk_recover_init(struct nbd_blk *nb);

@@ -17,6 +17,8 @@
 /* Seconds. The first is for a server that restarts, the last for one that is away for long. */
 #define FIRST_DELAY	0.1
 #define LAST_DELAY	10.0
+#define LOG_BURST	10	/* lines in: */
+#define LOG_WINDOW	60.0	/* seconds */
 
 static void plan_retry(struct nbd_blk *nb)
 {
@@ -37,10 +39,16 @@ static void drop_link(struct nbd_blk *nb)
 	nbd_link_close(link);
 }
 
+static void set_presence(struct nbd_blk *nb, enum blk_presence presence)
+{
+	atomic_store_explicit(&nb->presence, presence, memory_order_relaxed);
+}
+
 static void give_up(struct nbd_blk *nb)
 {
-	log_error("%s: no connection for %g seconds: %s", nb->uri, nb->outage_timeout, nb->why);
+	log_error("%s: no connection for %g seconds, requests fail: %s", nb->uri, nb->outage_timeout, nb->why);
 	nb->state = NBD_BLK_GIVEN_UP;
+	set_presence(nb, BLK_GONE);
 	nbd_blk_fail_waiting(nb);
 }
 
@@ -50,16 +58,23 @@ void nbd_blk_lose(void *device, const char *why)
 
 	assert(nb->state != NBD_BLK_DOWN && nb->state != NBD_BLK_GIVEN_UP);
 	snprintf(nb->why, sizeof(nb->why), "%s", why);	/* it may be the link's */
-	log_warning("%s: connection lost: %s", nb->uri, nb->why);
+	if (log_allowed(&nb->log_limit, loop_now(nb->dev.loop), LOG_BURST, LOG_WINDOW))
+		log_warning("%s: connection lost: %s", nb->uri, nb->why);
 	nb->state = NBD_BLK_DOWN;
+	set_presence(nb, BLK_AWAY);
 	nb->down_since = loop_now(nb->dev.loop);
 	nb->delay = FIRST_DELAY;
+	/* Before the commands that were in flight come back, so that they wait for what is to be
+	 * written before them. */
+	if (nb->dev.info.can_flush)
+		write_log_suspect(&nb->member);
 	drop_link(nb);
+	nbd_blk_log_look(nb);
 	plan_retry(nb);
 	if (nb->outage_timeout > 0) {
 		ev_timer_set(&nb->patience, nb->outage_timeout, 0.);
 		ev_timer_start(nb->dev.loop->ev, &nb->patience);
-	} else {
+	} else if (nb->outage_timeout == 0) {
 		give_up(nb);
 	}
 }
@@ -84,7 +99,7 @@ static const char *what_is_missing(const struct blk_info *was, const struct blk_
 		return "it cannot trim or zero";
 	if ((was->can_cache && !now->can_cache) || (was->can_extents && !now->can_extents))
 		return "it cannot cache or tell its extents";
-	if (was->multi_conn && !now->multi_conn)
+	if (now->one_instance && !was->one_instance)
 		return "it allows one connection only";
 	return NULL;
 }
@@ -104,6 +119,7 @@ static bool take_over(struct nbd_blk *nb)
 		return false;
 	}
 	now.generation = nb->dev.info.generation + 1;
+	now.losses = nb->dev.info.losses;
 	nb->dev.info = now;
 	return true;
 }
@@ -128,8 +144,11 @@ static void opened_again(void *opaque, const char *why)
 	}
 	ev_timer_stop(nb->dev.loop->ev, &nb->patience);
 	nb->state = NBD_BLK_UP;
-	log_info("%s: connected again after %.1f seconds", nb->uri,
-		 loop_now(nb->dev.loop) - nb->down_since);
+	set_presence(nb, BLK_PRESENT);
+	if (log_allowed(&nb->log_limit, loop_now(nb->dev.loop), LOG_BURST, LOG_WINDOW))
+		log_info("%s: connected again after %.1f seconds", nb->uri,
+			 loop_now(nb->dev.loop) - nb->down_since);
+	nbd_blk_log_look(nb);
 	nbd_blk_pump(nb);
 }
 

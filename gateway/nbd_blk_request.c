@@ -19,9 +19,10 @@
 
 /* libnbd finds the command of a reply by walking a list: beyond this, more in flight costs
  * more than it gains. */
-#define MAX_IN_FLIGHT	128
+#define MAX_IN_FLIGHT	127
 
-_Static_assert(MAX_IN_FLIGHT <= NBD_PIPE_CALLS, "a place in the pipe for each");
+_Static_assert(MAX_IN_FLIGHT + 1 <= NBD_PIPE_CALLS,
+	       "a place in the pipe for each, and for a flush of the write log's");
 
 /* A request that is under way; from the loop's pool. */
 struct nbd_command {
@@ -30,6 +31,7 @@ struct nbd_command {
 	struct nbd_pipe_call call;
 	bool	 answered;
 	int	 error;			/* if answered: 0 or errno */
+	uint64_t mark;			/* FLUSH: of the write log, when it was sent */
 	bool	 overtaken;		/* a later request on the same bytes has been answered */
 	uint64_t received;		/* READ: bytes */
 	uint64_t good_until;		/* READ, STATUS: all before this device offset has come */
@@ -112,31 +114,44 @@ static void distrust_link(struct nbd_blk *nb, bool shutdown)
 	}
 }
 
+/* The log's own requests are not blk.c's. */
+static void end(struct nbd_blk *nb, struct blk_req *req)
+{
+	if (req->flags & BLK_OWN)
+		req->done(req);
+	else
+		blk_complete_later(&nb->dev, req);
+}
+
 /* A command is over. */
 static void finish(struct nbd_command *cmd)
 {
 	struct nbd_blk *nb = cmd->nb;
 	struct blk_req *req = cmd->req;
 	bool lost = !cmd->answered || cmd->error == ENOTCONN || cmd->error == ESHUTDOWN;
+	bool own = req->flags & BLK_OWN;
 
 	if (!lost && !cmd->error && modifies(req))
 		overtake(nb, req);
 	list_del(&req->node);
 	nb->in_flight_count--;
-	if (lost && !cmd->overtaken) {
+	if (lost && !cmd->overtaken && !own) {
 		put_back(cmd);
 	} else {
 		if (lost)
 			blk_fail(req, ENOTCONN, "connection lost, and the outcome with it");
 		else
 			set_outcome(cmd);
-		blk_complete_later(&nb->dev, req);
+		if (!req->error)
+			nbd_blk_log_account(nb, req, cmd->mark);
+		end(nb, req);
 	}
 	if (lost && nb->state == NBD_BLK_UP)
 		distrust_link(nb, cmd->answered && cmd->error == ESHUTDOWN);
 	if (!list_empty(&nb->waiting) || nb->state == NBD_BLK_LEAVING)
 		loop_defer(nb->dev.loop, &nb->settle);
 	pool_put(nb->dev.loop->pool, cmd, sizeof(*cmd));
+	nbd_blk_log_look(nb);
 }
 
 static void note_data(struct nbd_command *cmd, uint64_t offset, uint64_t length)
@@ -354,12 +369,13 @@ static void issue(struct nbd_blk *nb, struct blk_req *req)
 	assert(nb->state == NBD_BLK_UP && !nb->issuing);
 	if (!cmd) {
 		blk_fail(req, ENOMEM, NULL);
-		blk_complete_later(&nb->dev, req);
+		end(nb, req);
 		return;
 	}
 	cmd->nb = nb;
 	cmd->req = req;
 	cmd->good_until = req->offset;
+	cmd->mark = write_log_mark(nb->member.log);
 	req->priv = cmd;
 	list_add_tail(&nb->in_flight, &req->node);
 	nb->in_flight_count++;
@@ -371,7 +387,7 @@ static void issue(struct nbd_blk *nb, struct blk_req *req)
 
 void nbd_blk_pump(struct nbd_blk *nb)
 {
-	while (nb->state == NBD_BLK_UP && nb->in_flight_count < MAX_IN_FLIGHT &&
+	while (nb->state == NBD_BLK_UP && !nb->member.held && nb->in_flight_count < MAX_IN_FLIGHT &&
 	       !list_empty(&nb->waiting))
 		issue(nb, container_of(list_pop(&nb->waiting), struct blk_req, node));
 }
@@ -411,6 +427,17 @@ void nbd_blk_submit(struct blkdev *dev, struct blk_req *req)
 	}
 	list_add_tail(&nb->waiting, &req->node);
 	nbd_blk_pump(nb);
+}
+
+void nbd_blk_submit_own(struct nbd_blk *nb, struct blk_req *req)
+{
+	req->priv = NULL;
+	if (nb->state == NBD_BLK_UP && nb->in_flight_count <= MAX_IN_FLIGHT) {
+		issue(nb, req);
+	} else {
+		blk_fail(req, ENOTCONN, NULL);
+		req->done(req);
+	}
 }
 
 /* What is under way cannot be called back; what waits can. */

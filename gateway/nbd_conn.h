@@ -61,6 +61,9 @@ struct nbd_conn {
 	struct nbd_option_header option; /* the one being dealt with */
 	uint8_t *option_data;		/* option.length bytes of the pool, or NULL */
 	unsigned unsent;		/* messages that the client has not taken yet */
+	bool looking;			/* at the option's device: the option has to wait */
+	struct blk_look look;
+	ev_timer patience;		/* ... but not for long */
 	struct nbd_terms terms;
 	struct nbd_offer offer;		/* that the last INFO made; final with GO */
 
@@ -91,6 +94,8 @@ struct nbd_option {
 	uint32_t max_data;		/* bytes that it may carry */
 	bool	 ignores_data;		/* any data is thrown away, and no error */
 	void   (*handle)(struct nbd_conn *, struct nbd_cursor *data);
+	/* The export that it asks what it is, so that its device is looked at first; may be NULL. */
+	const struct export *(*about)(const struct nbd_conn *, struct nbd_cursor *data);
 };
 
 /* NULL: there is no such option. */
@@ -99,7 +104,7 @@ const struct nbd_option *nbd_option_find(uint32_t option);
 /* nbd_handshake.c: greet; parse() is the handshake's from now on. */
 void nbd_handshake_start(struct nbd_conn *c);
 
-/* The data that an option came with, when the connection ends in the middle of it. */
+/* The option being dealt with is over, or the connection ends in the middle of it. */
 void nbd_handshake_drop(struct nbd_conn *c);
 
 /* Queue "len" raw bytes, which the caller fills in before it returns to the loop. NULL: no

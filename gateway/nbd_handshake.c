@@ -5,7 +5,8 @@
  * not come, refusing.
  *
  * A client is not listened to until it has taken the replies to its last option, so
- * that one that never reads cannot make them pile up.
+ * that one that never reads cannot make them pile up; nor while the device that an
+ * option is about is looked at, so that new clients see what a unit has grown to.
  */
 #include <assert.h>
 #include <stdarg.h>
@@ -24,6 +25,9 @@
 #define MAX_OPTIONS_PER_EXPORT	16
 
 #define MAX_REFUSAL		200
+
+/* So long a client waits for a device to be looked at: then what was known before has to do. */
+#define LOOK_SECONDS		2.0
 
 struct message {
 	struct conn_out out;
@@ -65,7 +69,7 @@ static void message_sent(struct conn_out *out, bool ok)
 
 	pool_put(c->service->loop->pool, message, message->size);
 	c->unsent--;
-	if (!ok || c->unsent > 0)
+	if (!ok || c->unsent > 0 || c->looking)
 		return;
 	if (c->tls == TLS_STARTING)
 		start_tls(c);
@@ -153,27 +157,93 @@ static bool acceptable(struct nbd_conn *c, const struct nbd_option *option)
 	return false;
 }
 
-/* The option is all here. */
-static void handle_option(struct nbd_conn *c)
+static struct nbd_cursor option_cursor(const struct nbd_conn *c)
 {
-	const struct nbd_option *option = nbd_option_find(c->option.option);
 	struct nbd_cursor data = { .p = c->option_data };
 
 	if (c->option_data)
 		data.left = c->option.length;
-	log_trace(iscsi_debug_option, "option %u, %u bytes", c->option.option, c->option.length);
-	/* What an INFO told binds only the GO that follows at once. */
-	if (c->option.option != NBD_OPT_INFO && c->option.option != NBD_OPT_GO)
-		c->offer.export = NULL;
-	if (acceptable(c, option))
-		option->handle(c, &data);
+	return data;
+}
+
+static void end_option(struct nbd_conn *c)
+{
 	nbd_handshake_drop(c);
 	if (c->unsent)
 		conn_pause(&c->conn);
 }
 
+static void run_option(struct nbd_conn *c)
+{
+	struct nbd_cursor data = option_cursor(c);
+
+	nbd_option_find(c->option.option)->handle(c, &data);
+	end_option(c);
+}
+
+static void stop_looking(struct nbd_conn *c)
+{
+	if (!c->looking)
+		return;
+	c->looking = false;
+	blk_look_cancel(&c->look);
+	ev_timer_stop(c->service->loop->ev, &c->patience);
+}
+
+/* Its replies bring the client back to our ear (message_sent()). */
+static void seen(struct blk_look *look)
+{
+	struct nbd_conn *c = container_of(look, struct nbd_conn, look);
+
+	stop_looking(c);
+	if (!c->conn.dead)
+		run_option(c);
+}
+
+static void on_patience(struct ev_loop *ev, struct ev_timer *timer, int events)
+{
+	(void)ev;
+	(void)events;
+	seen(&container_of(timer, struct nbd_conn, patience)->look);
+}
+
+/* Must the option wait for its device to be looked at? What follows an INFO at once is told
+ * the same as that. */
+static bool look_first(struct nbd_conn *c, const struct nbd_option *option)
+{
+	struct nbd_cursor data = option_cursor(c);
+	const struct export *export = option->about ? option->about(c, &data) : NULL;
+
+	if (!export || export == c->offer.export)
+		return false;
+	c->looking = true;
+	c->look.seen = seen;
+	list_init(&c->look.node);
+	ev_timer_init(&c->patience, on_patience, LOOK_SECONDS, 0);
+	ev_timer_start(c->service->loop->ev, &c->patience);
+	conn_pause(&c->conn);
+	blk_look(export->instance[c->service->worker].blk, &c->look);
+	return true;
+}
+
+/* The option is all here. */
+static void handle_option(struct nbd_conn *c)
+{
+	const struct nbd_option *option = nbd_option_find(c->option.option);
+
+	log_trace(iscsi_debug_option, "option %u, %u bytes", c->option.option, c->option.length);
+	/* What an INFO told binds only the GO that follows at once. */
+	if (c->option.option != NBD_OPT_INFO && c->option.option != NBD_OPT_GO)
+		c->offer.export = NULL;
+	if (!acceptable(c, option))
+		end_option(c);
+	else if (!look_first(c, option))
+		run_option(c);
+}
+
 void nbd_handshake_drop(struct nbd_conn *c)
 {
+	stop_looking(c);
 	pool_put(c->service->loop->pool, c->option_data, c->option.length);
 	c->option_data = NULL;
 }

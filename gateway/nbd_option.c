@@ -46,8 +46,9 @@ static uint16_t transmission_flags(const struct nbd_conn *c, const struct export
 				   const struct blk_info *info)
 {
 	const struct nbd_terms *terms = &c->terms;
+	/* CAN_MULTI_CONN: nothing is cached here, and one instance's flush is for all (blk.h). */
 	uint16_t flags = NBD_FLAG_HAS_FLAGS | NBD_FLAG_SEND_FLUSH | NBD_FLAG_SEND_FUA |
-			 NBD_FLAG_SEND_CACHE;
+			 NBD_FLAG_SEND_CACHE | NBD_FLAG_CAN_MULTI_CONN;
 
 	if (export->read_only || info->read_only) {
 		flags |= NBD_FLAG_READ_ONLY;
@@ -59,8 +60,6 @@ static uint16_t transmission_flags(const struct nbd_conn *c, const struct export
 	}
 	if (info->rotational)
 		flags |= NBD_FLAG_ROTATIONAL;
-	if (info->multi_conn)
-		flags |= NBD_FLAG_CAN_MULTI_CONN;
 	if (terms->structured || terms->extended)
 		flags |= NBD_FLAG_SEND_DF;
 	if (terms->extended && nbd_meta_contexts(terms, export))
@@ -101,9 +100,22 @@ static void enter_transmission(struct nbd_conn *c, bool sizes_agreed)
 	c->parse = nbd_request_parse;
 }
 
+static const struct export *named_by_all(const struct nbd_conn *c, struct nbd_cursor *data)
+{
+	return nbd_export(c, (const char *)data->p, data->left);
+}
+
+static const struct export *named_first(const struct nbd_conn *c, struct nbd_cursor *data)
+{
+	uint32_t len;
+	const char *name = nbd_take_string(data, &len);
+
+	return nbd_export(c, name, len);
+}
+
 static void handle_export_name(struct nbd_conn *c, struct nbd_cursor *data)
 {
-	const struct export *export = nbd_export(c, (const char *)data->p, data->left);
+	const struct export *export = named_by_all(c, data);
 	size_t zeroes = c->no_zeroes ? 0 : NBD_EXPORT_NAME_ZEROES;
 	struct nbd_export_info info = { 0 };
 	uint8_t *wire;
@@ -214,9 +226,7 @@ static void send_infos(struct nbd_conn *c, const struct nbd_offer *offer, unsign
 /* INFO and GO are the same but for their end. */
 static void info_or_go(struct nbd_conn *c, struct nbd_cursor *data, bool go)
 {
-	uint32_t name_len;
-	const char *name = nbd_take_string(data, &name_len);
-	const struct export *export = nbd_export(c, name, name_len);
+	const struct export *export = named_first(c, data);
 	const struct export *offered = c->offer.export;
 	unsigned wanted = 0;
 
@@ -276,16 +286,16 @@ static void handle_extended_headers(struct nbd_conn *c, struct nbd_cursor *data)
 }
 
 static const struct nbd_option options[] = {
-	[NBD_OPT_EXPORT_NAME] = { NBD_MAX_STRING, false, handle_export_name },
-	[NBD_OPT_ABORT] = { 0, true, handle_abort },
-	[NBD_OPT_LIST] = { 0, false, handle_list },
-	[NBD_OPT_STARTTLS] = { 0, false, handle_starttls },
-	[NBD_OPT_INFO] = { NBD_MAX_OPTION_DATA, false, handle_info },
-	[NBD_OPT_GO] = { NBD_MAX_OPTION_DATA, false, handle_go },
-	[NBD_OPT_STRUCTURED_REPLY] = { 0, false, handle_structured_reply },
-	[NBD_OPT_LIST_META_CONTEXT] = { NBD_MAX_OPTION_DATA, false, nbd_list_meta_context },
-	[NBD_OPT_SET_META_CONTEXT] = { NBD_MAX_OPTION_DATA, false, nbd_set_meta_context },
-	[NBD_OPT_EXTENDED_HEADERS] = { 0, false, handle_extended_headers },
+	[NBD_OPT_EXPORT_NAME] = { NBD_MAX_STRING, false, handle_export_name, named_by_all },
+	[NBD_OPT_ABORT] = { 0, true, handle_abort, NULL },
+	[NBD_OPT_LIST] = { 0, false, handle_list, NULL },
+	[NBD_OPT_STARTTLS] = { 0, false, handle_starttls, NULL },
+	[NBD_OPT_INFO] = { NBD_MAX_OPTION_DATA, false, handle_info, named_first },
+	[NBD_OPT_GO] = { NBD_MAX_OPTION_DATA, false, handle_go, named_first },
+	[NBD_OPT_STRUCTURED_REPLY] = { 0, false, handle_structured_reply, NULL },
+	[NBD_OPT_LIST_META_CONTEXT] = { NBD_MAX_OPTION_DATA, false, nbd_list_meta_context, NULL },
+	[NBD_OPT_SET_META_CONTEXT] = { NBD_MAX_OPTION_DATA, false, nbd_set_meta_context, NULL },
+	[NBD_OPT_EXTENDED_HEADERS] = { 0, false, handle_extended_headers, NULL },
 };
 
 const struct nbd_option *nbd_option_find(uint32_t option)

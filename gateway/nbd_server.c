@@ -108,6 +108,7 @@ static void on_closed(struct conn *conn, const char *why)
 }
 
 static const struct conn_ops conn_ops = {
+	.asked = true,
 	.parse = on_parse, .filled = on_filled, .closed = on_closed,
 };
 

@@ -70,7 +70,7 @@ static bool admits(const struct reservations *r, const struct registration *regi
 				reservation_holds(r, registration));
 }
 
-enum access reservation_access(const struct reservations *r, const struct nexus *nexus)
+enum reach reservation_access(const struct reservations *r, const struct nexus *nexus)
 {
 	if (r->reserver)
 		return r->reserver == nexus ? ACCESS_WRITE : ACCESS_ALWAYS;

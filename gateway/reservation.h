@@ -56,7 +56,7 @@ struct reservations {
  * What a command needs, and the most that a nexus may: in ascending order, so that one
  * number stands for the columns of the tables of SPC-4 §5.12.1, SBC-3 §4.17 and SPC-2 §5.5.1.
  */
-enum access {
+enum reach {
 	ACCESS_ALWAYS,			/* no reservation stands in its way: INQUIRY */
 	ACCESS_READY,			/* only RESERVE(6), (10) does: TEST UNIT READY */
 	ACCESS_READ,			/* exclusive access does, too */
@@ -101,7 +101,7 @@ enum scsi_status reservation_reserve(struct reservations *r, const struct nexus 
 enum scsi_status reservation_release(struct reservations *r, const struct nexus *nexus);
 
 /* The most that the nexus may now; NULL is a nexus that never registers. */
-enum access reservation_access(const struct reservations *r, const struct nexus *nexus);
+enum reach reservation_access(const struct reservations *r, const struct nexus *nexus);
 
 /* Is there a reservation of any kind, so that it matters who asks? */
 bool reservation_restricts(const struct reservations *r);

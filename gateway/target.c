@@ -22,6 +22,8 @@ void target_conf_init(struct target_conf *conf)
 		.max_bytes = (size_t)64 << 20,
 	};
 	keys_defaults(&conf->params);
+	/* RFC 7143 §6.2.1: we know both, so the initiator's order counts. */
+	conf->params.header_digest = conf->params.data_digest = DIGEST_CRC32C;
 	conf->params.initial_r2t = 0;
 	conf->params.our_max_recv_data_segment_length = 256u << 10;
 	conf->params.max_burst_length = 1u << 20;
@@ -32,25 +34,17 @@ void target_conf_init(struct target_conf *conf)
 	conf->params.max_connections = TARGET_MAX_CONNECTIONS;
 }
 
-static const struct access_lun *find_lun(const struct target_session *s, uint64_t lun)
+struct scsi_lu *target_lu(const struct target_session *s, uint64_t wire_lun, bool *read_only)
 {
-	int number = lun_decode(lun);
+	int number = lun_decode(wire_lun);
+	const struct access_lun *lun =
+		number < 0 || !s->map ? NULL : access_find_lun(s->map, (unsigned)number);
 
-	return number < 0 || !s->map ? NULL : access_find_lun(s->map, (unsigned)number);
-}
-
-struct scsi_lu *target_lu(const struct target_session *s, uint64_t lun)
-{
-	const struct access_lun *found = find_lun(s, lun);
-
-	return found ? target_instance(s->service, found->export) : NULL;
-}
-
-bool target_read_only(const struct target_session *s, uint64_t lun)
-{
-	const struct access_lun *found = find_lun(s, lun);
-
-	return found && (found->read_only || found->export->read_only);
+	if (!lun)
+		return NULL;
+	if (read_only)
+		*read_only = lun->read_only || lun->export->read_only;
+	return target_instance(s->service, lun->export);
 }
 
 /*
@@ -83,6 +77,7 @@ void target_service_init(struct target_service *service)
 	service->directory.find = find_by_naa;
 	list_init(&service->connections);
 	list_init(&service->sessions);
+	list_init(&service->logins);
 }
 
 void target_service_exit(struct target_service *service)

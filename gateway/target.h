@@ -49,6 +49,9 @@ struct target_service {
 	bool	 following;			/* follows() is due */
 	struct list connections;
 	struct list sessions;
+	struct list logins;			/* connections without a session, the oldest first */
+	unsigned login_count;
+	unsigned long_logins;			/* that hold text from one request to the next */
 	bool	 shutting_down;
 	struct log_limit news;			/* what peers can have us log */
 };

@@ -151,7 +151,7 @@ static bool has_lost_unit(const struct target_task *task, bool copies)
 		return false;
 	if (task->state == TASK_SUBMITTED && task->scsi.cdb.id == CDB_EXTENDED_COPY_LID1)
 		return copies;
-	return target_lu(task->session, task->lun) != task->lu;
+	return target_lu(task->session, task->lun, NULL) != task->lu;
 }
 
 static struct target_task *find_lost(const struct target_session *s, bool copies)

@@ -148,6 +148,7 @@ static void on_timer(struct ev_loop *ev, struct ev_timer *w, int events)
 void target_conn_established(struct target_conn *c)
 {
 	ev_timer_stop(c->service->loop->ev, &c->timer);
+	target_guard_leave(c);
 	c->phase = PHASE_FULL_FEATURE;
 	c->heard_sn = c->stat_sn;
 	watch(c);
@@ -189,6 +190,7 @@ static void on_closed(struct conn *conn, const char *why)
 		log_trace(iscsi_debug_conn, "iSCSI %s: connection ended: %s", c->peer, why);
 	ev_timer_stop(service->loop->ev, &c->timer);
 	target_receive_end(c);
+	target_guard_leave(c);
 	target_login_free(c);
 	target_join_forget(c);
 	target_text_free(c);
@@ -201,6 +203,7 @@ static void on_closed(struct conn *conn, const char *why)
 }
 
 static const struct conn_ops ops = {
+	.asked = true,
 	.parse = target_receive,
 	.filled = target_received,
 	.closed = on_closed,
@@ -218,6 +221,7 @@ struct target_conn *target_conn_start(struct target_service *service, struct str
 	c->service = service;
 	c->group = group;
 	list_init(&c->session_node);
+	list_init(&c->login_node);
 	list_add_tail(&service->connections, &c->node);
 	keys_defaults(&c->params);
 	target_portal_peer(stream->fd, c->peer);
@@ -225,6 +229,7 @@ struct target_conn *target_conn_start(struct target_service *service, struct str
 	conn_init(&c->conn, service->loop, stream, &ops);
 	if (service->conf->login_timeout > 0)
 		set_timer(c, service->conf->login_timeout);
+	target_guard_enter(c);
 	return c;
 }
 
@@ -233,6 +238,7 @@ void target_conn_vanish(struct target_conn *c)
 	struct target_service *service = c->service;
 
 	ev_timer_stop(service->loop->ev, &c->timer);
+	target_guard_leave(c);
 	list_del(&c->node);
 	free(c);
 	target_service_settle(service);

@@ -2,9 +2,9 @@
  * Login phase (RFC 7143 §6.3, §11.12, §11.13): stages, continuation of long text in
  * both directions, refusals with their status, and the way into full feature phase.
  *
- * Called by target_receive.c with every Login Request. What an unknown peer can
- * make us hold is a struct target_login, and TARGET_TEXT_MAX bytes twice while text
- * is being exchanged. A session, and with it all that the initiator can ask for, is made
+ * Called by target_receive.c with every Login Request. What an unknown peer can make us
+ * hold is a struct target_login, and one PDU's text; of longer texts, TARGET_TEXT_MAX bytes
+ * each, few peers at a time. A session, and with it all that the initiator can ask for, is made
  * after it has proved who it is.
  */
 #include "target_login.h"
@@ -18,6 +18,10 @@
 
 /* Requests of one login: far more than any initiator needs, text in 8 KiB pieces included. */
 #define LOGIN_REQUESTS_MAX	64
+
+/* Logins whose text does not fit in a PDU, at a time: no initiator that is known needs that, but
+ * every stranger can pretend to. 16 KiB each. */
+#define LONG_LOGINS_MAX		128
 
 static struct loop *loop_of(const struct target_conn *c)
 {
@@ -37,6 +41,7 @@ void target_login_free(struct target_conn *c)
 	drop_text(loop_of(c), &c->login->in);
 	drop_text(loop_of(c), &c->login->out.text);
 	access_drop(c->login->access);
+	c->service->long_logins -= c->login->is_long;
 	free(c->login);
 	c->login = NULL;
 }
@@ -255,7 +260,9 @@ static enum login_status take_text(struct target_conn *c, const char *text, size
 	if (!l->out.text)
 		return LOGIN_OUT_OF_RESOURCES;
 	status = target_login_take(c, text, len);
-	if (!status && l->out.overflow)
+	/* What does not go out at once is held. */
+	if (!status && (l->out.overflow || (l->out.len > KEYS_TEXT_MAX &&
+					    !target_guard_text(c, l->out.len))))
 		status = LOGIN_OUT_OF_RESOURCES;
 	return status;
 }
@@ -281,7 +288,8 @@ static enum login_status take_request(struct target_conn *c, const struct target
 	if (l->out.len)
 		return LOGIN_OK;	/* the next piece of what is already known */
 	if (b->cont || l->in) {
-		if (!target_text_gather(loop_of(c), &l->in, &l->in_len, pdu->data, b->data_len))
+		if (!target_guard_text(c, TARGET_TEXT_MAX) ||
+		    !target_text_gather(loop_of(c), &l->in, &l->in_len, pdu->data, b->data_len))
 			return LOGIN_OUT_OF_RESOURCES;
 		if (b->cont)
 			return LOGIN_OK;
@@ -291,6 +299,17 @@ static enum login_status take_request(struct target_conn *c, const struct target
 		return status;
 	}
 	return take_text(c, pdu->data ? (const char *)pdu->data : "", b->data_len);
+}
+
+/* Is there room for the text that is kept until the next request? */
+static enum login_status keep_text(struct target_conn *c)
+{
+	struct target_login *l = c->login;
+	bool is_long = l->in || l->out.len > KEYS_TEXT_MAX;
+
+	c->service->long_logins += (unsigned)is_long - l->is_long;
+	l->is_long = is_long;
+	return c->service->long_logins > LONG_LOGINS_MAX ? LOGIN_OUT_OF_RESOURCES : LOGIN_OK;
 }
 
 void target_login_request(struct target_conn *c, struct target_pdu *pdu)
@@ -309,6 +328,8 @@ void target_login_request(struct target_conn *c, struct target_pdu *pdu)
 	c->login->request = pdu->bhs;
 	if (!status)
 		status = take_request(c, pdu);
+	if (!status)
+		status = keep_text(c);
 	target_pdu_drop(pdu);
 	if (status)
 		refuse(c, status);

@@ -9,6 +9,7 @@
  *	target_access.c		what a snapshot of access rules says, and what becomes of
  *				sessions when another comes into force
  *	target_portal.c		addresses as text, portals as an initiator can use them
+ *	target_guard.c		what those may hold who have not logged in yet
  *	target_login.c		login phase: stages, refusals, the way into full feature phase
  *	target_login_keys.c	... and what its keys say
  *	target_text.c		Text requests in full feature phase
@@ -31,6 +32,7 @@
 #define TARGET_PRIVATE_H
 
 #include <ev.h>
+#include <stdatomic.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -139,8 +141,10 @@ struct target_conn {
 	struct conn conn;
 	struct list node;		/* service->connections */
 	struct list session_node;	/* session->connections */
+	struct list login_node;		/* service->logins */
 	struct target_service *service;
 	uint16_t group;			/* tag of the portal group that it came to */
+	bool	 holds_long_text;	/* target_guard.c's */
 	struct target_session *session;	/* NULL until login is through */
 	enum target_phase phase;
 	struct target_login *login;	/* from the first PDU to full feature phase */
@@ -321,11 +325,9 @@ static inline struct scsi_lu *target_instance(const struct target_service *servi
 	return export->instance[service->worker].lu;
 }
 
-/* The logical unit of a LUN as on the wire; NULL: the session has none there. */
-struct scsi_lu *target_lu(const struct target_session *s, uint64_t lun);
-
-/* May the session only read this LUN? */
-bool target_read_only(const struct target_session *s, uint64_t lun);
+/* The logical unit of a LUN as on the wire, and whether the session may only read it (or NULL);
+ * NULL: it has none there. */
+struct scsi_lu *target_lu(const struct target_session *s, uint64_t lun, bool *read_only);
 
 /* ---- target_access.c */
 
@@ -364,6 +366,9 @@ void target_shared_leave(struct target_shared *shared, struct target_identity *i
 
 /* Is there such a session of this initiator port? */
 bool target_shared_has(struct target_shared *shared, uint16_t tsih, const struct nexus *nexus);
+
+/* How many logins hold long text, for target_guard.c. */
+atomic_uint *target_shared_long_texts(struct target_shared *shared);
 
 /* The service that has the session with this TSIH; NULL: there is none. */
 struct target_service *target_shared_where(struct target_shared *shared, uint16_t tsih);
@@ -460,6 +465,17 @@ void target_portal_put(const struct access_portal_group *group, int fd, struct k
 
 /* What it writes, at most; in bytes. */
 size_t target_portal_room(const struct access_portal_group *group);
+
+/* ---- target_guard.c */
+
+/* A connection has come; it may push out an older one. */
+void target_guard_enter(struct target_conn *c);
+
+/* It has logged in, or ended. Once or more. */
+void target_guard_leave(struct target_conn *c);
+
+/* May it hold "len" bytes of text of its login, for as long as that takes? */
+bool target_guard_text(struct target_conn *c, size_t len);
 
 /* ---- target_login.c */
 

@@ -137,6 +137,9 @@ static enum reject_reason header_fault(const struct target_conn *c, const struct
 		return REJECT_INVALID_FIELD;
 	switch (b->op) {
 	case OP_NOP_OUT:
+		/* RFC 7143 §4.3: a discovery session takes Text and Logout, and rejects all else. */
+		if (in_discovery)
+			return REJECT_PROTOCOL_ERROR;
 		/* RFC 7143 §11.18.1: nobody can be answered, so it must not want to be. */
 		return b->itt == ISCSI_NO_TAG && !b->immediate ? REJECT_PROTOCOL_ERROR
 							       : REJECT_NONE;
@@ -285,6 +288,8 @@ static void got_header(struct target_conn *c, bool known, const uint8_t *ahs, si
 		conn_fail(&c->conn, "%s in login phase", bhs_op_name(b->op));
 	else if (b->ahs_words)
 		conn_fail(&c->conn, "additional header segment in a Login Request");
+	else if (!target_guard_text(c, b->data_len))
+		conn_fail(&c->conn, "too many logins with long text at a time");
 	else
 		own_buffer(c);
 	expect_data(c);

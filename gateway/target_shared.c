@@ -21,6 +21,7 @@ struct target_shared {
 	struct list identities;
 	unsigned count;
 	uint16_t last_tsih;
+	atomic_uint long_texts;
 };
 
 /* "End this session", on its way to the session's worker. */
@@ -52,6 +53,11 @@ void target_shared_free(struct target_shared *shared)
 	assert(list_empty(&shared->identities));
 	pthread_mutex_destroy(&shared->mutex);
 	free(shared);
+}
+
+atomic_uint *target_shared_long_texts(struct target_shared *shared)
+{
+	return &shared->long_texts;
 }
 
 static struct target_identity *by_tsih(const struct target_shared *shared, uint16_t tsih)

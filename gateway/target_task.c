@@ -10,6 +10,7 @@
 #include "field.h"
 #include "log.h"
 #include "pool.h"
+#include "scsi_data.h"
 #include "target_private.h"
 
 /* RFC 7143 §11.2.2 */
@@ -119,7 +120,7 @@ static void decode(struct target_task *task)
 {
 	struct scsi_task *scsi = &task->scsi;
 	struct target_session *s = task->session;
-	struct scsi_lu *lu = target_lu(s, task->lun);
+	struct scsi_lu *lu = target_lu(s, task->lun, &scsi->read_only);
 
 	scsi->verdict = cdb_decode(scsi->wire, scsi->wire_len, lu ? lu->caps : CDB_CAPS_ALL,
 				   &scsi->cdb, &scsi->bad);
@@ -135,7 +136,6 @@ static void decode(struct target_task *task)
 	 * it maps to us, which may be more than this initiator has. */
 	if (lu && !lu->interprets && scsi->wire[0] == cdb_row(CDB_EXTENDED_COPY_LID1)->opcode)
 		target_task_refuse(task, STATUS_CHECK_CONDITION, SENSE_INVALID_OPCODE);
-	scsi->read_only = target_read_only(s, task->lun);
 	/* The far end of a pass-through does not know that we were told not to write. */
 	if (lu && !lu->interprets && scsi->read_only && cdb_may_write(&scsi->cdb))
 		target_task_refuse(task, STATUS_CHECK_CONDITION, SENSE_WRITE_PROTECTED);
@@ -371,10 +371,18 @@ static void report_lost(struct scsi_task *scsi)
 /* The unit is the session's no more, and the task has not been executed. */
 static void report_unmapped(struct target_task *task)
 {
-	bool is_copy = target_lu(task->session, task->lun) == task->lu;
+	bool is_copy = target_lu(task->session, task->lun, NULL) == task->lu;
 
 	task->scsi.moved = 0;
 	lu_fail(&task->scsi, is_copy ? SENSE_COPY_TARGET_UNREACHABLE : SENSE_LUN_NOT_SUPPORTED);
+}
+
+/* The far end of a pass-through does not know that this initiator may not write. */
+static void say_protected(struct scsi_task *scsi)
+{
+	if (scsi->status == STATUS_GOOD
+	    && (scsi->cdb.id == CDB_MODE_SENSE_6 || scsi->cdb.id == CDB_MODE_SENSE_10))
+		mode_header_protect(scsi->data, scsi->moved, scsi->cdb.id == CDB_MODE_SENSE_10);
 }
 
 static void on_done(struct scsi_task *scsi)
@@ -399,6 +407,8 @@ static void on_done(struct scsi_task *scsi)
 	}
 	if (scsi->status == LU_LOST)
 		report_lost(scsi);
+	if (scsi->read_only && task->lu && !task->lu->interprets)
+		say_protected(scsi);
 	target_task_answer(task);
 }
 

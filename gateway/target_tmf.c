@@ -193,7 +193,7 @@ static void manage(struct target_tmf *tmf, unsigned i, struct scsi_lu *lu)
 static void on_lun(struct target_pdu *pdu)
 {
 	struct target_conn *c = pdu->conn;
-	struct scsi_lu *lu = target_lu(c->session, pdu->bhs.lun);
+	struct scsi_lu *lu = target_lu(c->session, pdu->bhs.lun, NULL);
 	struct target_tmf *tmf = lu ? new_tmf(pdu, 1) : NULL;
 
 	if (!tmf) {

@@ -284,8 +284,8 @@ static uint32_t sense_segment(const struct scsi_task *scsi, uint8_t segment[2 + 
 
 static void send_response(struct target_task *task)
 {
-	struct bhs b = { .op = OP_SCSI_RESPONSE, .itt = task->itt,
-			 .exp_data_sn = task->data_sn + task->r2t_sn };
+	/* RFC 7143 §11.4.8: 0 where there was no Data-In, whatever there was of R2Ts. */
+	struct bhs b = { .op = OP_SCSI_RESPONSE, .itt = task->itt, .exp_data_sn = task->data_sn };
 	uint8_t segment[2 + SENSE_MAX_LEN];
 	uint32_t len = sense_segment(&task->scsi, segment);
 

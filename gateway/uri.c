@@ -46,7 +46,12 @@ char *uri_nbd(const char *listener)
 	char text[512] = "nbd+unix:///?socket=", where[256];
 
 	if (strncmp(listener, "unix:", 5) == 0) {
-		append_escaped(text, sizeof(text), listener + 5);
+		const char *path = listener + 5;
+
+		/* The NBD URI specification's way to write an abstract socket. */
+		if (*path == '@')
+			strcat(text, "%00");
+		append_escaped(text, sizeof(text), path + (*path == '@'));
 		return copy(text);
 	}
 	if (strncmp(listener, "vsock:", 6) == 0) {

@@ -10,7 +10,8 @@
  * no longer than their limits, and with flags they said they can do. Everything
  * else is made here, once (blk.c, blk_split.c, blk_rmw.c): splitting, FUA as
  * flush, zeroes as writes, unaligned edges as read-modify-write under the range
- * lock, concurrent flushes folded into one.
+ * lock (and by compare-and-write, where the device has it, against its other hosts),
+ * concurrent flushes folded into one.
  */
 #ifndef BLK_H
 #define BLK_H
@@ -24,6 +25,8 @@
 
 struct blkdev;
 struct range_lock;
+struct range_writer;
+struct write_log;
 
 enum blk_op { BLK_READ, BLK_WRITE, BLK_FLUSH, BLK_TRIM, BLK_ZERO, BLK_CACHE, BLK_STATUS };
 
@@ -37,6 +40,12 @@ enum {
 	 * shared->ranges (COMPARE AND WRITE: exclusively), and it is not taken again.
 	 * Executors need not look at it. */
 	BLK_LOCKED = 1 << 4,
+	/* WRITE, with BLK_LOCKED, of at most max_compare_write bytes: data is twice the length, what
+	 * must be there and then what is written, in one step that other hosts of the device cannot
+	 * come between. EILSEQ: something else is there, or it is not known whether it was written;
+	 * read again. ENOTSUP: the device cannot, after all. */
+	BLK_COMPARE = 1 << 5,
+	BLK_OWN = 1 << 6,	/* the write log's, within an executor: see write_log.h */
 };
 
 /* State of an extent: NBD's base:allocation bits, and SBC-3's provisioning status beside them. */
@@ -66,8 +75,8 @@ struct blk_req {
 	void   (*done)(struct blk_req *);
 
 	/* Set by the executor before done(): */
-	/* 0 or a positive errno. ENOTSUP only for BLK_FAST, or from an executor whose info no
-	 * longer says that it can: then blk.c emulates, and the submitter does not see it. */
+	/* 0 or a positive errno. ENOTSUP only for BLK_FAST and BLK_COMPARE, or from an executor whose
+	 * info no longer says that it can: then blk.c emulates, and the submitter does not see it. */
 	int	 error;
 	bool	 has_error_offset;	/* does the device know where? Then: */
 	uint64_t error_offset;		/* absolute, within the request; data before it is good for a READ */
@@ -82,6 +91,7 @@ struct blk_req {
 	/* blk.c's: */
 	struct blk_split *split;	/* what the request was cut into, if it was */
 	bool	 handed;		/* the executor has it */
+	bool	 counted;		/* ... and it holds no range, by range_writer_begin() */
 };
 
 #define BLK_MAX_DATA	(64u << 20)
@@ -92,6 +102,7 @@ struct blk_info {
 	uint32_t min_block;		/* power of 2; requests that executors see are multiples of it */
 	uint32_t preferred_block;	/* power of 2, >= min_block */
 	uint32_t max_data;		/* bytes of one READ or WRITE; this and the next: >= min_block */
+	uint32_t max_compare_write;	/* bytes of one WRITE with BLK_COMPARE; 0: there is no such */
 	uint64_t max_trim, max_zero, max_extent; /* bytes of one TRIM, ZERO, (CACHE and STATUS); UINT64_MAX = any */
 	bool read_only;
 	bool rotational;
@@ -103,10 +114,26 @@ struct blk_info {
 	bool trim_zeroes;		/* trimmed bytes read as zeroes (LBPRZ) */
 	bool can_cache;
 	bool can_extents;		/* else STATUS is one allocated extent */
-	bool multi_conn;		/* a flush on any instance covers writes through every other */
+	/* No second instance may be opened: other workers go through this one (mail_blk.h). Where
+	 * there are several, a flush on any covers what was written through every other. */
+	bool one_instance;
 	char description[128];		/* what a person reads: "LIO-ORG disk0 4.0, NAA 6001405…"; "" if nothing */
 	char identity[72];		/* stable and unique, if the device has such: serial or NAA; "" if not */
+	unsigned losses;		/* how often it may have lost writes that it had acknowledged */
 	unsigned generation;		/* grows with every change of this structure */
+};
+
+/* Is the device to be reached now? */
+enum blk_presence {
+	BLK_PRESENT,
+	BLK_AWAY,		/* no: requests wait */
+	BLK_GONE,		/* ... nor for so long that they fail */
+};
+
+/* Somebody who wants to know the device as it is now. */
+struct blk_look {
+	void (*seen)(struct blk_look *);
+	struct list node;		/* blk.c's; list_init()ed by the owner */
 };
 
 struct blk_ops {
@@ -114,15 +141,22 @@ struct blk_ops {
 	void (*submit)(struct blkdev *, struct blk_req *);
 	/* Advice; may be NULL. done() still comes, once, and not within this call. */
 	void (*abort)(struct blkdev *, struct blk_req *);
+	/* NULL: always present. Any thread. */
+	enum blk_presence (*presence)(const struct blkdev *);
+	/* Find out whether the device has changed, bring info up to date, and call blk_seen(), once, in
+	 * any case. One at a time. NULL where info is never behind. */
+	void (*look)(struct blkdev *);
 	/* No request is in flight. Frees the device, then calls closed(): at once or later. */
 	void (*close)(struct blkdev *, void (*closed)(void *), void *opaque);
 };
 
 /* What the instances of one device on several workers share; the owner of the device keeps it alive. */
 struct blk_shared {
-	/* Read-modify-write against every other writer of the device; never NULL where
-	 * min_block > 1 and the device is written. */
+	/* Read-modify-write, and COMPARE AND WRITE of SCSI hosts, against every other writer of the
+	 * device; never NULL where min_block > 1 and the device is written. */
 	struct range_lock *ranges;
+	/* Never NULL where the device may have a volatile cache that it can lose without us. */
+	struct write_log *log;
 };
 
 /* One worker's instance of a device. Executors embed it and fill it with blk_init(). */
@@ -135,8 +169,13 @@ struct blkdev {
 	unsigned in_flight;
 	uint64_t requests, failures;	/* pieces of a request that was cut count too */
 	bool	 busy;			/* inside ops->submit or abort, where nothing may end */
+	struct range_writer *writer;	/* NULL until something is written without its range */
 	struct list finished;		/* their blk_complete() is pending in "finish" */
 	struct loop_call finish;
+	struct list look_waiting;	/* blk_look.node: for the look after the running one */
+	struct list look_running;
+	bool	 looking;
+	struct loop_call seen;
 	struct list flush_waiting;	/* folded into one flush that starts when the running one ends */
 	struct list flush_running;
 	struct blk_req flush;		/* the one that the executor sees */
@@ -156,12 +195,25 @@ void blk_submit(struct blkdev *dev, struct blk_req *req);
 /* Make haste with a request: it may end early with ECANCELED; it ends in any case. */
 void blk_abort(struct blkdev *dev, struct blk_req *req);
 
+enum blk_presence blk_presence(const struct blkdev *dev);
+
 void blk_close(struct blkdev *dev, void (*closed)(void *), void *opaque);
+
+/*
+ * Look at the device itself, since some do not tell when they grow: seen() comes when
+ * info says what it was after this call, or nothing can be known (the path is lost).
+ * Not within the call; never after blk_look_cancel(), which is harmless at any time.
+ */
+void blk_look(struct blkdev *dev, struct blk_look *look);
+void blk_look_cancel(struct blk_look *look);
+
+/* For executors: the end of ops->look(), also within it. */
+void blk_seen(struct blkdev *dev);
 
 /*
  * Why a request does not fit the device as it is now, else 0: EROFS, ENOSPC (WRITE
  * and ZERO beyond the end), EINVAL (others beyond the end), ENOTSUP (BLK_FAST where
- * nothing is fast).
+ * nothing is fast, BLK_COMPARE where nothing compares).
  */
 int blk_refusal(const struct blkdev *dev, const struct blk_req *req);
 

@@ -45,6 +45,12 @@ struct conn_out {
 
 struct conn_ops {
 	/*
+	 * The peer asks, and we answer: then what it has sent is received last in a turn. The
+	 * answers that the turn brings from elsewhere leave first, and take TCP's acknowledgement
+	 * of what has come with them, where receiving would send one of its own.
+	 */
+	bool asked;
+	/*
 	 * n bytes are here, n >= 1. Consume what is whole and say how many bytes
 	 * that was; 0 = more is needed. It is called again with the rest until it
 	 * returns 0, pauses, finishes, or fails; after conn_expect() with what follows
@@ -73,7 +79,7 @@ struct conn {
 	struct list out;
 	size_t	 out_first;		/* bytes of the first conn_out already sent */
 	size_t	 out_bytes;		/* queued and not yet sent */
-	struct loop_call flush, teardown, resume;
+	struct loop_call flush, teardown, resume, late;
 	bool	 paused, draining, dead, closed;
 	bool	 peer_closed;		/* the end was the peer's: nothing was wrong with us */
 	bool	 bulk;			/* the last payload was a big one */

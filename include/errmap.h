@@ -41,7 +41,7 @@ enum errmap_kind { ERRMAP_READ, ERRMAP_WRITE, ERRMAP_FLUSH, ERRMAP_OTHER };
 /*
  * Judge a finished SCSI command. "sense" may be NULL when there was none. *err
  * gets a positive errno that fits if the command is given up now (0 for
- * ERRMAP_OK): EIO, EPERM, ENOSPC, EINVAL. LBA OUT OF RANGE
+ * ERRMAP_OK): EIO, EPERM, ENOSPC, EINVAL, EILSEQ (a miscompare). LBA OUT OF RANGE
  * is ENOSPC for writes and EINVAL for all else.
  */
 enum errmap_action errmap_scsi(uint8_t status, const struct sense *sense,

@@ -21,7 +21,19 @@ struct field {
 	uint16_t byte;		/* first byte on the wire */
 	uint8_t	 width;		/* bits, 1..64, within eight bytes of wire */
 	uint8_t	 cap;		/* bit number of the capability that it needs + 1; 0 = none */
+	/* What follows from these, worked out by the compiler: this is the data path. */
+	uint8_t	 span;		/* bytes on the wire that the field touches */
+	uint8_t	 below;		/* bits below the field in the number that its bytes make */
 };
+
+#define FIELD_SPAN(first_bit, bits)	((7 - (first_bit) + (bits) + 7) / 8)
+#define FIELD_BELOW(first_bit, bits) \
+	(FIELD_SPAN(first_bit, bits) * 8 - (7 - (first_bit)) - (bits))
+
+/* The size of the member; no array has it where the field is too wide for that, or for what the
+ * engine loads at once. */
+#define FIELD_ROOM(size, first_bit, bits) \
+	(sizeof(char[(bits) <= 8 * (size) && FIELD_SPAN(first_bit, bits) <= 8 ? (int)(size) : -1]))
 
 /*
  * Rows are written in the table of one C struct:
@@ -30,8 +42,9 @@ struct field {
  */
 #define FIELD_CAP(m, first_byte, first_bit, bits, needs) \
 	{ .name = #m, .member = offsetof(FIELD_STRUCT, m), \
-	  .size = sizeof(((FIELD_STRUCT *)0)->m), .byte = (first_byte), \
-	  .bit = (first_bit), .width = (bits), .cap = (needs) }
+	  .size = FIELD_ROOM(sizeof(((FIELD_STRUCT *)0)->m), first_bit, bits), .byte = (first_byte), \
+	  .bit = (first_bit), .width = (bits), .cap = (needs), \
+	  .span = FIELD_SPAN(first_bit, bits), .below = FIELD_BELOW(first_bit, bits) }
 #define FIELD(m, first_byte, first_bit, bits) FIELD_CAP(m, first_byte, first_bit, bits, 0)
 #define FIELD_BIT(m, byte, bit)	FIELD(m, byte, bit, 1)
 #define FIELD_U8(m, byte)	FIELD(m, byte, 7, 8)

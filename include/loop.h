@@ -1,5 +1,5 @@
 /*
- * One event loop per worker thread: libev, plus the three things that every
+ * One event loop per worker thread: libev, plus the four things that every
  * engine here needs of it:
  *
  *   post	another thread hands over a message (ev_async + mailbox)
@@ -7,6 +7,8 @@
  *   flush	run something once at the end of this loop turn, after all the
  *		deferred work: that is where replies gathered during the turn
  *		leave in one system call
+ *   late	run something after that, in the same turn: new questions are
+ *		received when the answers to older ones have left
  *
  * and the worker's buffer pool and receive scratch. Everything but loop_post()
  * and loop_stop() is for the loop's own thread, or for before it runs.
@@ -69,7 +71,11 @@ void loop_defer(struct loop *loop, struct loop_call *call);
 /* As loop_defer(), but after all deferred calls of this turn. */
 void loop_flush(struct loop *loop, struct loop_call *call);
 
-/* Take back a deferred or flush call that is pending; harmless when it is not. */
+/* Run "call" when all that has been deferred and is to be flushed in this turn has run; what it
+ * defers and flushes itself still belongs to the turn. */
+void loop_late(struct loop *loop, struct loop_call *call);
+
+/* Take back a deferred, flush or late call that is pending; harmless when it is not. */
 void loop_call_cancel(struct loop_call *call);
 
 static inline bool loop_call_pending(const struct loop_call *call)

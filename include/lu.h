@@ -109,6 +109,9 @@ struct scsi_lu_ops {
 	void (*abort)(struct scsi_lu *, struct scsi_task *);
 	/* ABORT TASK SET, CLEAR TASK SET, LU RESET: tmf->done() once the tasks that it ends are done. */
 	void (*manage)(struct scsi_lu *, struct scsi_tmf *);
+	/* This path does not lead to the medium, or not well (asymmetric access): go by another one,
+	 * with what is submitted from here on. False: there is none. NULL: never. */
+	bool (*other_path)(struct scsi_lu *);
 	/* A session begins and ends; NULL where the executor keeps nothing per nexus. */
 	void (*attach)(struct scsi_lu *, const struct nexus *);
 	void (*detach)(struct scsi_lu *, const struct nexus *);
@@ -125,6 +128,7 @@ struct scsi_lu {
 	uint32_t caps;			/* CDB_CAP_BIT()s that cdb_decode() needs; CDB_CAPS_ALL = leave it to the far end */
 	bool	 interprets;		/* judges CDBs by our table (disk_lu): undecodable ones still come as raw bytes */
 	uint32_t max_transfer;		/* bytes of data that one task may carry */
+	unsigned paths;			/* that other_path() goes round; 0, 1: there is but one */
 	unsigned in_flight;		/* lu.c counts */
 	uint64_t tasks, failures;
 	const struct scsi_task *submitting; /* contract, 3: lu.c asserts that it is not completed meanwhile */
@@ -134,6 +138,7 @@ struct scsi_lu {
 void lu_submit(struct scsi_lu *lu, struct scsi_task *task);
 void lu_abort(struct scsi_lu *lu, struct scsi_task *task);
 void lu_manage(struct scsi_lu *lu, struct scsi_tmf *tmf);
+bool lu_other_path(struct scsi_lu *lu);
 void lu_attach(struct scsi_lu *lu, const struct nexus *nexus);
 void lu_detach(struct scsi_lu *lu, const struct nexus *nexus);
 /* What only the front end knows of: "reason" is SENSE_LUNS_CHANGED or SENSE_MODE_PARAMETERS_CHANGED.

@@ -25,4 +25,14 @@ struct scsi_blk_conf {
 void scsi_blk_open(struct scsi_lu *lu, struct blk_shared *shared, const struct scsi_blk_conf *conf,
 		   blk_opened *opened, void *opaque);
 
+/* What the unit says of itself, "" where it says nothing. */
+struct scsi_identity {
+	char vendor[9], product[17], revision[5];
+	char serial[48];		/* VPD page 80h */
+	char name[40];			/* VPD page 83h: "naa.…" or "eui.…" */
+};
+
+/* Of a device that scsi_blk_open() made. */
+void scsi_blk_identify(const struct blkdev *dev, struct scsi_identity *identity);
+
 #endif

@@ -174,6 +174,8 @@ struct mode_header {
 };
 size_t mode_header_encode(const struct mode_header *h, bool ten, uint8_t *wire);
 bool mode_header_decode(const uint8_t *wire, size_t len, bool ten, struct mode_header *h);
+/* Mode data of another's making: say in it that the medium is write protected. */
+void mode_header_protect(uint8_t *wire, size_t len, bool ten);
 
 /* Caching mode page 08h, SBC-3 §6.5.5 */
 #define MODE_CACHING_LEN 20
@@ -185,6 +187,25 @@ struct mode_caching {
 size_t mode_caching_encode(const struct mode_caching *m, uint8_t wire[MODE_CACHING_LEN]);
 /* Find page 08h in MODE SENSE data (either header) and read it; false when it is not there. */
 bool mode_caching_find(const uint8_t *wire, size_t len, bool ten, struct mode_caching *m);
+
+/* REPORT TARGET PORT GROUPS, SPC-4 §6.37: a header, then per group a descriptor and its ports. */
+#define PORT_GROUPS_HEADER_LEN	4	/* the short one: the length of what follows */
+#define PORT_GROUP_LEN		8
+#define PORT_GROUP_PORT_LEN	4	/* two bytes that are obsolete, and the relative port identifier */
+enum port_group_state {			/* asymmetric access states, §5.16.2.4 */
+	PORT_GROUP_OPTIMIZED = 0x0, PORT_GROUP_NON_OPTIMIZED = 0x1, PORT_GROUP_STANDBY = 0x2,
+	PORT_GROUP_UNAVAILABLE = 0x3, PORT_GROUP_OFFLINE = 0xe, PORT_GROUP_TRANSITION = 0xf,
+};
+struct port_group {
+	uint8_t	 state;			/* enum port_group_state */
+	bool	 pref;
+	bool	 ao_sup, an_sup, s_sup, u_sup, o_sup, t_sup; /* states that there can be */
+	uint16_t group;
+	uint8_t	 port_count;
+};
+void port_group_encode(const struct port_group *g, uint8_t wire[PORT_GROUP_LEN]);
+/* Walk data with the short header: *at starts at 0. False at the end of what is really there. */
+bool port_group_next(const uint8_t *wire, size_t len, size_t *at, struct port_group *g);
 
 /* REPORT LUNS, SPC-4 §6.33: LUNs as the eight bytes (lun_encode()). */
 #define REPORT_LUNS_HEADER_LEN	8

@@ -15,6 +15,7 @@
 #include "log.h"
 #include "offload.h"
 #include "range_lock.h"
+#include "write_log.h"
 
 static struct engine *engine_new(const struct engine_conf *conf, unsigned lanes)
 {
@@ -55,8 +56,10 @@ static void engine_free(struct engine *engine)
 		loop_free(engine->lanes[i].loop);
 		sem_destroy(&engine->lanes[i].reported);
 	}
-	for (unsigned i = 0; i < engine->unit_count; i++)
+	for (unsigned i = 0; i < engine->unit_count; i++) {
 		range_lock_free(engine->units[i].shared.ranges);
+		write_log_free(engine->units[i].shared.log);
+	}
 	free(engine->units);
 	free(engine->served);
 	free(engine);
@@ -75,7 +78,8 @@ static bool make_room(struct engine *engine, const uint16_t *luns, unsigned coun
 	for (unsigned i = 0; i < count; i++) {
 		engine->units[i].lun = luns[i];
 		engine->units[i].shared.ranges = range_lock_new();
-		complete = complete && engine->units[i].shared.ranges;
+		engine->units[i].shared.log = write_log_new(engine->conf->write_log);
+		complete = complete && engine->units[i].shared.ranges && engine->units[i].shared.log;
 	}
 	for (unsigned i = 0; i < engine->lane_count; i++) {
 		struct lane *lane = &engine->lanes[i];

@@ -31,6 +31,7 @@ struct engine_conf {
 	/* The ISID is chosen per session. Its outage_timeout is scsi_blk's retry_timeout, too. */
 	struct initiator_conf initiator;
 	unsigned sessions;			/* > 0: threads, each with a session to every unit */
+	uint64_t write_log;			/* bytes per unit that are kept until they are flushed */
 	bool read_only;
 	/* Asked about once a second by whoever waits for a request, on its thread: does nobody
 	 * want the result any more? Then the request is made to end. NULL = always wanted. */

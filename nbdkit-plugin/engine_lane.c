@@ -25,7 +25,8 @@ static void report(struct lane *lane)
 		loop_stop(lane->loop);
 }
 
-static void log_in(struct lane *lane, uint16_t lun, lu_opened *opened, void *opaque)
+/* To a unit, or to the target as a whole. */
+static void log_in(struct lane *lane, uint16_t lun, bool has_lun, lu_opened *opened, void *opaque)
 {
 	const struct engine_conf *engine_conf = lane->engine->conf;
 	struct initiator_conf conf = engine_conf->initiator;
@@ -34,7 +35,7 @@ static void log_in(struct lane *lane, uint16_t lun, lu_opened *opened, void *opa
 	/* Sessions of one initiator differ in their ISID (RFC 7143 §4.4.3). */
 	initiator_random_isid(conf.isid);
 	url.lun = lun;
-	url.has_lun = true;
+	url.has_lun = has_lun;
 	iscsi_lu_open(lane->loop, lane->engine->offload, &url, &conf, opened, opaque);
 }
 
@@ -104,7 +105,7 @@ void lane_open(struct loop_msg *order)
 	for (unsigned i = 0; i < count; i++) {
 		struct session *s = &lane->sessions[i];
 
-		log_in(lane, s->unit->lun, lu_is_open, s);
+		log_in(lane, s->unit->lun, true, lu_is_open, s);
 	}
 }
 
@@ -165,5 +166,5 @@ void lane_list(struct loop_msg *order)
 	struct lane *lane = lane_of(order);
 
 	/* REPORT LUNS is answered at LUN 0, whatever else is there (SPC-4 §6.33). */
-	log_in(lane, 0, asked_is_open, lane);
+	log_in(lane, 0, false, asked_is_open, lane);
 }

@@ -218,13 +218,6 @@ static int iscsi_can_trim(void *handle)
 	return h->info.can_trim;
 }
 
-static int iscsi_can_multi_conn(void *handle)
-{
-	struct handle *h = handle;
-
-	return h->info.multi_conn;
-}
-
 static int always(void *handle)
 {
 	(void)handle;
@@ -403,7 +396,7 @@ static struct nbdkit_plugin plugin = {
 	.can_extents = always,
 	.can_fua = fua_is_native,
 	.can_cache = cache_is_native,
-	.can_multi_conn = iscsi_can_multi_conn,
+	.can_multi_conn = always,	/* a flush is for the whole unit */
 	.pread = iscsi_pread,
 	.pwrite = iscsi_pwrite,
 	.flush = iscsi_flush,

@@ -5,39 +5,63 @@
 #include "config.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define NBDKIT_API_VERSION 2
 #include <nbdkit-plugin.h>
 
+#include "initiator_option.h"
 #include "plugin_conf.h"
 
 #define MAX_LUN		16383		/* flat space addressing, SAM-5 §4.7.7.3 */
 #define MAX_SESSIONS	64
-#define MAX_SECONDS	86400
+#define HELP_COLUMN	26
+#define MAX_WRITE_LOG	(INT64_C(64) << 30)
 
-const char plugin_conf_help[] =
-	"[url=]iscsi://[user@]HOST[:PORT]/TARGET[/LUN]  (required) What to serve.\n"
+char plugin_conf_help[PLUGIN_CONF_HELP_LEN] =
+	"[url=]iscsi://[user@]HOST[:PORT][,HOST[:PORT]]/TARGET[/LUN]  (required) What to serve.\n"
 	"lun=<N>                   The LUN to serve (default: that of the URL, or all disks).\n"
-	"initiator-name=<IQN>      Our iSCSI name (default: from the host name).\n"
 	"sessions=<N>              Sessions to each LUN, with a thread each (default: 1).\n"
-	"digest=none|header|data|both  Ask for CRC32C checksums (default: none).\n"
-	"login-timeout=<SECONDS>   For connecting and logging in (default: 15).\n"
-	"outage-timeout=<SECONDS>  Requests wait for a lost target; -1 = for ever\n"
-	"                          (default: 120).";
+	"user=<NAME>               CHAP user (default: that of the URL).\n"
+	"password=<VALUE>|-|+FILE|-FD  Its secret.\n"
+	"mutual-user=<NAME>        CHAP user that the target must have (default: any).\n"
+	"mutual-password=<VALUE>|-|+FILE|-FD  The secret by which the target proves itself.\n"
+	"write-log=<SIZE>          Keep so much that is not flushed, to write it again after\n"
+	"                          an outage; only where no other host writes the LUN\n"
+	"                          (default: 0).\n";
+
+/* What the core knows of sessions comes after it. */
+static void complete_help(void)
+{
+	size_t used = strlen(plugin_conf_help), count;
+	const struct initiator_option *options = initiator_options(&count);
+
+	for (size_t i = 0; i < count; i++) {
+		char left[64];
+
+		snprintf(left, sizeof(left), "%s=<%s>", options[i].name, options[i].argument);
+		used += (size_t)snprintf(plugin_conf_help + used, sizeof(plugin_conf_help) - used,
+					 "%s%-*s %s", i ? "\n" : "", HELP_COLUMN - 1, left,
+					 options[i].help);
+		assert(used < sizeof(plugin_conf_help));
+	}
+}
 
 void plugin_conf_init(struct plugin_conf *conf)
 {
 	memset(conf, 0, sizeof(*conf));
 	initiator_conf_init(&conf->engine.initiator);
 	conf->engine.sessions = 1;
+	complete_help();
 }
 
 void plugin_conf_free(struct plugin_conf *conf)
 {
 	free(conf->url);
 	conf->url = NULL;
+	chap_account_wipe(&conf->account);
 }
 
 static bool set_url(struct plugin_conf *conf, const char *value)
@@ -71,19 +95,6 @@ static bool set_lun(struct plugin_conf *conf, const char *value)
 	return true;
 }
 
-static bool set_initiator_name(struct plugin_conf *conf, const char *value)
-{
-	struct initiator_conf *initiator = &conf->engine.initiator;
-
-	if (!iscsi_name_valid(value)) {
-		nbdkit_error("initiator-name=%s: not an iSCSI name (iqn., eui. or naa.)", value);
-		return false;
-	}
-	assert(strlen(value) < sizeof(initiator->initiator_name));
-	strcpy(initiator->initiator_name, value);
-	return true;
-}
-
 static bool set_sessions(struct plugin_conf *conf, const char *value)
 {
 	int sessions;
@@ -94,60 +105,107 @@ static bool set_sessions(struct plugin_conf *conf, const char *value)
 	return true;
 }
 
-static bool set_digest(struct plugin_conf *conf, const char *value)
+static bool set_name(const char *key, const char *value, char name[CHAP_NAME_MAX + 1])
 {
-	struct login_params *params = &conf->engine.initiator.params;
-	bool both = strcmp(value, "both") == 0;
-	bool header = both || strcmp(value, "header") == 0;
-	bool data = both || strcmp(value, "data") == 0;
-
-	if (!header && !data && strcmp(value, "none") != 0) {
-		nbdkit_error("digest=%s: not none, header, data or both", value);
+	if (!*value || strlen(value) > CHAP_NAME_MAX) {
+		nbdkit_error("%s: a name of 1 to %d bytes", key, CHAP_NAME_MAX);
 		return false;
 	}
-	params->header_digest = header ? DIGEST_CRC32C : DIGEST_NONE;
-	params->data_digest = data ? DIGEST_CRC32C : DIGEST_NONE;
+	strcpy(name, value);
 	return true;
 }
 
-static bool set_login_timeout(struct plugin_conf *conf, const char *value)
+/* As nbdkit reads all its passwords; what was read is nowhere but in the secret then. */
+static bool set_secret(const char *key, const char *value, struct chap_secret *secret)
 {
-	int seconds;
+	char *password;
+	size_t len;
+	bool fits;
 
-	if (!parse_number("login-timeout", value, 1, MAX_SECONDS, &seconds))
+	if (nbdkit_read_password(value, &password) < 0)
 		return false;
-	conf->engine.initiator.login_timeout = seconds;
-	return true;
+	len = strlen(password);
+	fits = len > 0 && len <= CHAP_SECRET_MAX;
+	if (fits) {
+		memcpy(secret->bytes, password, len);
+		secret->len = len;
+	} else {
+		nbdkit_error("%s: not 1 to %d bytes", key, CHAP_SECRET_MAX);
+	}
+	explicit_bzero(password, len);
+	free(password);
+	return fits;
 }
 
-static bool set_outage_timeout(struct plugin_conf *conf, const char *value)
+static bool set_user(struct plugin_conf *conf, const char *value)
 {
-	int seconds;
+	return set_name("user", value, conf->account.name);
+}
 
-	if (!parse_number("outage-timeout", value, -1, MAX_SECONDS, &seconds))
+static bool set_password(struct plugin_conf *conf, const char *value)
+{
+	return set_secret("password", value, &conf->account.secret);
+}
+
+static bool set_mutual_user(struct plugin_conf *conf, const char *value)
+{
+	return set_name("mutual-user", value, conf->account.mutual_name);
+}
+
+static bool set_mutual_password(struct plugin_conf *conf, const char *value)
+{
+	return set_secret("mutual-password", value, &conf->account.mutual_secret);
+}
+
+static bool set_write_log(struct plugin_conf *conf, const char *value)
+{
+	int64_t size = nbdkit_parse_size(value);
+
+	if (size > MAX_WRITE_LOG)
+		nbdkit_error("write-log=%s: more than 64G", value);
+	if (size < 0 || size > MAX_WRITE_LOG)
 		return false;
-	conf->engine.initiator.outage_timeout = seconds;
+	conf->engine.write_log = (uint64_t)size;
 	return true;
 }
 
+/* Those that only this program has. */
 static const struct {
 	const char *key;
 	bool (*set)(struct plugin_conf *conf, const char *value);
 } parameters[] = {
 	{ "url", set_url },
 	{ "lun", set_lun },
-	{ "initiator-name", set_initiator_name },
 	{ "sessions", set_sessions },
-	{ "digest", set_digest },
-	{ "login-timeout", set_login_timeout },
-	{ "outage-timeout", set_outage_timeout },
+	{ "user", set_user },
+	{ "password", set_password },
+	{ "mutual-user", set_mutual_user },
+	{ "mutual-password", set_mutual_password },
+	{ "write-log", set_write_log },
 };
+
+static bool set_option(struct plugin_conf *conf, const struct initiator_option *option,
+		       const char *value)
+{
+	char why[160];
+
+	if (initiator_option_set(&conf->engine.initiator, option, value, why, sizeof(why)))
+		return true;
+	nbdkit_error("%s=%s: %s", option->name, value, why);
+	return false;
+}
 
 bool plugin_conf_set(struct plugin_conf *conf, const char *key, const char *value)
 {
+	size_t count;
+	const struct initiator_option *options = initiator_options(&count);
+
 	for (size_t i = 0; i < sizeof(parameters) / sizeof(parameters[0]); i++)
 		if (strcmp(parameters[i].key, key) == 0)
 			return parameters[i].set(conf, value);
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(options[i].name, key) == 0)
+			return set_option(conf, &options[i], value);
 	nbdkit_error("unknown parameter '%s'", key);
 	return false;
 }
@@ -173,5 +231,10 @@ bool plugin_conf_complete(struct plugin_conf *conf)
 		url->lun = (uint16_t)conf->lun;
 		url->has_lun = true;
 	}
-	return true;
+	if (!*conf->account.name)
+		strcpy(conf->account.name, url->user);
+	if (chap_account_complete(&conf->account, &conf->engine.initiator.chap, why, sizeof(why)))
+		return true;
+	nbdkit_error("%s (user=, password=)", why);
+	return false;
 }

@@ -8,15 +8,19 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "chap_account.h"
 #include "engine.h"
 
-/* A line per key, as --help shows them. The manual page has an =item for each. */
-extern const char plugin_conf_help[];
+/* A line per key, as --help shows them, complete after plugin_conf_init(). The manual page has
+ * an =item for each. */
+#define PLUGIN_CONF_HELP_LEN	4096
+extern char plugin_conf_help[PLUGIN_CONF_HELP_LEN];
 
 struct plugin_conf {
 	char *url;			/* as given; NULL = not yet */
 	bool has_lun;			/* lun= was given: */
 	unsigned lun;
+	struct chap_account account;	/* engine.initiator.chap points into it */
 	struct engine_conf engine;
 };
 

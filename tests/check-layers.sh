@@ -10,12 +10,12 @@ cd "${1:-$(dirname "$0")/..}"
 layers='
 0 list log pool loop offload
 1 field bhs keys keys_value negotiation crc32c nbd_wire
-2 cdb cdb_table sense scsi_data vpd errmap
-3 lu blk blk_* range_lock
+2 cdb cdb_table sense scsi_data port_group vpd errmap
+3 lu blk blk_* range_lock write_log
 4 stream conn login chap chap_* tls tls_*
-5 initiator initiator_* iscsi_url scsi_*
+5 initiator initiator_* iscsi_url discovery scsi_*
 5 access access_* target target_* lu_shared disk_* reservation reservation_* transport_id rsoc export device nbd_* file_blk file_io mem_blk mail_blk
-6 main gateway gateway_* conf address uri front worker listener captive instance plugin plugin_* engine engine_*
+6 main gateway gateway_* conf accounts discover discover_* address uri front worker listener captive instance plugin plugin_* engine engine_*
 '
 
 # Sets $layer to that of the file $1.

@@ -18,8 +18,9 @@ PATH=$PATH:/usr/sbin:/sbin
 : "${srcdir:=$(cd "$(dirname "$0")/.." && pwd)}"
 gateway=$abs_top_builddir/gateway/nbd-iscsi-gateway
 plugin=$abs_top_builddir/nbdkit-plugin/.libs/nbdkit-iscsi-plugin.so
-nbd_model=$abs_top_builddir/tests/tools/nbd_model
-engine_load=$abs_top_builddir/tests/tools/engine_load
+tools=$abs_top_builddir/tests/tools
+nbd_model=$tools/nbd_model
+engine_load=$tools/engine_load
 
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/nbd-iscsi-test.XXXXXX")
 cleanups=
@@ -154,19 +155,34 @@ run_tgtd() {
 	tgtadm -C $tgt_number --mode target --op bind --tid 1 --initiator-address ALL
 }
 
-start_istgt() {
+# Sets istgt_uri, of a target without authentication, and istgt_portal. The targets "chap" and
+# "mutual" have accounts: see istgt.auth below. Called again, it takes the place of the first.
+istgt_pid=
+start_istgt() {	# SIZE [METHOD of authentication in discovery sessions]
 	requires istgt
-	local size=$1 iqn=iqn.2026-11.test port
+	local size=$1 discovery=${2:-None} iqn=iqn.2026-11.test port
+	kill_istgt
 	port=$(free_port)
-	truncate -s "$size" "$tmp/istgt.img"
-	sed -e "s|@TMP@|$tmp|g; s|@PORT@|$port|g; s|@CONTROL@|$(free_port)|g" "$srcdir/interop/istgt.conf.in" >"$tmp/istgt.conf"
-	: >"$tmp/istgt.auth"
-	chmod 600 "$tmp/istgt.auth"
+	istgt_portal=127.0.0.1:$port
+	truncate -s "$size" "$tmp/istgt.img" "$tmp/istgt.chap.img" "$tmp/istgt.mutual.img"
+	sed -e "s|@TMP@|$tmp|g; s|@PORT@|$port|g; s|@CONTROL@|$(free_port)|g; s|@DISCOVERY@|$discovery|g" \
+		"$srcdir/interop/istgt.conf.in" >"$tmp/istgt.conf"
+	(umask 077 && cat >"$tmp/istgt.auth") <<-END
+	[AuthGroup1]
+	  Auth "alice" "secret-of-alice1" "target" "secret-of-target"
+	END
 	istgt -D -c "$tmp/istgt.conf" >"$tmp/istgt.log" 2>&1 &
 	istgt_pid=$!
-	cleanup_fn kill -9 $istgt_pid
+	cleanup_fn kill_istgt
 	wait_for $istgt_pid accepts 127.0.0.1 "$port"
-	istgt_uri=iscsi://127.0.0.1:$port/$iqn:istgt/0
+	istgt_uri=iscsi://$istgt_portal/$iqn:istgt/0
+}
+
+kill_istgt() {
+	[ -n "$istgt_pid" ] || return 0
+	kill -9 $istgt_pid
+	wait $istgt_pid 2>/dev/null || :
+	istgt_pid=
 }
 
 peers=0
@@ -209,10 +225,11 @@ random_image() {
 }
 
 # SUITE URI [URI]: a suite of iscsi-test-cu, perhaps by two paths, of which nothing may fail.
+# suite_options: -d unless the unit cannot be written to.
 iscsi_suite() {
 	requires iscsi-test-cu
 	local log=$tmp/suite.$1.log
-	timeout 60 iscsi-test-cu -d -v -f -t "ALL.$1" "$2" ${3:+"$3"} >"$log" 2>&1 || :
+	timeout 120 iscsi-test-cu ${suite_options--d} -v -f -t "ALL.$1" "$2" ${3:+"$3"} >"$log" 2>&1 || :
 	# A line of its summary: tests, total, run, passed, failed, inactive.
 	set -- "$1" $(sed -n 's/^ *tests  *\([0-9].*\)$/\1/p' "$log")
 	echo "iscsi-test-cu $1: ${3:-0} run, ${4:-0} passed, ${5:-?} failed," \

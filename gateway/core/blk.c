@@ -19,6 +19,7 @@
 
 static void run_finished(struct loop_call *call);
 static void flush_done(struct blk_req *flush);
+static void run_seen(struct loop_call *call);
 
 void blk_init(struct blkdev *dev, const struct blk_ops *ops, struct loop *loop,
 	      struct blk_shared *shared)
@@ -30,6 +31,9 @@ void blk_init(struct blkdev *dev, const struct blk_ops *ops, struct loop *loop,
 	list_init(&dev->flush_waiting);
 	list_init(&dev->flush_running);
 	list_init(&dev->finished);
+	list_init(&dev->look_waiting);
+	list_init(&dev->look_running);
+	loop_call_init(&dev->seen, run_seen);
 	loop_call_init(&dev->finish, run_finished);
 	dev->flush.op = BLK_FLUSH;
 	dev->flush.done = flush_done;
@@ -49,11 +53,12 @@ static const char *op_name(enum blk_op op)
 
 static void trace_start(const struct blkdev *dev, const struct blk_req *req)
 {
-	log_trace(iscsi_debug_blk, "%s: %p %s %" PRIu64 "+%" PRIu64 "%s%s%s%s%s", dev->ops->name,
+	log_trace(iscsi_debug_blk, "%s: %p %s %" PRIu64 "+%" PRIu64 "%s%s%s%s%s%s", dev->ops->name,
 		  (const void *)req, op_name(req->op), req->offset, req->length,
 		  req->flags & BLK_FUA ? " FUA" : "", req->flags & BLK_NO_HOLE ? " NO_HOLE" : "",
 		  req->flags & BLK_FAST ? " FAST" : "", req->flags & BLK_REQ_ONE ? " REQ_ONE" : "",
-		  req->flags & BLK_LOCKED ? " LOCKED" : "");
+		  req->flags & BLK_LOCKED ? " LOCKED" : "",
+		  req->flags & BLK_COMPARE ? " COMPARE" : "");
 }
 
 static void trace_end(const struct blkdev *dev, const struct blk_req *req)
@@ -102,8 +107,9 @@ static bool is_able(const struct blk_info *info, const struct blk_req *req)
 		return false;
 	switch (req->op) {
 	case BLK_READ:
-	case BLK_WRITE:
 		return true;
+	case BLK_WRITE:
+		return !(req->flags & BLK_COMPARE) || req->length <= info->max_compare_write;
 	case BLK_FLUSH:
 		return info->can_flush;
 	case BLK_TRIM:
@@ -118,18 +124,33 @@ static bool is_able(const struct blk_info *info, const struct blk_req *req)
 	return false;
 }
 
+/*
+ * Must this one hold its range? Where blocks are written for the sake of a part of them, every
+ * writer does; elsewhere only if a SCSI host compares and writes on the device, which it is told
+ * of by dev->writer. Without memory for that, it does to be safe.
+ */
+bool blk_needs_range(struct blkdev *dev, const struct blk_req *req)
+{
+	if (!blk_modifies(req->op) || req->flags & BLK_LOCKED)
+		return false;
+	if (dev->info.min_block > 1)
+		return true;
+	if (!dev->shared || !dev->shared->ranges)
+		return false;
+	if (!dev->writer)
+		dev->writer = range_writer_new(dev->shared->ranges, dev->loop);
+	return !dev->writer || dev->writer->guarded;
+}
+
 /* May the executor have the request as it is? */
-static bool fits(const struct blkdev *dev, const struct blk_req *req)
+static bool fits(struct blkdev *dev, const struct blk_req *req)
 {
 	const struct blk_info *info = &dev->info;
 
 	if (((req->offset | req->length) & (info->min_block - 1)) ||
 	    req->length > blk_limit(info, req->op))
 		return false;
-	/* Where blocks are written for the sake of a part of them, every writer holds its range. */
-	if (blk_modifies(req->op) && info->min_block > 1 && !(req->flags & BLK_LOCKED))
-		return false;
-	return is_able(info, req);
+	return is_able(info, req) && !blk_needs_range(dev, req);
 }
 
 static bool is_in_range(const struct blkdev *dev, const struct blk_req *req)
@@ -145,6 +166,8 @@ int blk_refusal(const struct blkdev *dev, const struct blk_req *req)
 		return req->op == BLK_WRITE || req->op == BLK_ZERO ? ENOSPC : EINVAL;
 	if (req->op == BLK_ZERO && (req->flags & BLK_FAST) &&
 	    !(dev->info.can_zero && dev->info.can_fast_zero))
+		return ENOTSUP;
+	if (req->flags & BLK_COMPARE && !is_able(&dev->info, req))
 		return ENOTSUP;
 	return 0;
 }
@@ -189,6 +212,9 @@ static void hand(struct blkdev *dev, struct blk_req *req)
 	assert(!dev->busy);
 	dev->busy = true;
 	req->handed = true;
+	req->counted = dev->writer && blk_modifies(req->op) && !(req->flags & BLK_LOCKED);
+	if (req->counted)
+		range_writer_begin(dev->writer);
 	dev->ops->submit(dev, req);
 	dev->busy = false;
 }
@@ -255,6 +281,7 @@ void blk_reset(struct blk_req *req)
 	req->extent_count = 0;
 	req->split = NULL;
 	req->handed = false;
+	req->counted = false;
 }
 
 void blk_issue(struct blkdev *dev, struct blk_req *req)
@@ -275,6 +302,7 @@ void blk_submit(struct blkdev *dev, struct blk_req *req)
 	assert((req->op != BLK_READ && req->op != BLK_WRITE) ||
 	       (req->data && req->length <= BLK_MAX_DATA));
 	assert(req->op != BLK_STATUS || (req->extents && req->extent_room > 0));
+	assert(!(req->flags & BLK_COMPARE) || (req->op == BLK_WRITE && req->flags & BLK_LOCKED));
 	assert(dev->info.min_block && !(dev->info.min_block & (dev->info.min_block - 1)));
 	assert(dev->info.size % dev->info.min_block == 0);
 	blk_issue(dev, req);
@@ -303,7 +331,65 @@ void blk_close(struct blkdev *dev, void (*closed)(void *), void *opaque)
 {
 	assert(loop_is_mine(dev->loop));
 	assert(dev->in_flight == 0);
+	if (dev->writer)
+		range_writer_free(dev->writer);
+	loop_call_cancel(&dev->seen);
 	dev->ops->close(dev, closed, opaque);
+}
+
+enum blk_presence blk_presence(const struct blkdev *dev)
+{
+	return dev->ops->presence ? dev->ops->presence(dev) : BLK_PRESENT;
+}
+
+/* Looking at the device -------------------------------------------------- */
+
+/* As with flushes: what asks while one runs has to wait for the next. */
+static void look_start(struct blkdev *dev)
+{
+	list_splice_tail(&dev->look_running, &dev->look_waiting);
+	dev->looking = true;
+	if (dev->ops->look)
+		dev->ops->look(dev);
+	else
+		blk_seen(dev);
+}
+
+void blk_look(struct blkdev *dev, struct blk_look *look)
+{
+	assert(loop_is_mine(dev->loop));
+	assert(look->seen && !list_linked(&look->node));
+	list_add_tail(&dev->look_waiting, &look->node);
+	if (!dev->looking)
+		look_start(dev);
+}
+
+void blk_look_cancel(struct blk_look *look)
+{
+	if (list_linked(&look->node))
+		list_del(&look->node);
+}
+
+void blk_seen(struct blkdev *dev)
+{
+	assert(dev->looking);
+	loop_defer(dev->loop, &dev->seen);
+}
+
+/* Any of them may take back others, but the device stays as long as there are any. */
+static void run_seen(struct loop_call *call)
+{
+	struct blkdev *dev = container_of(call, struct blkdev, seen);
+	struct list *node;
+
+	while ((node = list_pop(&dev->look_running))) {
+		struct blk_look *look = container_of(node, struct blk_look, node);
+
+		look->seen(look);
+	}
+	dev->looking = false;
+	if (!list_empty(&dev->look_waiting))
+		look_start(dev);
 }
 
 /* Requests on their way out ---------------------------------------------- */
@@ -325,7 +411,10 @@ void blk_complete(struct blkdev *dev, struct blk_req *req)
 	assert(dev->in_flight > 0);
 	assert_outcome(req);
 
-	if (req->error == ENOTSUP && !(req->flags & BLK_FAST)) {
+	if (req->counted)
+		range_writer_end(dev->writer);
+	req->counted = false;
+	if (req->error == ENOTSUP && !(req->flags & (BLK_FAST | BLK_COMPARE))) {
 		/* The executor has learned that it cannot: now it is done the other way. */
 		assert(!is_able(&dev->info, req));
 		blk_reset(req);

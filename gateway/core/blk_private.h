@@ -27,8 +27,11 @@ struct blk_child {
 	bool	 holds_range;
 
 	/* Of an edge, a block of which the request covers a part: */
-	uint8_t	*bounce;	/* the whole block; NULL: not an edge */
+	uint8_t	*bounce;	/* the whole block as it was, and perhaps as it is to be; NULL: not an edge */
+	size_t	 bounce_len;	/* one block, or two: it is written by comparing */
+	unsigned tries;		/* to write it so, in vain */
 	enum blk_op edge_op;	/* what is asked for: READ, WRITE or ZERO */
+	uint32_t edge_fua;	/* BLK_FUA, or 0 */
 	uint64_t part_offset;	/* the part asked for */
 	uint64_t part_length;
 	uint8_t	*part_data;	/* where its bytes are or go; NULL for ZERO */
@@ -45,6 +48,9 @@ uint64_t blk_limit(const struct blk_info *info, enum blk_op op);
 /* The part of the request's range that is whole blocks. False: there is none. */
 bool blk_whole_blocks(const struct blk_info *info, const struct blk_req *req,
 		      uint64_t *first, uint64_t *end);
+
+/* Must the request, of whole blocks, hold its range before it is issued? */
+bool blk_needs_range(struct blkdev *dev, const struct blk_req *req);
 
 /* Forget the outcome of an earlier run. */
 void blk_reset(struct blk_req *req);

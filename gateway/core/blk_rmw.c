@@ -8,11 +8,22 @@
  * exclusively, and writers of whole blocks hold theirs in shared mode, on devices
  * whose blocks are longer than a byte. Each child holds its own range and waits for
  * no other while it does: no two can wait for each other.
+ *
+ * That is for our own clients. Other hosts of the device are kept out, where it has
+ * that, by writing the block only if it still is as it was read (COMPARE AND WRITE,
+ * SBC-3 §5.2); else it is read once more, and the same part is changed again. That
+ * also is what is done when nobody knows whether it was written.
  */
 #include <assert.h>
+#include <errno.h>
 #include <string.h>
 
 #include "blk_private.h"
+
+/* Each time in vain is somebody else's success: so many in a row are no bad luck. */
+#define MAX_TRIES	1000
+
+static void edge_read(struct blk_child *child);
 
 static void child_done(struct blk_req *req)
 {
@@ -26,21 +37,56 @@ static void child_done(struct blk_req *req)
 	blk_child_ended(child);
 }
 
-static uint8_t *part_in_bounce(const struct blk_child *child)
+static void write_without_comparing(struct blk_child *child)
 {
-	return child->bounce + (child->part_offset - child->req.offset);
+	child->req.flags &= ~(uint32_t)BLK_COMPARE;
+	child->req.flags |= child->edge_fua;
+	child->req.data = child->bounce + child->bounce_len - child->req.length;
+	child->req.done = child_done;
+	blk_issue(child->dev, &child->req);
+}
+
+static void compared(struct blk_req *req)
+{
+	struct blk_child *child = container_of(req, struct blk_child, req);
+
+	if (req->error == ENOTSUP) {
+		write_without_comparing(child);
+	} else if (req->error == EILSEQ && ++child->tries < MAX_TRIES) {
+		edge_read(child);
+	} else {
+		if (req->error == EILSEQ)
+			blk_fail(req, EIO, "other hosts do not cease to write the same block");
+		child_done(req);
+	}
+}
+
+static void write_comparing(struct blk_child *child)
+{
+	child->req.flags |= BLK_COMPARE | child->edge_fua;
+	child->req.done = compared;
+	blk_issue(child->dev, &child->req);
 }
 
 /* The block is here: change the part and write it back. */
 static void edge_write(struct blk_child *child)
 {
+	uint32_t block = (uint32_t)child->req.length;
+	bool twice = child->bounce_len > block;
+	uint8_t *changed = twice ? child->bounce + block : child->bounce;
+	uint8_t *part = changed + (child->part_offset - child->req.offset);
+
+	if (twice)
+		memcpy(changed, child->bounce, block);
 	if (child->edge_op == BLK_WRITE)
-		memcpy(part_in_bounce(child), child->part_data, child->part_length);
+		memcpy(part, child->part_data, child->part_length);
 	else
-		memset(part_in_bounce(child), 0, child->part_length);
+		memset(part, 0, child->part_length);
 	child->req.op = BLK_WRITE;
-	child->req.done = child_done;
-	blk_issue(child->dev, &child->req);
+	if (twice)
+		write_comparing(child);
+	else
+		write_without_comparing(child);
 }
 
 static void edge_read_done(struct blk_req *req)
@@ -52,21 +98,29 @@ static void edge_read_done(struct blk_req *req)
 		return;
 	}
 	if (!req->error)
-		memcpy(child->part_data, part_in_bounce(child), child->part_length);
+		memcpy(child->part_data, child->bounce + (child->part_offset - req->offset),
+		       child->part_length);
 	child_done(req);
+}
+
+static void edge_read(struct blk_child *child)
+{
+	assert(child->part_offset >= child->req.offset &&
+	       child->part_offset + child->part_length <= child->req.offset + child->req.length);
+	child->req.op = BLK_READ;
+	child->req.flags &= ~(uint32_t)(BLK_COMPARE | BLK_FUA);
+	child->req.data = child->bounce;
+	child->req.done = edge_read_done;
+	blk_issue(child->dev, &child->req);
 }
 
 static void go(struct blk_child *child)
 {
-	child->req.done = child_done;
 	if (child->bounce) {
-		assert(child->part_offset >= child->req.offset &&
-		       child->part_offset + child->part_length <=
-		       child->req.offset + child->req.length);
-		child->req.op = BLK_READ;
-		child->req.data = child->bounce;
-		child->req.done = edge_read_done;
+		edge_read(child);
+		return;
 	}
+	child->req.done = child_done;
 	blk_issue(child->dev, &child->req);
 }
 
@@ -78,10 +132,9 @@ static void locked(struct range *range)
 /* Does the child change its blocks, in a way that others must be kept out of, or let be? */
 static bool needs_range(const struct blk_child *child)
 {
-	enum blk_op op = child->bounce ? child->edge_op : child->req.op;
-
-	return blk_modifies(op) && child->dev->info.min_block > 1 &&
-	       !(child->req.flags & BLK_LOCKED);
+	if (child->bounce)
+		return child->edge_op != BLK_READ && !(child->req.flags & BLK_LOCKED);
+	return blk_needs_range(child->dev, &child->req);
 }
 
 void blk_child_run(struct blk_child *child)

@@ -109,12 +109,17 @@ static bool make_edge(struct blk_child *child, uint64_t length)
 	const struct blk_req *req = split->req;
 	uint32_t block = split->dev->info.min_block;
 
-	child->bounce = pool_get(split->dev->loop->pool, block);
+	child->bounce_len = block;
+	/* What other hosts write into the block meanwhile must not be undone. */
+	if (req->op != BLK_READ && split->dev->info.max_compare_write >= block)
+		child->bounce_len *= 2;
+	child->bounce = pool_get(split->dev->loop->pool, child->bounce_len);
 	if (!child->bounce)
 		return false;
 	child->req.offset = split->next & ~((uint64_t)block - 1);
 	child->req.length = block;
-	child->req.flags &= BLK_FUA | BLK_LOCKED;
+	child->edge_fua = child->req.flags & BLK_FUA;
+	child->req.flags &= BLK_LOCKED;
 	child->edge_op = req->op;
 	child->part_offset = split->next;
 	child->part_length = length;
@@ -151,7 +156,7 @@ static void free_child(struct blk_child *child)
 	struct pool *pool = child->dev->loop->pool;
 
 	if (child->bounce)
-		pool_put(pool, child->bounce, child->req.length);
+		pool_put(pool, child->bounce, child->bounce_len);
 	pool_put(pool, child, sizeof(*child));
 }
 

@@ -228,7 +228,18 @@ static void on_readable(struct ev_loop *ev, struct ev_io *w, int events)
 	(void)ev;
 	(void)events;
 	assert(receiving(c));
-	receive(c);
+	if (c->ops->asked)
+		loop_late(c->loop, &c->late);
+	else
+		receive(c);
+}
+
+static void on_late(struct loop_call *call)
+{
+	struct conn *c = container_of(call, struct conn, late);
+
+	if (receiving(c) && ev_is_active(&c->readable))
+		receive(c);
 }
 
 /* Go on with receiving: what waits here first, then the stream. */
@@ -279,6 +290,7 @@ static void die(struct conn *c)
 	ev_io_stop(c->loop->ev, &c->writable);
 	loop_call_cancel(&c->flush);
 	loop_call_cancel(&c->resume);
+	loop_call_cancel(&c->late);
 	loop_defer(c->loop, &c->teardown);
 	log_trace(iscsi_debug_conn, "connection %d: end: %s", c->stream->fd, c->why);
 }
@@ -420,6 +432,7 @@ void conn_init(struct conn *c, struct loop *loop, struct stream *stream, const s
 	loop_call_init(&c->flush, on_flush);
 	loop_call_init(&c->teardown, on_teardown);
 	loop_call_init(&c->resume, on_resume);
+	loop_call_init(&c->late, on_late);
 	ev_io_init(&c->readable, on_readable, stream->fd, EV_READ);
 	ev_io_init(&c->writable, on_writable, stream->write_fd, EV_WRITE);
 	loop_defer(loop, &c->resume);

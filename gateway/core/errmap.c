@@ -14,10 +14,11 @@
  * the errno counts, or the first, which says the least; read from the right, the
  * first row that has the NBD error or the reason.
  *
- * A path that is down (ENOTCONN, ESHUTDOWN) may come back, so the initiator is
- * told to wait. EINVAL is our fault or the back end's: ranges and alignment were
- * checked before, and ILLEGAL REQUEST would make a host give up the feature for
- * good. ENOMEM passes: errmap_status() has the better answer.
+ * A device that says it goes (ESHUTDOWN) may come back, so the initiator is told to
+ * wait. ENOTCONN comes when it has been waited for in vain: a failure that hosts do
+ * not wait for again, nor take for a bad medium. EINVAL is our fault or the back end's:
+ * ranges and alignment were checked before, and ILLEGAL REQUEST would make a host give
+ * up the feature for good. ENOMEM passes: errmap_status() has the better answer.
  */
 static const struct errmap_row {
 	int err;
@@ -40,8 +41,9 @@ static const struct errmap_row {
 	{ ENOMEM, NBD_ENOMEM, ALIKE(SENSE_INTERNAL_TARGET_FAILURE) },
 	{ EOVERFLOW, NBD_EOVERFLOW, ALIKE(SENSE_INTERNAL_TARGET_FAILURE) },
 	{ ENOTSUP, NBD_ENOTSUP, ALIKE(SENSE_INTERNAL_TARGET_FAILURE) },
+	{ EILSEQ, NBD_EIO, ALIKE(SENSE_MISCOMPARE_VERIFY) },
 	{ ESHUTDOWN, NBD_ESHUTDOWN, ALIKE(SENSE_BECOMING_READY) },
-	{ ENOTCONN, NBD_EIO, ALIKE(SENSE_BECOMING_READY) },
+	{ ENOTCONN, NBD_EIO, ALIKE(SENSE_INTERNAL_TARGET_FAILURE) },
 #undef ALIKE
 };
 

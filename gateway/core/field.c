@@ -10,28 +10,13 @@
 
 #include "field.h"
 
-/* Bytes on the wire that the field touches. */
-static size_t span(const struct field *f)
-{
-	size_t bytes = (7u - f->bit + f->width + 7u) / 8;
-
-	assert(f->bit <= 7 && f->width >= 1 && f->width <= 64 && bytes <= 8);
-	return bytes;
-}
-
-static uint64_t low_bits(unsigned width)
+static inline uint64_t low_bits(unsigned width)
 {
 	return UINT64_MAX >> (64 - width);
 }
 
-/* Bits below the field in the number that its bytes make. */
-static unsigned bits_below(const struct field *f, size_t bytes)
-{
-	return (unsigned)(bytes * 8 - (7u - f->bit) - f->width);
-}
-
 /* The usual widths become one load or store each: this is the data path. */
-static uint64_t load(const uint8_t *p, size_t bytes)
+static inline uint64_t load(const uint8_t *p, size_t bytes)
 {
 	uint64_t v = 0;
 
@@ -50,7 +35,7 @@ static uint64_t load(const uint8_t *p, size_t bytes)
 	return v;
 }
 
-static void store(uint8_t *p, size_t bytes, uint64_t v)
+static inline void store(uint8_t *p, size_t bytes, uint64_t v)
 {
 	switch (bytes) {
 	case 1:
@@ -72,24 +57,36 @@ static void store(uint8_t *p, size_t bytes, uint64_t v)
 	}
 }
 
+static inline uint64_t get(const struct field *f, const uint8_t *wire)
+{
+	return load(wire + f->byte, f->span) >> f->below & low_bits(f->width);
+}
+
+/* What fills its bytes is stored without a look at what is there. */
+static inline void put(const struct field *f, uint8_t *wire, uint64_t value)
+{
+	uint8_t *p = wire + f->byte;
+	uint64_t mask;
+
+	if (f->width == f->span * 8) {
+		store(p, f->span, value);
+		return;
+	}
+	mask = low_bits(f->width) << f->below;
+	store(p, f->span, (load(p, f->span) & ~mask) | (value << f->below & mask));
+}
+
 uint64_t field_get(const struct field *f, const uint8_t *wire)
 {
-	size_t bytes = span(f);
-
-	return load(wire + f->byte, bytes) >> bits_below(f, bytes) & low_bits(f->width);
+	return get(f, wire);
 }
 
 void field_put(const struct field *f, uint8_t *wire, uint64_t value)
 {
-	size_t bytes = span(f);
-	unsigned below = bits_below(f, bytes);
-	uint64_t mask = low_bits(f->width) << below;
-
-	store(wire + f->byte, bytes,
-	      (load(wire + f->byte, bytes) & ~mask) | (value << below & mask));
+	put(f, wire, value);
 }
 
-static uint64_t member_get(const struct field *f, const void *object)
+static inline uint64_t member_get(const struct field *f, const void *object)
 {
 	const unsigned char *p = (const unsigned char *)object + f->member;
 	uint16_t u16;
@@ -111,7 +108,7 @@ static uint64_t member_get(const struct field *f, const void *object)
 	return u64;
 }
 
-static void member_put(const struct field *f, void *object, uint64_t value)
+static inline void member_put(const struct field *f, void *object, uint64_t value)
 {
 	unsigned char *p = (unsigned char *)object + f->member;
 	uint16_t u16 = (uint16_t)value;
@@ -134,10 +131,8 @@ static void member_put(const struct field *f, void *object, uint64_t value)
 
 void field_decode(const struct field *table, const uint8_t *wire, size_t len, void *object)
 {
-	for (const struct field *f = table; f->name; f++) {
-		assert(f->width <= 8 * f->size);
-		member_put(f, object, f->byte + span(f) <= len ? field_get(f, wire) : 0);
-	}
+	for (const struct field *f = table; f->name; f++)
+		member_put(f, object, f->byte + (size_t)f->span <= len ? get(f, wire) : 0);
 }
 
 void field_encode(const struct field *table, const void *object, uint8_t *wire)
@@ -146,16 +141,16 @@ void field_encode(const struct field *table, const void *object, uint8_t *wire)
 		uint64_t value = member_get(f, object);
 
 		assert(value <= low_bits(f->width));
-		field_put(f, wire, value);
+		put(f, wire, value);
 	}
 }
 
 void field_claim(const struct field *table, uint32_t caps, uint8_t *map, size_t len)
 {
 	for (const struct field *f = table; f->name; f++) {
-		assert(f->cap <= 32 && f->byte + span(f) <= len);
+		assert(f->cap <= 32 && f->byte + (size_t)f->span <= len);
 		if (!f->cap || caps & UINT32_C(1) << (f->cap - 1))
-			field_put(f, map, UINT64_MAX);
+			put(f, map, UINT64_MAX);
 	}
 	(void)len;	/* without asserts */
 }

@@ -17,7 +17,7 @@
 
 #define NAME_PREFIX	"iqn.2026-11.nbd-iscsi-gateway.initiator:"
 #define MAX_TRANSFER	(16u << 20)
-#define MAX_TASKS	4096u
+#define PATH_CHANGE_TIMEOUT 1	/* seconds until a session is left with tasks in flight */
 
 static struct initiator *initiator_of(struct scsi_lu *lu)
 {
@@ -66,9 +66,12 @@ void initiator_conf_init(struct initiator_conf *conf)
 	conf->params.max_outstanding_r2t = 8;
 	conf->params.default_time2wait = 0;
 	conf->params.default_time2retain = 0;
+	conf->chap_algorithms = CHAP_ALL;
 	conf->login_timeout = 15;
 	conf->noop_interval = 5;
 	conf->noop_timeout = 5;
+	conf->abort_timeout = 15;
+	conf->tmf_timeout = 30;
 	conf->outage_timeout = 120;
 	conf->max_tasks = 128;
 }
@@ -123,6 +126,18 @@ static void initiator_manage(struct scsi_lu *lu, struct scsi_tmf *tmf)
 	tmf_submit(initiator_of(lu), tmf);
 }
 
+/* The session goes in good order: what is in flight has its answer on the way, mostly. */
+static bool initiator_other_path(struct scsi_lu *lu)
+{
+	struct initiator *ini = initiator_of(lu);
+
+	if (ini->portal_count < 2)
+		return false;
+	session_leave(ini, PATH_CHANGE_TIMEOUT);
+	session_pump(ini);
+	return true;
+}
+
 static void end_now(struct loop_call *call)
 {
 	struct initiator *ini = container_of(call, struct initiator, end);
@@ -137,6 +152,7 @@ static void end_now(struct loop_call *call)
 	recover_stop(ini);
 	loop_call_cancel(&ini->complete);
 	memcpy(why, ini->why, sizeof why);
+	free(ini->text.in);
 	free(ini);
 	if (opened)
 		opened(opaque, NULL, why);
@@ -179,6 +195,8 @@ void initiator_opened(struct initiator *ini)
 	lu_opened *opened = ini->opened;
 
 	ini->opened = NULL;
+	if (ini->conf.discover_portals && !ini->discovery && ini->state == INITIATOR_UP)
+		text_learn_portals(ini);
 	opened(ini->opaque, &ini->lu, NULL);
 }
 
@@ -205,21 +223,31 @@ static const struct scsi_lu_ops initiator_ops = {
 	.submit = initiator_submit,
 	.abort = initiator_abort,
 	.manage = initiator_manage,
+	.other_path = initiator_other_path,
 	.close = initiator_close,
 };
 
-static struct initiator *initiator_new(struct loop *loop, const struct initiator_conf *conf)
+struct initiator *initiator_new(struct loop *loop, struct offload *offload,
+				const struct initiator_conf *conf)
 {
 	struct initiator *ini = calloc(1, sizeof *ini + conf->max_tasks * sizeof ini->slots[0]);
 
+	assert(loop_is_mine(loop));
+	assert(conf->max_tasks > 0 && conf->max_tasks <= INITIATOR_MAX_TASKS);
+	assert(conf->login_timeout > 0 && conf->chap_algorithms);
 	if (!ini)
 		abort();	/* opening without these few KiB: there is nothing to save */
 	ini->lu.ops = &initiator_ops;
+	ini->offload = offload;
 	ini->lu.loop = loop;
 	ini->lu.block_len = 512;
 	ini->lu.caps = CDB_CAPS_ALL;
 	ini->lu.max_transfer = MAX_TRANSFER;
 	ini->conf = *conf;
+	ini->chap_algorithms = conf->chap_algorithms;
+	/* RFC 7143 §13.14: who lowers the one means the other, too. */
+	if (ini->conf.params.first_burst_length > ini->conf.params.max_burst_length)
+		ini->conf.params.first_burst_length = ini->conf.params.max_burst_length;
 	list_init(&ini->idle);
 	for (unsigned i = 0; i < conf->max_tasks; i++)
 		list_add_tail(&ini->idle, &ini->slots[i].node);
@@ -236,12 +264,13 @@ void iscsi_lu_open(struct loop *loop, struct offload *offload, const struct iscs
 {
 	struct initiator *ini;
 
-	assert(loop_is_mine(loop));
-	assert(conf->max_tasks > 0 && conf->max_tasks <= MAX_TASKS && conf->login_timeout > 0);
-	ini = initiator_new(loop, conf);
-	ini->offload = offload;
+	assert(url->portal_count > 0);
+	ini = initiator_new(loop, offload, conf);
 	ini->url = *url;
+	for (unsigned i = 0; i < url->portal_count; i++)
+		connect_add_portal(ini, &url->portals[i]);
 	ini->lun = lun_encode(url->lun);
+	ini->begun = url->has_lun ? probe_start : initiator_opened;
 	ini->opened = opened;
 	ini->opaque = opaque;
 	connect_start(ini);

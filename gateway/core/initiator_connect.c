@@ -43,12 +43,10 @@ void connect_cancel(struct initiator *ini)
 
 static void fail(struct initiator *ini, const char *what, const char *why)
 {
-	const struct resolver *r = &ini->resolver;
-	bool bracket = strchr(r->host, ':') != NULL;
-	char text[INITIATOR_WHY + 320];
+	char portal[ISCSI_PORTAL_TEXT], text[INITIATOR_WHY];
 
-	snprintf(text, sizeof text, "%s %s%s%s:%s: %s", what, bracket ? "[" : "", r->host,
-		 bracket ? "]" : "", r->port, why);
+	snprintf(text, sizeof text, "%s %s: %s", what,
+		 iscsi_portal_format(&ini->resolver.portal, portal), why);
 	connect_cancel(ini);
 	recover_attempt_failed(ini, text);
 }
@@ -142,7 +140,7 @@ static void resolve(struct offload_job *job)
 	struct resolver *r = container_of(job, struct resolver, job);
 	const struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM };
 
-	r->error = getaddrinfo(r->host, r->port, &hints, &r->found);
+	r->error = getaddrinfo(r->portal.host, r->portal.port, &hints, &r->found);
 	if (r->error)
 		r->found = NULL;
 }
@@ -181,10 +179,8 @@ void connect_start(struct initiator *ini)
 		initiator_timer(ini, &ini->phase, on_retry, RESOLVER_BUSY_DELAY);
 		return;
 	}
-	if (!ini->login.redirected) {
-		memcpy(r->host, ini->url.host, sizeof r->host);
-		memcpy(r->port, ini->url.port, sizeof r->port);
-	}
+	if (!ini->login.again)
+		r->portal = ini->portals[ini->portal];
 	ini->state = INITIATOR_RESOLVING;
 	initiator_timer(ini, &ini->phase, on_deadline, ini->conf.login_timeout);
 	r->pending = true;
@@ -196,22 +192,25 @@ void connect_start(struct initiator *ini)
 
 bool connect_redirect(struct initiator *ini, const char *address, bool permanent)
 {
-	struct iscsi_url url;
-	char text[400], why[120];
-	size_t len = strcspn(address, ",");
+	struct iscsi_portal portal;
+	char why[120];
 
-	if (len > sizeof url.host + sizeof url.port || strpbrk(address, "@/"))
-		return false;
-	/* But for the tag it is what our URLs say of a host. */
-	snprintf(text, sizeof text, "iscsi://%.*s/iqn.", (int)len, address);
-	if (!iscsi_url_parse(text, &url, why, sizeof why))
+	if (!iscsi_portal_parse(address, strcspn(address, ","), false, &portal, why, sizeof why))
 		return false;
 	assert(!ini->resolver.pending);
-	memcpy(ini->resolver.host, url.host, sizeof url.host);
-	memcpy(ini->resolver.port, url.port, sizeof url.port);
-	if (permanent) {
-		memcpy(ini->url.host, url.host, sizeof url.host);
-		memcpy(ini->url.port, url.port, sizeof url.port);
-	}
+	ini->resolver.portal = portal;
+	if (permanent)
+		ini->portals[ini->portal] = portal;
 	return true;
+}
+
+void connect_add_portal(struct initiator *ini, const struct iscsi_portal *portal)
+{
+	for (unsigned i = 0; i < ini->portal_count; i++)
+		if (strcmp(ini->portals[i].host, portal->host) == 0
+		    && strcmp(ini->portals[i].port, portal->port) == 0)
+			return;
+	if (ini->portal_count < PORTALS_MAX)
+		ini->portals[ini->portal_count++] = *portal;
+	ini->lu.paths = ini->portal_count;
 }

@@ -3,7 +3,8 @@
  * operational one, one request and one response at a time, until full feature phase.
  *
  * Called with a connected socket. What a stage says is in its own pair of functions
- * (*_offer, *_take); the exchange around them knows of text, C and T bits only.
+ * (*_offer, *_take; the security stage's are in initiator_auth.c); the exchange around
+ * them knows of text, C and T bits only.
  */
 #include <assert.h>
 #include <errno.h>
@@ -108,26 +109,9 @@ static void send_request(struct initiator *ini, bool transit)
 	}
 	if (bhs.final)
 		bhs.nsg = login->csg == STAGE_SECURITY ? STAGE_OPERATIONAL : STAGE_FULL_FEATURE;
+	login->transit = bhs.final;
 	pdu_send(ini, &bhs, NULL, login->out.text + login->out_sent, NULL);
 	login->out_sent += bhs.data_len;
-}
-
-/* Who we are and where we want to go: in the first request of all (RFC 7143 §6.3.1). */
-static void security_offer(struct initiator *ini)
-{
-	struct key_text *out = &ini->login.out;
-
-	keys_put(out, key_row(KEY_INITIATOR_NAME)->name, ini->conf.initiator_name);
-	keys_put(out, key_row(KEY_SESSION_TYPE)->name, "Normal");
-	keys_put(out, key_row(KEY_TARGET_NAME)->name, ini->url.target);
-	keys_put(out, key_row(KEY_AUTH_METHOD)->name, "None");
-}
-
-static void security_take(struct initiator *ini, const struct key_pair *pair)
-{
-	if (pair->id != KEY_AUTH_METHOD || strcmp(pair->value, "None") != 0)
-		conn_fail(&ini->conn, "login: the target asks for authentication (%.*s=%.32s)",
-			  (int)pair->name_len, pair->name, pair->value);
 }
 
 static void operational_offer(struct initiator *ini)
@@ -158,12 +142,15 @@ static bool is_operational(enum key_id id)
 
 static void take_pair(struct initiator *ini, const struct key_pair *pair)
 {
+	/* A challenge and its response are all that is needed to guess a secret at leisure. */
+	bool hide = pair->id == KEY_CHAP_C || pair->id == KEY_CHAP_R;
+
 	log_trace(iscsi_debug_login, "%s: target says %.*s=%s", ini->url.target,
-		  (int)pair->name_len, pair->name, pair->value);
+		  (int)pair->name_len, pair->name, hide ? "..." : pair->value);
 	if (is_operational(pair->id))
 		operational_take(ini, pair);
 	else if (pair->id == KEY_AUTH_METHOD || (pair->id >= KEY_CHAP_A && pair->id <= KEY_CHAP_R))
-		security_take(ini, pair);
+		auth_take(ini, pair);
 	else if (pair->id == KEY_INITIATOR_NAME || pair->id == KEY_SESSION_TYPE
 		 || pair->id == KEY_SEND_TARGETS)
 		conn_fail(&ini->conn, "login: %s is not the target's to say",
@@ -201,9 +188,9 @@ static void redirect(struct initiator *ini, bool permanent)
 	}
 	while (keys_next(login->in, login->in_len, &at, &pair, &why) > 0)
 		if (pair.id == KEY_TARGET_ADDRESS) {
-			login->redirected = connect_redirect(ini, pair.value, permanent);
+			login->again = connect_redirect(ini, pair.value, permanent);
 			conn_fail(&ini->conn, "login: redirected to %s\"%.100s\"",
-				  login->redirected ? "" : "the malformed address ", pair.value);
+				  login->again ? "" : "the malformed address ", pair.value);
 			return;
 		}
 	conn_fail(&ini->conn, "login: redirected to no address");
@@ -213,6 +200,8 @@ static void refused(struct initiator *ini, const struct bhs *bhs)
 {
 	if (bhs->status_class == 1)
 		redirect(ini, bhs->status_detail == 2);
+	else if (auth_is_refusal(ini, bhs))
+		auth_refused(ini, bhs);
 	else
 		conn_fail(&ini->conn, "login refused: %s",
 			  login_status_text(bhs->status_class, bhs->status_detail));
@@ -235,6 +224,11 @@ static void full_feature(struct initiator *ini, const struct bhs *bhs)
 	session_begin(ini);
 }
 
+static bool may_transit(const struct initiator *ini)
+{
+	return ini->login.csg != STAGE_SECURITY || auth_may_transit(ini);
+}
+
 /* The response is whole and so is what we had to say: on with the login. */
 static void next_step(struct initiator *ini, const struct bhs *bhs)
 {
@@ -244,6 +238,8 @@ static void next_step(struct initiator *ini, const struct bhs *bhs)
 	take_text(ini);
 	if (ini->conn.dead)
 		return;
+	if (login->csg == STAGE_SECURITY && !auth_step(ini, bhs->final))
+		return;
 	if (bhs->final && bhs->nsg == STAGE_FULL_FEATURE) {
 		full_feature(ini, bhs);
 		return;
@@ -252,7 +248,7 @@ static void next_step(struct initiator *ini, const struct bhs *bhs)
 		login->csg = STAGE_OPERATIONAL;
 		operational_offer(ini);
 	}
-	send_request(ini, true);
+	send_request(ini, may_transit(ini));
 }
 
 /* NULL, or what is wrong with the response whatever its text may say. */
@@ -273,7 +269,7 @@ static const char *malformed(const struct initiator *ini, const struct bhs *bhs)
 		return "a response for another stage (RFC 7143 §11.13.3)";
 	if (bhs->final && bhs->cont)
 		return "both T and C bit (RFC 7143 §11.13.4)";
-	if (bhs->final && (bhs->nsg != next || login->out_sent < login->out.len))
+	if (bhs->final && (bhs->nsg != next || !login->transit))
 		return "a transit that we did not ask for (RFC 7143 §11.13.3)";
 	return NULL;
 }
@@ -296,7 +292,7 @@ void login_response(struct initiator *ini, const struct bhs *bhs, const uint8_t 
 	else if (bhs->cont)
 		send_request(ini, false);	/* empty: say the rest (RFC 7143 §6.2) */
 	else if (login->out_sent < login->out.len)
-		send_request(ini, true);	/* the rest of ours */
+		send_request(ini, may_transit(ini));	/* the rest of ours */
 	else
 		next_step(ini, bhs);
 }
@@ -322,6 +318,6 @@ void login_start(struct initiator *ini, int fd)
 		conn_fail(&ini->conn, "no memory for the login");
 		return;
 	}
-	security_offer(ini);
-	send_request(ini, true);
+	auth_offer(ini);
+	send_request(ini, auth_may_transit(ini));
 }

@@ -4,12 +4,14 @@
  *	initiator.c		the public ends: open, close, the operations of an lu
  *	initiator_connect.c	name to socket
  *	initiator_login.c	socket to full feature phase
+ *	initiator_auth.c	... its security stage: who we are, and CHAP
  *	initiator_probe.c	is the LUN there, and how long are its blocks
  *	initiator_rx.c		bytes to PDUs, payloads into place, digests checked
  *	initiator_tx.c		PDUs to bytes
  *	initiator_session.c	numbers, keepalive, logout, what the target says on its own
  *	initiator_task.c	commands, data and their outcome
  *	initiator_tmf.c		task management and its escalation
+ *	initiator_text.c	text requests: what the target says of its portals
  *	initiator_recover.c	the session is gone: what becomes of tasks, and how it comes back
  *
  * Everything is owned by struct initiator, and happens on its loop's thread; only
@@ -36,7 +38,8 @@
 #include "scsi_data.h"
 
 #define DIGEST_LEN	4
-#define INITIATOR_WHY	256		/* bytes of a reason that a person reads */
+#define INITIATOR_WHY	400		/* bytes of a reason that a person reads */
+#define PORTALS_MAX	16		/* given, and found out */
 #define LOGIN_TEXT_MAX	(32u << 10)	/* of all PDUs that a C bit joins, each way */
 #define MAX_CDB		32		/* 16 in the header, the rest in an AHS (RFC 7143 §11.2.2.3) */
 #define EXTENDED_CDB_AHS (4 + MAX_CDB - 16)
@@ -55,7 +58,7 @@ enum initiator_state {
  * place is used again (so that a late answer is recognised as such), and the place.
  */
 enum tag_kind { TAG_TASK, TAG_ABORT, TAG_OTHER };
-enum other_tag { OTHER_NOP, OTHER_TMF, OTHER_LOGOUT, OTHER_LOGIN };
+enum other_tag { OTHER_NOP, OTHER_TMF, OTHER_LOGOUT, OTHER_LOGIN, OTHER_TEXT };
 #define TAG(kind, generation, index) \
 	((uint32_t)(kind) << 30 | ((uint32_t)(generation) & 0x3fff) << 16 | (uint32_t)(index))
 #define TAG_KIND(itt)	((itt) >> 30)
@@ -91,7 +94,7 @@ struct pdu {
 struct resolver {
 	struct offload_job job;
 	bool	 pending;
-	char	 host[256], port[8];	/* where this attempt goes: the URL's, or a redirect's */
+	struct iscsi_portal portal;	/* where this attempt goes: one of ours, or a redirect's */
 	struct addrinfo *found;		/* freed when the attempt ends */
 	int	 error;			/* of getaddrinfo() */
 };
@@ -106,6 +109,9 @@ struct rx {
 	uint8_t *own;			/* from the pool, bhs.data_len bytes, until the PDU is done with */
 };
 
+/* AuthMethod: what is agreed so far. */
+enum auth_method { AUTH_UNDECIDED, AUTH_NONE, AUTH_CHAP };
+
 /* One login, from the first request to full feature phase. */
 struct login {
 	uint8_t	 csg;			/* stage: 0 security, 1 operational, 3 full feature (RFC 7143 §11.12.3) */
@@ -116,8 +122,12 @@ struct login {
 	struct key_text out;		/* what is to go; LOGIN_TEXT_MAX bytes from the pool */
 	size_t	 out_sent;		/* of it: what earlier requests took along */
 	uint32_t itt;
+	bool	 transit;		/* the last request asked for the next stage (T bit) */
+	enum auth_method auth;
+	struct chap chap;
 	unsigned redirects;		/* followed since the last success */
-	bool	 redirected;		/* the last login ended in another address, which is to be tried */
+	bool	 again;			/* the last login ended such that another is to follow at once, where
+					 * resolver.portal says: a redirect, or another way to authenticate */
 };
 
 /* The questions that an open asks of the unit. */
@@ -129,12 +139,31 @@ struct probe {
 	unsigned tries;
 };
 
+/* A text request in full feature phase, and what has come of the answer. */
+struct text {
+	bool	 active;
+	uint32_t itt;
+	struct key_text out;		/* in "request" */
+	char	 request[KEY_NAME_MAX + ISCSI_NAME_MAX + 2];
+	char	*in;			/* heap, in_len bytes of at most "limit" */
+	size_t	 in_len, limit;
+	unsigned rounds;
+	/* The whole answer, valid during the call; or NULL and why. */
+	void   (*done)(struct initiator *ini, const char *text, size_t len, const char *why);
+};
+
 struct initiator {
 	struct scsi_lu lu;
 	struct offload *offload;
 	struct iscsi_url url;
 	struct initiator_conf conf;
 	uint64_t lun;			/* as the wire has it */
+
+	struct iscsi_portal portals[PORTALS_MAX]; /* those of the URL first */
+	unsigned portal_count;
+	unsigned portal;		/* the one in use, or being tried */
+	unsigned portals_tried;		/* in vain, since the last session that held */
+	unsigned chap_algorithms;	/* that we offer; fewer while we try without the better ones */
 
 	enum initiator_state state;
 	bool	 connected;		/* conn is set up and not yet released */
@@ -143,12 +172,15 @@ struct initiator {
 	char	 why[INITIATOR_WHY];	/* the last failure */
 	struct loop_call end;
 
+	bool	 discovery;		/* the session's type; there is no logical unit then */
+	void   (*begun)(struct initiator *ini); /* while opening: the session is there */
 	lu_opened *opened;		/* while opening, or */
 	void	(*closed)(void *);	/* while closing */
 	void	*opaque;
 	struct probe probe;		/* while opening */
+	struct text text;
 
-	struct ev_timer phase;		/* login deadline, next question of the probe, time to
+	struct ev_timer phase;		/* login deadline, next question of the probe, next text, time to
 					 * reconnect, logout deadline: never two at once */
 	struct resolver resolver;
 	struct addrinfo *address;	/* being tried; within resolver.found */
@@ -180,7 +212,9 @@ struct initiator {
 	/* Recovery */
 	struct ev_timer outage;
 	bool	 outage_over;		/* it lasted too long: tasks end at once */
-	unsigned attempts;		/* since the last session that held */
+	unsigned attempts;		/* rounds through all portals, since the last session that held */
+	unsigned time2wait;		/* seconds that the target wants between the end of this session and
+					 * the next login */
 	double	 up_since;
 	struct log_limit log_limit;
 
@@ -188,6 +222,8 @@ struct initiator {
 };
 
 /* initiator.c */
+struct initiator *initiator_new(struct loop *loop, struct offload *offload,
+				const struct initiator_conf *conf);
 typedef void initiator_timeout(struct ev_loop *, struct ev_timer *, int);
 /* (Re)start one of the timers: "run" in so many seconds. */
 void initiator_timer(struct initiator *ini, struct ev_timer *timer, initiator_timeout *run,
@@ -207,6 +243,8 @@ void connect_cancel(struct initiator *ini);
 /* The next attempt, if permanent all of them, goes to "host[:port][,tag]" (RFC 7143 §13.8).
  * False if that is malformed. */
 bool connect_redirect(struct initiator *ini, const char *address, bool permanent);
+/* Another portal of our target, for when those that there are fail. */
+void connect_add_portal(struct initiator *ini, const struct iscsi_portal *portal);
 
 /* initiator_login.c */
 /* A socket is connected (its ownership passes). */
@@ -215,6 +253,21 @@ void login_start(struct initiator *ini, int fd);
 void login_response(struct initiator *ini, const struct bhs *bhs, const uint8_t *text);
 /* Give back what a login holds; harmless when there is none. */
 void login_release(struct initiator *ini);
+
+/* initiator_auth.c */
+/* What the first request of all says. */
+void auth_offer(struct initiator *ini);
+/* AuthMethod, or one of the CHAP keys. */
+void auth_take(struct initiator *ini, const struct key_pair *pair);
+/* The target's text is whole; it wants the next stage if "transit". What we say to it goes to
+ * login.out. False after conn_fail(). */
+bool auth_step(struct initiator *ini, bool transit);
+/* May the next request ask for the operational stage? */
+bool auth_may_transit(const struct initiator *ini);
+/* Is it who we are that this response refuses? */
+bool auth_is_refusal(const struct initiator *ini, const struct bhs *bhs);
+/* Then: conn_fail(), in words; if there is another way, it is to be tried. */
+void auth_refused(struct initiator *ini, const struct bhs *bhs);
 
 /* initiator_probe.c: ends in initiator_opened() or initiator_give_up(). */
 void probe_start(struct initiator *ini);
@@ -230,15 +283,20 @@ void rx_reset(struct initiator *ini);
  */
 void pdu_send(struct initiator *ini, const struct bhs *bhs, const uint8_t *ahs,
 	      const void *payload, struct task_slot *slot);
-/* A request of our own but a command: immediate, with the numbers filled in (RFC 7143 §11.2.1.1). */
-void pdu_send_immediate(struct initiator *ini, struct bhs *bhs);
+/* A request of our own but a command: immediate, with the numbers filled in (RFC 7143 §11.2.1.1).
+ * bhs->data_len bytes of payload are lent as pdu_send() has it. */
+void pdu_send_immediate(struct initiator *ini, struct bhs *bhs, const void *payload);
 
 /* initiator_session.c */
 void session_begin(struct initiator *ini);	/* full feature phase */
 void session_stop(struct initiator *ini);	/* its timers */
 /* Take ExpCmdSN, MaxCmdSN and StatSN of any PDU from the target. */
 void session_numbers(struct initiator *ini, const struct bhs *bhs);
+uint32_t session_itt(struct initiator *ini, enum other_tag which); /* for a request of our own */
 void session_logout(struct initiator *ini);
+/* This session is to go: what is in flight may end, for so many seconds, then we log out, and
+ * come back, by the next portal if there is one. */
+void session_leave(struct initiator *ini, unsigned seconds);
 void session_nop_in(struct initiator *ini, const struct bhs *bhs);
 void session_async(struct initiator *ini, const struct bhs *bhs);
 void session_reject(struct initiator *ini, const struct bhs *bhs, const uint8_t *header);
@@ -272,6 +330,18 @@ void tmf_response(struct initiator *ini, uint32_t itt, uint8_t response);
 /* The session is gone: none of them will be answered. */
 void tmf_lost(struct initiator *ini);
 void tmf_stop(struct initiator *ini);
+
+/* initiator_text.c */
+/* Ask for targets: "which" is a name or All (RFC 7143, appendix C). No other question is under
+ * way. An answer of more than "limit" bytes is an error. */
+void text_send_targets(struct initiator *ini, const char *which, size_t limit,
+		       void (*done)(struct initiator *ini, const char *text, size_t len,
+				    const char *why));
+void text_response(struct initiator *ini, const struct bhs *bhs, const uint8_t *data);
+/* The request is not going to be answered: it was rejected, or the session is gone. */
+void text_end(struct initiator *ini, const char *why);
+/* Ask the target of this session for further portals of it, and remember them. */
+void text_learn_portals(struct initiator *ini);
 
 /* initiator_recover.c */
 /* No session came of an attempt to make one. */

@@ -7,6 +7,10 @@
  * target ends whatever it still does for the old one before it lets us in (RFC 7143
  * §6.3.5): nothing that a submitter tries again can be overtaken by its first try.
  *
+ * With several portals, each has its turn before there is any wait. In between the old
+ * session may be known to the portal that we left only; but then what it had received
+ * it has long since carried out, and what it had not, it never will be sent.
+ *
  * Called with the end of a connection, or of an attempt to get one.
  */
 #include <assert.h>
@@ -49,12 +53,43 @@ static void on_retry(struct ev_loop *ev, struct ev_timer *timer, int events)
 	connect_start(container_of(timer, struct initiator, phase));
 }
 
-static void try_again(struct initiator *ini, double seconds, const char *what, const char *why)
+/* It has failed. False when every portal has had its turn since there was a session that held. */
+static bool next_portal(struct initiator *ini)
 {
+	ini->portal = (ini->portal + 1) % ini->portal_count;
+	if (++ini->portals_tried < ini->portal_count)
+		return true;
+	ini->portals_tried = 0;
+	return false;
+}
+
+static void say(struct initiator *ini, const char *what, const char *why, double seconds)
+{
+	char portal[ISCSI_PORTAL_TEXT], then[ISCSI_PORTAL_TEXT + 32];
+
+	if (!log_allowed(&ini->log_limit, loop_now(ini->lu.loop), LOG_BURST, LOG_WINDOW))
+		return;
+	iscsi_portal_format(&ini->portals[ini->portal], portal);
+	if (ini->portal_count > 1)
+		snprintf(then, sizeof then, "trying %s in %.1f s", portal, seconds);
+	else
+		snprintf(then, sizeof then, "trying again in %.1f s", seconds);
+	log_warning("iscsi://%s/%s/%u: %s%s; %s", portal, ini->url.target, ini->url.lun, what, why,
+		    then);
+}
+
+/* Not before "least" seconds at a portal that we have been to; another one is tried at once. */
+static void try_again(struct initiator *ini, double least, const char *what, const char *why)
+{
+	double seconds = 0;
+
 	assert(ini->state == INITIATOR_DOWN && !ini->ending);
-	if (log_allowed(&ini->log_limit, loop_now(ini->lu.loop), LOG_BURST, LOG_WINDOW))
-		log_warning("iscsi://%s:%s/%s/%u: %s%s; trying again in %.1f s", ini->url.host,
-			    ini->url.port, ini->url.target, ini->url.lun, what, why, seconds);
+	if (!next_portal(ini)) {
+		seconds = delay(ini);
+		if (seconds < least)
+			seconds = least;
+	}
+	say(ini, what, why, seconds);
 	initiator_timer(ini, &ini->phase, on_retry, seconds);
 }
 
@@ -89,23 +124,19 @@ static void outage_begins(struct initiator *ini)
 static void session_lost(struct initiator *ini, const char *why)
 {
 	bool asked = ini->leaving && ini->busy == 0;
-	double wait;
 
 	if (loop_now(ini->lu.loop) - ini->up_since >= HELD)
-		ini->attempts = 0;
-	wait = delay(ini);
-	/* After an end that was not a logout: RFC 7143 §13.15 */
-	if (!asked && wait < ini->params.default_time2wait)
-		wait = ini->params.default_time2wait;
+		ini->attempts = ini->portals_tried = 0;
 	if (!ini->ending) {
 		snprintf(ini->why, sizeof ini->why, "%s", why);
 		outage_begins(ini);
 	}
 	task_finish_all(ini, NULL, LU_LOST);
+	text_end(ini, why);
 	if (ini->ending)
 		initiator_end(ini);
 	else
-		try_again(ini, wait, asked ? "as the target asked: " : "session lost: ", why);
+		try_again(ini, ini->time2wait, asked ? "as agreed: " : "session lost: ", why);
 }
 
 void recover_connection_closed(struct initiator *ini, const char *why)
@@ -122,11 +153,23 @@ void recover_connection_closed(struct initiator *ini, const char *why)
 	login_release(ini);
 	if (was != INITIATOR_LOGIN)
 		session_lost(ini, why);
-	else if (ini->login.redirected && !ini->ending)
+	else if (ini->login.again && !ini->ending)
 		connect_start(ini);
 	else
 		recover_attempt_failed(ini, ini->conn.peer_closed ? "login: closed by the target"
 							       : why);
+}
+
+/* While opening every portal gets one chance; if none takes it, the user reads what each said. */
+static void open_failed(struct initiator *ini, const char *why)
+{
+	size_t used = ini->portals_tried ? strlen(ini->why) : 0;
+
+	snprintf(ini->why + used, sizeof ini->why - used, "%s%s", used ? "; " : "", why);
+	if (next_portal(ini))
+		initiator_timer(ini, &ini->phase, on_retry, 0);
+	else
+		initiator_give_up(ini, ini->why);
 }
 
 void recover_attempt_failed(struct initiator *ini, const char *why)
@@ -134,25 +177,29 @@ void recover_attempt_failed(struct initiator *ini, const char *why)
 	assert(ini->state == INITIATOR_DOWN && !ini->connected);
 	ev_timer_stop(ini->lu.loop->ev, &ini->phase);
 	ini->login.redirects = 0;
-	ini->login.redirected = false;
+	ini->login.again = false;
 	if (ini->ending)
 		initiator_end(ini);
 	else if (ini->opened)
-		initiator_give_up(ini, why);
+		open_failed(ini, why);
 	else
-		try_again(ini, delay(ini), "", why);
+		try_again(ini, 0, "", why);
 }
 
 void recover_succeeded(struct initiator *ini)
 {
+	char portal[ISCSI_PORTAL_TEXT];
+
 	if (!ini->opened)
-		log_info("iscsi://%s:%s/%s/%u: logged in again", ini->url.host, ini->url.port,
-			 ini->url.target, ini->url.lun);
+		log_info("iscsi://%s/%s/%u: logged in again",
+			 iscsi_portal_format(&ini->portals[ini->portal], portal), ini->url.target,
+			 ini->url.lun);
+	ini->time2wait = ini->params.default_time2wait;
 	ini->up_since = loop_now(ini->lu.loop);
 	ini->outage_over = false;
 	ev_timer_stop(ini->lu.loop->ev, &ini->outage);
 	if (ini->opened)
-		probe_start(ini);
+		ini->begun(ini);
 }
 
 void recover_stop(struct initiator *ini)

@@ -123,7 +123,7 @@ static void dispatch(struct initiator *ini)
 		got_reject(ini);
 		break;
 	case OP_TEXT_RESPONSE:
-		conn_fail(&ini->conn, "Text Response to no request of ours");
+		text_response(ini, bhs, ini->rx.payload);
 		break;
 	case OP_NOP_OUT:
 	case OP_SCSI_COMMAND:

@@ -61,7 +61,7 @@ void session_pump(struct initiator *ini)
 		session_logout(ini);
 }
 
-static uint32_t other_itt(struct initiator *ini, enum other_tag which)
+uint32_t session_itt(struct initiator *ini, enum other_tag which)
 {
 	return TAG(TAG_OTHER, ++ini->generation, which);
 }
@@ -70,8 +70,8 @@ static void ping(struct initiator *ini)
 {
 	struct bhs bhs = { .op = OP_NOP_OUT, .ttt = ISCSI_NO_TAG };
 
-	bhs.itt = ini->nop_itt = other_itt(ini, OTHER_NOP);
-	pdu_send_immediate(ini, &bhs);
+	bhs.itt = ini->nop_itt = session_itt(ini, OTHER_NOP);
+	pdu_send_immediate(ini, &bhs, NULL);
 }
 
 /*
@@ -131,14 +131,15 @@ void session_logout(struct initiator *ini)
 	assert(ini->state == INITIATOR_UP);
 	ini->state = INITIATOR_LOGOUT;
 	ev_timer_stop(ini->lu.loop->ev, &ini->keepalive);
-	bhs.itt = other_itt(ini, OTHER_LOGOUT);
-	pdu_send_immediate(ini, &bhs);
+	bhs.itt = session_itt(ini, OTHER_LOGOUT);
+	pdu_send_immediate(ini, &bhs, NULL);
 	initiator_timer(ini, &ini->phase, on_logout_timeout, LOGOUT_TIMEOUT);
 }
 
 void session_logout_response(struct initiator *ini, const struct bhs *bhs)
 {
-	(void)bhs;	/* whatever it says: we go */
+	/* Whether it has closed the session or has none (RFC 7143 §11.15.1): we go. */
+	ini->time2wait = bhs->time2wait;
 	if (ini->state == INITIATOR_LOGOUT)
 		conn_fail(&ini->conn, "logged out");
 	else
@@ -158,7 +159,7 @@ void session_nop_in(struct initiator *ini, const struct bhs *bhs)
 	else if (bhs->itt != ISCSI_NO_TAG)
 		conn_fail(&ini->conn, "NOP-In answers no NOP-Out of ours, ITT 0x%x", bhs->itt);
 	else if (bhs->ttt != ISCSI_NO_TAG && ini->state == INITIATOR_UP)
-		pdu_send_immediate(ini, &pong);
+		pdu_send_immediate(ini, &pong, NULL);
 }
 
 static void on_leave_timeout(struct ev_loop *ev, struct ev_timer *timer, int events)
@@ -171,8 +172,7 @@ static void on_leave_timeout(struct ev_loop *ev, struct ev_timer *timer, int eve
 		session_logout(ini);	/* what is still in flight ends with it */
 }
 
-/* The target wants this session gone: let what is in flight end, log out, and come back. */
-static void leave(struct initiator *ini, uint16_t seconds)
+void session_leave(struct initiator *ini, unsigned seconds)
 {
 	if (ini->state != INITIATOR_UP || ini->leaving)
 		return;
@@ -190,10 +190,11 @@ void session_async(struct initiator *ini, const struct bhs *bhs)
 	case ASYNC_LOGOUT_WANTED:
 	case ASYNC_NEGOTIATION_WANTED:
 		/* Logout is a valid answer to the latter, too: RFC 7143 §11.9.1 */
-		leave(ini, bhs->parameter3);
+		session_leave(ini, bhs->parameter3);
 		return;
 	case ASYNC_CONNECTION_DROPPED:
 	case ASYNC_ALL_DROPPED:
+		ini->time2wait = bhs->parameter2;
 		conn_fail(&ini->conn, "the target drops the connection");
 		return;
 	}
@@ -212,6 +213,8 @@ void session_reject(struct initiator *ini, const struct bhs *bhs, const uint8_t 
 		tmf_response(ini, bad.itt, TMF_REJECTED);
 	else if (bad.op == OP_NOP_OUT && bad.itt == ini->nop_itt && ini->state == INITIATOR_UP)
 		ini->nop_itt = ISCSI_NO_TAG;
+	else if (bad.op == OP_TEXT_REQUEST && ini->text.active && bad.itt == ini->text.itt)
+		text_end(ini, "the target rejects SendTargets");
 	else
 		conn_fail(&ini->conn, "the target rejected our %s, reason 0x%02x",
 			  bhs_op_name(bad.op), bhs->reason);

@@ -10,9 +10,6 @@
 
 #include "initiator_private.h"
 
-#define ABORT_TIMEOUT	15.0	/* seconds, as open-iscsi's */
-#define TMF_TIMEOUT	30.0
-
 static void send_request(struct initiator *ini, enum tmf_function function, uint32_t itt,
 			 uint32_t ref_task_tag, uint32_t ref_cmd_sn)
 {
@@ -22,7 +19,7 @@ static void send_request(struct initiator *ini, enum tmf_function function, uint
 	};
 
 	/* Immediate, for the window may be closed by the very tasks that it is about. */
-	pdu_send_immediate(ini, &bhs);
+	pdu_send_immediate(ini, &bhs, NULL);
 }
 
 static struct scsi_tmf *first_tmf(struct initiator *ini)
@@ -36,7 +33,7 @@ static void on_tmf_timeout(struct ev_loop *ev, struct ev_timer *timer, int event
 
 	(void)ev;
 	(void)events;
-	conn_fail(&ini->conn, "task management function not answered within %g s", TMF_TIMEOUT);
+	conn_fail(&ini->conn, "task management function not answered within %g s", ini->conf.tmf_timeout);
 }
 
 /* Put the first one on the wire, if none is there. */
@@ -47,7 +44,7 @@ static void send_next(struct initiator *ini)
 	ini->tmf_itt = TAG(TAG_OTHER, ++ini->generation, OTHER_TMF);
 	ini->tmf_cmd_sn = ini->cmd_sn;
 	send_request(ini, first_tmf(ini)->function, ini->tmf_itt, ISCSI_NO_TAG, 0);
-	initiator_timer(ini, &ini->tmf_timer, on_tmf_timeout, TMF_TIMEOUT);
+	initiator_timer(ini, &ini->tmf_timer, on_tmf_timeout, ini->conf.tmf_timeout);
 }
 
 static void end_tmf(struct scsi_tmf *tmf, enum tmf_response response)
@@ -137,7 +134,7 @@ static void escalate(struct initiator *ini)
 	if (list_linked(&ini->escalation.node))
 		return;
 	log_warning("%s: ABORT TASK not answered within %g s: resetting the logical unit",
-		    ini->url.target, ABORT_TIMEOUT);
+		    ini->url.target, ini->conf.abort_timeout);
 	ini->escalation.function = TMF_LU_RESET;
 	ini->escalation.done = escalation_done;
 	list_add_tail(&ini->tmfs, &ini->escalation.node);
@@ -152,7 +149,7 @@ static void abort_late(struct initiator *ini, struct task_slot *slot, double now
 	else
 		escalate(ini);
 	slot->escalated = true;
-	slot->abort_deadline = now + TMF_TIMEOUT;
+	slot->abort_deadline = now + ini->conf.tmf_timeout;
 }
 
 /* One timer for all aborts: it is set to the earliest deadline that is left. */
@@ -192,10 +189,10 @@ void tmf_abort(struct initiator *ini, struct scsi_task *task)
 		return;
 	slot->aborting = true;
 	slot->escalated = false;
-	slot->abort_deadline = loop_now(ini->lu.loop) + ABORT_TIMEOUT;
+	slot->abort_deadline = loop_now(ini->lu.loop) + ini->conf.abort_timeout;
 	send_request(ini, TMF_ABORT_TASK, ABORT_TAG(slot->itt), slot->itt, slot->cmd_sn);
 	if (!ev_is_active(&ini->abort_timer))
-		initiator_timer(ini, &ini->abort_timer, on_abort_timeout, ABORT_TIMEOUT);
+		initiator_timer(ini, &ini->abort_timer, on_abort_timeout, ini->conf.abort_timeout);
 }
 
 void tmf_init(struct initiator *ini)

@@ -95,11 +95,11 @@ void pdu_send(struct initiator *ini, const struct bhs *bhs, const uint8_t *ahs,
 	conn_send(&ini->conn, &pdu->out);
 }
 
-void pdu_send_immediate(struct initiator *ini, struct bhs *bhs)
+void pdu_send_immediate(struct initiator *ini, struct bhs *bhs, const void *payload)
 {
 	bhs->immediate = true;
 	bhs->final = true;
 	bhs->cmd_sn = ini->cmd_sn;
 	bhs->exp_stat_sn = ini->exp_stat_sn;
-	pdu_send(ini, bhs, NULL, NULL, NULL);
+	pdu_send(ini, bhs, NULL, payload, NULL);
 }

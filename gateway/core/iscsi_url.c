@@ -1,7 +1,7 @@
 /*
  * iscsi:// URLs as users of libiscsi and qemu write them:
  *
- *	iscsi://[user@]host[:port]/target-iqn/lun
+ *	iscsi://[user@]host[:port][,host[:port]]... /target-iqn/lun
  *
  * Called for command lines and plugin parameters. No secret is ever taken from a
  * URL: command lines are everybody's to read. Owns nothing.
@@ -54,24 +54,31 @@ static int unescape(const char *p, size_t len)
 	return high < 16 && low < 16 && c >= 0x20 && c != 0x7f ? (int)c : -1;
 }
 
-/* Copy one part of the URL, percent-decoded. */
-static bool take(const char *from, size_t len, char *to, size_t room, const char *what,
-		 const struct complaint *complain)
+/* Copy one part, percent-decoded where that is how it was written. */
+static bool copy(const char *from, size_t len, bool escaped, char *to, size_t room,
+		 const char *what, const struct complaint *complain)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < len; n++) {
-		int c = from[i] == '%' ? unescape(from + i, len - i) : (unsigned char)from[i];
+		bool escape = escaped && from[i] == '%';
+		int c = escape ? unescape(from + i, len - i) : (unsigned char)from[i];
 
 		if (c <= 0x20 || c == 0x7f)
 			return refuse(complain, "the %s has a malformed character", what);
 		if (n + 1 >= room)
 			return refuse(complain, "the %s is longer than %zu bytes", what, room - 1);
 		to[n] = (char)c;
-		i += from[i] == '%' ? 3 : 1;
+		i += escape ? 3 : 1;
 	}
 	to[n] = '\0';
 	return true;
+}
+
+static bool take(const char *from, size_t len, char *to, size_t room, const char *what,
+		 const struct complaint *complain)
+{
+	return copy(from, len, true, to, room, what, complain);
 }
 
 static bool number(const char *text, size_t len, uint16_t limit, uint16_t *value)
@@ -112,8 +119,8 @@ static bool take_user(const char **p, size_t *len, struct iscsi_url *out,
 }
 
 /* host, 192.0.2.1 or [2001:db8::1], and :port. */
-static bool take_host(const char *p, size_t len, struct iscsi_url *out,
-		      const struct complaint *complain)
+static bool take_portal(const char *p, size_t len, bool escaped, struct iscsi_portal *out,
+			const struct complaint *complain)
 {
 	const char *end = p + len, *host = p, *host_end, *port;
 	uint16_t n;
@@ -132,7 +139,8 @@ static bool take_host(const char *p, size_t len, struct iscsi_url *out,
 	}
 	if (host == host_end)
 		return refuse(complain, "the host is missing");
-	if (!take(host, (size_t)(host_end - host), out->host, sizeof out->host, "host", complain))
+	if (!copy(host, (size_t)(host_end - host), escaped, out->host, sizeof out->host, "host",
+		  complain))
 		return false;
 	if (port == end) {
 		memcpy(out->port, DEFAULT_PORT, sizeof DEFAULT_PORT);
@@ -143,6 +151,46 @@ static bool take_host(const char *p, size_t len, struct iscsi_url *out,
 		return refuse(complain, "the port is not a number from 1 to 65535");
 	snprintf(out->port, sizeof out->port, "%u", n);
 	return true;
+}
+
+bool iscsi_portal_parse(const char *text, size_t len, bool escaped, struct iscsi_portal *out,
+			char *why, size_t why_size)
+{
+	const struct complaint complain = { why, why_size };
+
+	memset(out, 0, sizeof *out);
+	return take_portal(text, len, escaped, out, &complain);
+}
+
+const char *iscsi_portal_format(const struct iscsi_portal *portal, char text[ISCSI_PORTAL_TEXT])
+{
+	bool bracket = strchr(portal->host, ':') != NULL;
+
+	snprintf(text, ISCSI_PORTAL_TEXT, "%s%s%s:%s", bracket ? "[" : "", portal->host,
+		 bracket ? "]" : "", portal->port);
+	return text;
+}
+
+/* One portal or several, with commas between them. */
+static bool take_portals(const char *p, size_t len, struct iscsi_url *out,
+			 const struct complaint *complain)
+{
+	const char *end = p + len;
+
+	for (;;) {
+		const char *comma = memchr(p, ',', (size_t)(end - p));
+		const char *stop = comma ? comma : end;
+
+		if (out->portal_count == ISCSI_PORTALS_MAX)
+			return refuse(complain, "there are more than %d portals", ISCSI_PORTALS_MAX);
+		if (!take_portal(p, (size_t)(stop - p), true, &out->portals[out->portal_count],
+				 complain))
+			return false;
+		out->portal_count++;
+		if (!comma)
+			return true;
+		p = comma + 1;
+	}
 }
 
 /* The far target judges its own name: tgt and others take characters that RFC 3722 does not. */
@@ -182,7 +230,7 @@ bool iscsi_url_parse(const char *url, struct iscsi_url *out, char *why, size_t w
 		return refuse(&complain, "nothing may follow the LUN");
 	len = strcspn(p, "/");
 	target = p + len;
-	if (!take_user(&p, &len, out, &complain) || !take_host(p, len, out, &complain))
+	if (!take_user(&p, &len, out, &complain) || !take_portals(p, len, out, &complain))
 		return false;
 	if (*target)
 		target++;

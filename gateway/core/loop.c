@@ -1,8 +1,10 @@
 /*
  * One worker's event loop: libev with a mailbox, deferred calls and end-of-turn calls.
  *
- * A turn is: wait, run the watchers that are due, then (in an ev_prepare watcher,
- * just before the next wait) the deferred calls, then the flush calls.
+ * A turn is: wait, run the watchers that are due, then (in an ev_check watcher, the last
+ * of them all) the deferred calls, then the flush calls; then the late calls, and once
+ * more what these have deferred and are to flush. What is queued between two turns
+ * runs in an ev_prepare watcher, before the next wait.
  */
 #include "loop.h"
 
@@ -27,10 +29,12 @@
 struct loop_private {
 	struct loop loop;
 	struct ev_async wakeup;
-	struct ev_prepare end_of_turn;
+	struct ev_check end_of_turn;
+	struct ev_prepare before_wait;
 	struct ev_idle more;		/* keeps the loop from sleeping while calls are left */
 	struct list deferred;
 	struct list flushes;
+	struct list late;
 	_Atomic(struct loop_msg *) mailbox;	/* newest first */
 	atomic_bool stopping;
 	atomic_bool running;
@@ -73,17 +77,28 @@ static void run_list(struct list *pending)
 
 static bool calls_left(const struct loop_private *p)
 {
-	return !list_empty(&p->deferred) || !list_empty(&p->flushes);
+	return !list_empty(&p->deferred) || !list_empty(&p->flushes) || !list_empty(&p->late);
 }
 
-static void run_calls(struct loop_private *p)
+static void settle(struct loop_private *p)
 {
-	for (int round = 0; round < ROUNDS_PER_TURN && calls_left(p); round++) {
+	for (int round = 0; round < ROUNDS_PER_TURN; round++) {
+		if (list_empty(&p->deferred) && list_empty(&p->flushes))
+			return;
 		run_list(&p->deferred);
 		/* What is still to be deferred may add replies to those that leave together. */
 		if (list_empty(&p->deferred) || round == ROUNDS_PER_TURN - 1)
 			run_list(&p->flushes);
 	}
+}
+
+static void run_calls(struct loop_private *p)
+{
+	settle(p);
+	if (list_empty(&p->late))
+		return;
+	run_list(&p->late);
+	settle(p);
 }
 
 static void on_wakeup(struct ev_loop *ev, struct ev_async *w, int events)
@@ -96,16 +111,27 @@ static void on_wakeup(struct ev_loop *ev, struct ev_async *w, int events)
 		ev_break(ev, EVBREAK_ONE);
 }
 
-static void on_end_of_turn(struct ev_loop *ev, struct ev_prepare *w, int events)
+static void end_turn(struct loop_private *p)
 {
-	struct loop_private *p = container_of(w, struct loop_private, end_of_turn);
-
-	(void)events;
 	run_calls(p);
 	if (calls_left(p))
-		ev_idle_start(ev, &p->more);
+		ev_idle_start(p->loop.ev, &p->more);
 	else
-		ev_idle_stop(ev, &p->more);
+		ev_idle_stop(p->loop.ev, &p->more);
+}
+
+static void on_end_of_turn(struct ev_loop *ev, struct ev_check *w, int events)
+{
+	(void)ev;
+	(void)events;
+	end_turn(container_of(w, struct loop_private, end_of_turn));
+}
+
+static void on_before_wait(struct ev_loop *ev, struct ev_prepare *w, int events)
+{
+	(void)ev;
+	(void)events;
+	end_turn(container_of(w, struct loop_private, before_wait));
 }
 
 static void on_idle(struct ev_loop *ev, struct ev_idle *w, int events)
@@ -151,10 +177,14 @@ struct loop *loop_new(void)
 	p->loop.private = p;
 	list_init(&p->deferred);
 	list_init(&p->flushes);
+	list_init(&p->late);
 	ev_async_init(&p->wakeup, on_wakeup);
 	ev_async_start(p->loop.ev, &p->wakeup);
-	ev_prepare_init(&p->end_of_turn, on_end_of_turn);
-	ev_prepare_start(p->loop.ev, &p->end_of_turn);
+	ev_check_init(&p->end_of_turn, on_end_of_turn);
+	ev_set_priority(&p->end_of_turn, EV_MINPRI);
+	ev_check_start(p->loop.ev, &p->end_of_turn);
+	ev_prepare_init(&p->before_wait, on_before_wait);
+	ev_prepare_start(p->loop.ev, &p->before_wait);
 	ev_idle_init(&p->more, on_idle);
 	return &p->loop;
 }
@@ -172,7 +202,8 @@ void loop_free(struct loop *loop)
 		run_calls(p);
 	}
 	ev_async_stop(loop->ev, &p->wakeup);
-	ev_prepare_stop(loop->ev, &p->end_of_turn);
+	ev_check_stop(loop->ev, &p->end_of_turn);
+	ev_prepare_stop(loop->ev, &p->before_wait);
 	ev_idle_stop(loop->ev, &p->more);
 	release(p);
 }
@@ -229,6 +260,13 @@ void loop_flush(struct loop *loop, struct loop_call *call)
 	assert(loop_is_mine(loop));
 	if (!loop_call_pending(call))
 		list_add_tail(&loop->private->flushes, &call->node);
+}
+
+void loop_late(struct loop *loop, struct loop_call *call)
+{
+	assert(loop_is_mine(loop));
+	if (!loop_call_pending(call))
+		list_add_tail(&loop->private->late, &call->node);
 }
 
 void loop_call_cancel(struct loop_call *call)

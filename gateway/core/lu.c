@@ -104,6 +104,12 @@ void lu_manage(struct scsi_lu *lu, struct scsi_tmf *tmf)
 	lu->ops->manage(lu, tmf);
 }
 
+bool lu_other_path(struct scsi_lu *lu)
+{
+	assert(loop_is_mine(lu->loop));
+	return lu->ops->other_path && lu->ops->other_path(lu);
+}
+
 void lu_attach(struct scsi_lu *lu, const struct nexus *nexus)
 {
 	assert(loop_is_mine(lu->loop));

@@ -7,6 +7,7 @@
 #include "pool.h"
 
 #include <assert.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,12 +40,11 @@ struct pool {
 
 static unsigned class_of(size_t len)
 {
-	unsigned shift = MIN_SHIFT;
-
 	assert(len > 0 && len <= (size_t)1 << MAX_SHIFT);
-	while ((size_t)1 << shift < len)
-		shift++;
-	return shift;
+	if (len <= (size_t)1 << MIN_SHIFT)
+		return MIN_SHIFT;
+	/* The bits of the largest offset in the buffer. */
+	return (unsigned)(sizeof(long) * CHAR_BIT) - (unsigned)__builtin_clzl(len - 1);
 }
 
 static void *from_heap(size_t len, unsigned shift)

@@ -36,7 +36,7 @@ static void submit(struct blkdev *dev, struct blk_req *req)
 
 	assert(req->offset % scsi_block_len(sb) == 0);
 	assert(req->length % scsi_block_len(sb) == 0);
-	scsi_job_start(sb, req, ops[req->op]);
+	scsi_job_start(sb, req, req->flags & BLK_COMPARE ? &scsi_compare_op : ops[req->op]);
 }
 
 static void abort_request(struct blkdev *dev, struct blk_req *req)
@@ -48,14 +48,16 @@ static void abort_request(struct blkdev *dev, struct blk_req *req)
 
 static void release(struct scsi_blk *sb)
 {
-	assert(list_empty(&sb->queue) && !sb->running);
+	assert(list_empty(&sb->queue) && list_empty(&sb->urgent) && list_empty(&sb->own) &&
+	       !sb->running);
 	scsi_path_stop(sb);
 	pool_put(sb->dev.loop->pool, sb->zeroes, scsi_block_len(sb));
 	free(sb);
 }
 
-static void finish_close(struct scsi_blk *sb)
+static void left_log(struct log_member *member)
 {
+	struct scsi_blk *sb = container_of(member, struct scsi_blk, member);
 	void (*closed)(void *) = sb->closed;
 	void *opaque = sb->closed_opaque;
 
@@ -66,27 +68,43 @@ static void finish_close(struct scsi_blk *sb)
 static void probe_ended_for_close(struct scsi_blk *sb, const char *why)
 {
 	(void)why;
-	finish_close(sb);
+	write_log_leave(&sb->member, left_log);
 }
 
-static void close_device(struct blkdev *dev, void (*closed)(void *), void *opaque)
+static void stop_probing(struct scsi_blk *sb)
 {
-	struct scsi_blk *sb = scsi_blk(dev);
-
-	sb->closed = closed;
-	sb->closed_opaque = opaque;
+	scsi_path_stop(sb);
 	if (!sb->probe.active) {
-		finish_close(sb);
+		write_log_leave(&sb->member, left_log);
 		return;
 	}
 	sb->probe.ended = probe_ended_for_close;
 	scsi_probe_stop(sb);
 }
 
+void scsi_blk_own_ended(struct scsi_blk *sb)
+{
+	if (sb->closed && list_empty(&sb->own))
+		stop_probing(sb);
+}
+
+static void close_device(struct blkdev *dev, void (*closed)(void *), void *opaque)
+{
+	struct scsi_blk *sb = scsi_blk(dev);
+
+	list_for_each_safe(own, &sb->own)
+		scsi_job_abort(container_of(own, struct scsi_job, own));
+	sb->closed = closed;
+	sb->closed_opaque = opaque;
+	if (list_empty(&sb->own))
+		stop_probing(sb);
+}
+
 static const struct blk_ops blk_ops = {
 	.name = "scsi",
 	.submit = submit,
 	.abort = abort_request,
+	.look = scsi_look,
 	.close = close_device,
 };
 
@@ -95,15 +113,21 @@ static void opening_ended(struct scsi_blk *sb, const char *why)
 	blk_opened *opened = sb->opened;
 	void *opaque = sb->opaque;
 
+	if (why && sb->probe.bad_path && scsi_other_path(sb)) {
+		scsi_probe_start(sb, opening_ended);
+		return;
+	}
 	if (why) {
 		release(sb);
 		opened(opaque, NULL, why);
 		return;
 	}
 	sb->facts = sb->probe.facts;
+	sb->detours = 0;
 	sb->lu->block_len = scsi_block_len(sb);
 	scsi_same_init(sb);
 	scsi_update_info(sb);
+	scsi_log_join(sb);
 	sb->open = true;
 	if (sb->probe_again)
 		scsi_reprobe(sb);
@@ -115,6 +139,7 @@ void scsi_blk_open(struct scsi_lu *lu, struct blk_shared *shared, const struct s
 {
 	struct scsi_blk *sb = calloc(1, sizeof(*sb));
 
+	assert(shared->log);
 	/* There is nobody to tell within open, and nothing to tell it with later: libev,
 	 * too, ends the process when it has no memory for a watcher. */
 	if (!sb)
@@ -126,6 +151,8 @@ void scsi_blk_open(struct scsi_lu *lu, struct blk_shared *shared, const struct s
 	sb->opaque = opaque;
 	sb->depth = UINT_MAX;
 	list_init(&sb->queue);
+	list_init(&sb->urgent);
+	list_init(&sb->own);
 	scsi_path_init(sb);
 	scsi_probe_start(sb, opening_ended);
 }

@@ -6,9 +6,10 @@
  *   scsi_job.c	jobs: chunks, commands in flight, ends
  *   scsi_retry.c	what a finished command means: retries, queue depth, news in sense data
  *   scsi_path.c	probing again, and what happens while the path is away
+ *   scsi_log.c		what the unit has acknowledged and may lose
  *   scsi_probe.c	the probing sequence
  *   scsi_facts.c	what probing found, in the terms of struct blk_info
- *   scsi_rw.c		READ, WRITE, FLUSH, CACHE
+ *   scsi_rw.c		READ, WRITE (plain, and comparing), FLUSH, CACHE
  *   scsi_discard.c	TRIM
  *   scsi_zero.c	ZERO, and WRITE SAME for TRIM
  *   scsi_status.c	STATUS
@@ -25,6 +26,7 @@
 #include "lu.h"
 #include "scsi_blk.h"
 #include "scsi_data.h"
+#include "write_log.h"
 
 struct scsi_blk;
 struct scsi_io;
@@ -45,6 +47,10 @@ struct scsi_facts {
 	struct capacity capacity;
 	bool has_mode;
 	struct mode_header mode;
+	bool has_group;				/* VPD 83h names the target port group that we came by: */
+	uint16_t group;
+	uint8_t group_state;			/* enum port_group_state, by REPORT TARGET PORT GROUPS */
+	bool better_group;			/* another one is optimized, and this is not */
 	bool no_write_cache;			/* page 08h is there, and WCE=0 */
 	bool no_write_same_16, ndob;		/* REPORT SUPPORTED OPERATION CODES */
 };
@@ -83,6 +89,8 @@ bool scsi_retry_delay(const struct scsi_blk *sb, struct scsi_attempts *attempts,
 /* One run of the probing sequence. */
 struct scsi_probe {
 	bool active, stopping;
+	bool bad_path;			/* it ended because another path may do better */
+	bool only_capacity;		/* all else is as it was */
 	unsigned step;			/* index into the table of scsi_probe.c */
 	struct scsi_attempts attempts;	/* at this step */
 	ev_timer timer;
@@ -97,12 +105,18 @@ struct scsi_probe {
 /* Start probing; none is running. ended() comes later, once. */
 void scsi_probe_start(struct scsi_blk *sb, void (*ended)(struct scsi_blk *sb, const char *why));
 
+/* The same, but only the capacity is asked for. */
+void scsi_probe_capacity(struct scsi_blk *sb, void (*ended)(struct scsi_blk *sb, const char *why));
+
 /* Make haste: ended() comes soon, maybe within the call. */
 void scsi_probe_stop(struct scsi_blk *sb);
 
 /* One kind of work. A job whose range is synchronised when all is written changes its kind. */
 struct scsi_op {
 	enum errmap_kind kind;
+	/* Doing it twice is not the same as doing it once: when it is not known whether it was
+	 * done, it fails with EILSEQ, and its submitter looks. */
+	bool once;
 
 	/* Narrow the range before the first command; NULL = the whole request. */
 	void (*start)(struct scsi_job *job);
@@ -130,7 +144,7 @@ struct scsi_op {
 
 enum scsi_io_state {
 	SCSI_IO_FREE,
-	SCSI_IO_QUEUED,		/* on sb->queue: the depth is reached, or the path is away */
+	SCSI_IO_QUEUED,		/* on sb->queue or urgent: the depth is reached, or the path is away */
 	SCSI_IO_RUNNING,	/* the unit has it */
 	SCSI_IO_WAITING,	/* for its timer */
 };
@@ -143,11 +157,12 @@ struct scsi_io {
 	enum scsi_io_state state;
 	uint64_t lba, blocks;		/* still to do */
 	uint64_t step;			/* of them, what the command covers */
+	unsigned resets;		/* sb->resets when it was sent */
 	void *param;			/* parameter data of the command, from the pool */
 	uint32_t param_len;
 	struct scsi_attempts attempts;	/* of this command */
 	ev_timer timer;			/* while SCSI_IO_WAITING */
-	struct list node;		/* on sb->queue */
+	struct list node;		/* on sb->queue or urgent */
 	struct list sibling;		/* on job->busy */
 };
 
@@ -155,14 +170,16 @@ struct scsi_io {
 struct scsi_job {
 	struct scsi_blk *sb;
 	struct blk_req *req;
-	const struct scsi_op *op;
+	const struct scsi_op *first_op, *op; /* at first, and now */
 	uint64_t next, end;		/* blocks that no io has taken yet */
 	bool filling;			/* its ios are being given work */
 	bool sync;			/* SYNCHRONIZE CACHE when all is done (FUA) */
 	bool aborted;
 	unsigned ios;
 	struct list busy;		/* scsi_io.sibling */
-	uint64_t acked;			/* sb->acked when it began: what its flush covers */
+	struct list own;		/* on sb->own: it is the write log's */
+	uint64_t mark;			/* of the write log when it began: what its flush covers */
+	unsigned resets;		/* sb->resets when its first command was sent */
 	int error;
 	uint64_t error_lba;		/* the lowest: everything below was done */
 	struct scsi_io first;		/* most jobs need no other */
@@ -199,22 +216,28 @@ struct scsi_blk {
 	unsigned running, depth;	/* commands that the unit has, and may have */
 	unsigned since_grown;		/* commands that went well at this depth */
 	struct list queue;		/* scsi_io.node, oldest first */
+	struct list urgent;		/* ... of the write log's, ahead of those and whatever is held */
 
 	/* The path (scsi_path.c). */
 	bool lost;			/* nothing is sent but probing commands */
 	bool given_up;			/* lost for longer than retry_timeout */
 	bool probe_again;		/* news came while a probe was running */
+	unsigned detours;		/* paths that were tried in a row because of their access state */
+	bool looked_at;			/* blk_seen() is owed for the probe that runs */
 	double lost_delay;		/* before the next probe; 0 once a command goes well */
 	ev_timer probe_timer, give_up_timer;
 
-	/* Acknowledged writes: counts since the device was opened. */
-	uint64_t acked, flushed;
-	bool cache_lost;		/* a reset may have lost some: the next flush fails */
+	/* scsi_log.c's */
+	struct log_member member;
+	bool asking;			/* ... for what the unit has to say of the same event */
+	struct list own;		/* scsi_job.own */
+	unsigned resets;		/* that may have lost what a job has written so far */
+
 	struct log_limit log_limit;
 };
 
 /* The kinds of jobs. */
-extern const struct scsi_op scsi_read_op, scsi_write_op, scsi_sync_op, scsi_cache_op;
+extern const struct scsi_op scsi_read_op, scsi_write_op, scsi_compare_op, scsi_sync_op, scsi_cache_op;
 extern const struct scsi_op scsi_discard_op, scsi_zero_op, scsi_status_op;
 
 static inline uint32_t scsi_block_len(const struct scsi_blk *sb)
@@ -226,6 +249,12 @@ static inline uint32_t scsi_block_len(const struct scsi_blk *sb)
 static inline uint64_t scsi_job_lba(const struct scsi_job *job)
 {
 	return job->req->offset / scsi_block_len(job->sb);
+}
+
+/* Blocks of one COMPARE AND WRITE; 0 where there is no such command. */
+static inline uint32_t scsi_max_compare(const struct scsi_blk *sb)
+{
+	return sb->refused[CDB_COMPARE_AND_WRITE] ? 0 : sb->facts.limits.max_compare_and_write;
 }
 
 /* Is there an FUA bit? Else SYNCHRONIZE CACHE comes after the writing. */
@@ -240,6 +269,11 @@ static inline bool scsi_has_fua(const struct scsi_blk *sb)
 		if (log_allowed(&(sb)->log_limit, loop_now((sb)->dev.loop), 10, 10.0)) \
 			log_warning(__VA_ARGS__); \
 	} while (0)
+
+/* scsi_blk.c */
+
+/* A request of the write log's has ended, which closing waits for. */
+void scsi_blk_own_ended(struct scsi_blk *sb);
 
 /* scsi_job.c */
 
@@ -283,8 +317,41 @@ void scsi_path_stop(struct scsi_blk *sb);
 /* The unit may have changed: probe it again, soon, while work goes on. */
 void scsi_reprobe(struct scsi_blk *sb);
 
+/* blk_ops.look: has the capacity changed? Some units do not say so by themselves. */
+void scsi_look(struct blkdev *dev);
+
 /* Nothing gets through: hold all work until the same unit has answered again. */
 void scsi_path_lost(struct scsi_blk *sb);
+
+/* A command was told that this path is not the one (04/0B, 04/0C): the same, by another path. */
+void scsi_path_barred(struct scsi_blk *sb);
+
+/* Can the executor take a path that has not been tried in this round? Then it does. */
+bool scsi_other_path(struct scsi_blk *sb);
+
+/* scsi_log.c */
+
+void scsi_log_join(struct scsi_blk *sb);
+
+/* The unit has been reset, or its path is lost, and its cache with it. */
+void scsi_log_reset(struct scsi_blk *sb);
+
+/* Held, and nothing under way: tell the log. */
+void scsi_log_look(struct scsi_blk *sb);
+
+/* A job of no error has ended: what that means for the account. It may fail yet. */
+void scsi_log_account(struct scsi_job *job);
+
+/* Must the job be done once more, since what it wrote first may be lost? */
+bool scsi_log_undone(const struct scsi_job *job);
+
+/* Must the command, since nobody knows whether it came before a reset or after? */
+bool scsi_log_doubts(const struct scsi_io *io);
+
+static inline bool scsi_is_own(const struct scsi_job *job)
+{
+	return job->req->flags & BLK_OWN;
+}
 
 /* scsi_zero.c */
 

@@ -212,6 +212,16 @@ bool mode_header_decode(const uint8_t *wire, size_t len, bool ten, struct mode_h
 	return len >= mode_header_len(ten);
 }
 
+void mode_header_protect(uint8_t *wire, size_t len, bool ten)
+{
+	struct mode_header header;
+
+	if (!mode_header_decode(wire, len, ten, &header))
+		return;		/* cut off before anybody would look */
+	header.wp = true;
+	field_encode(ten ? mode_header_10 : mode_header_6, &header, wire);
+}
+
 struct mode_page {
 	bool	 ps, spf;
 	uint8_t	 page;

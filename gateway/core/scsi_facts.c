@@ -93,6 +93,14 @@ static uint32_t max_data(const struct scsi_blk *sb)
 	return (uint32_t)(max - max % block_len);
 }
 
+/* MAXIMUM COMPARE AND WRITE LENGTH (SBC-3 §6.6.4), of which twice as much is sent. */
+static uint32_t max_compare_write(const struct scsi_blk *sb)
+{
+	uint32_t blocks = scsi_max_compare(sb), most = sb->lu->max_transfer / 2 / scsi_block_len(sb);
+
+	return (blocks < most ? blocks : most) * scsi_block_len(sb);
+}
+
 /* max(LOGICAL BLOCK LENGTH, physical block, OPTIMAL TRANSFER LENGTH GRANULARITY), a power of 2. */
 static uint32_t preferred_block(const struct scsi_facts *f)
 {
@@ -127,6 +135,7 @@ void scsi_update_info(struct scsi_blk *sb)
 	info->min_block = f->capacity.block_len;
 	info->preferred_block = preferred_block(f);
 	info->max_data = max_data(sb);
+	info->max_compare_write = max_compare_write(sb);
 	/* Longer ones are split here, by limits that may be learned on the way. */
 	info->max_trim = info->max_zero = info->max_extent = UINT64_MAX;
 	info->read_only = sb->conf.read_only || f->mode.wp || sb->write_protected;
@@ -141,7 +150,18 @@ void scsi_update_info(struct scsi_blk *sb)
 	info->trim_zeroes = scsi_unmapped_reads_zeroes(f);
 	info->can_cache = !sb->refused[CDB_PRE_FETCH_16];
 	info->can_extents = f->capacity.lbpme && !sb->refused[CDB_GET_LBA_STATUS];
-	info->multi_conn = true;	/* SYNCHRONIZE CACHE is for the unit, whoever wrote */
 	describe(f, info);
 	info->generation++;
+}
+
+void scsi_blk_identify(const struct blkdev *dev, struct scsi_identity *identity)
+{
+	const struct scsi_blk *sb = container_of(dev, const struct scsi_blk, dev);
+	const struct scsi_facts *f = &sb->facts;
+
+	snprintf(identity->vendor, sizeof(identity->vendor), "%s", f->inquiry.vendor);
+	snprintf(identity->product, sizeof(identity->product), "%s", f->inquiry.product);
+	snprintf(identity->revision, sizeof(identity->revision), "%s", f->inquiry.revision);
+	snprintf(identity->serial, sizeof(identity->serial), "%s", f->serial);
+	snprintf(identity->name, sizeof(identity->name), "%s", f->name);
 }

@@ -180,30 +180,6 @@ static void begin_sync(struct scsi_job *job)
 	job->end = job->next + job->req->length / scsi_block_len(job->sb);
 }
 
-/*
- * Acknowledged writes are counted, and so is how many of them a flush covers. When a
- * reset may have lost some of what lies between, one flush fails, and says why.
- */
-static void settle_account(struct scsi_job *job)
-{
-	struct scsi_blk *sb = job->sb;
-	struct blk_req *req = job->req;
-	bool flushes = req->op == BLK_FLUSH || req->flags & BLK_FUA;
-
-	if (job->error)
-		return;
-	if (flushes && sb->cache_lost) {
-		sb->cache_lost = false;
-		job->error = EIO;
-		blk_fail(req, EIO, "a reset of the unit may have lost acknowledged writes");
-		return;
-	}
-	if (req->op == BLK_FLUSH && job->acked > sb->flushed)
-		sb->flushed = job->acked;
-	if ((req->op == BLK_WRITE || req->op == BLK_ZERO) && !flushes)
-		sb->acked++;
-}
-
 /* Put the outcome into the request, which is all that is left of the job then. */
 static struct blk_req *job_dissolve(struct scsi_job *job)
 {
@@ -211,7 +187,9 @@ static struct blk_req *job_dissolve(struct scsi_job *job)
 	struct blk_req *req = job->req;
 
 	assert(!job->ios && list_empty(&job->busy));
-	settle_account(job);
+	list_del(&job->own);
+	if (!job->error)
+		scsi_log_account(job);
 	if (req->has_error_offset)
 		req->error_offset = job->error_lba * scsi_block_len(sb);
 	pool_put(pool_of(sb), job, sizeof(*job));
@@ -219,17 +197,60 @@ static struct blk_req *job_dissolve(struct scsi_job *job)
 	return req;
 }
 
+/* From its first block on, perhaps not for the first time. */
+static void job_begin(struct scsi_job *job, const struct scsi_op *op)
+{
+	struct scsi_blk *sb = job->sb;
+	struct blk_req *req = job->req;
+
+	job->op = op;
+	job->next = scsi_job_lba(job);
+	job->end = job->next + req->length / scsi_block_len(sb);
+	job->sync = req->flags & BLK_FUA && !(req->op == BLK_WRITE && scsi_has_fua(sb));
+	job->resets = sb->resets;
+	if (op->start)
+		op->start(job);
+	job_fill(job);
+}
+
+/* The log's own requests are not blk.c's. */
+static void end_own(struct scsi_job *job)
+{
+	struct scsi_blk *sb = job->sb;
+	struct blk_req *req = job_dissolve(job);
+
+	req->done(req);
+	scsi_blk_own_ended(sb);
+}
+
 static void job_continue(struct scsi_job *job)
 {
 	struct scsi_blk *sb = job->sb;
 
 	job_fill(job);
+	if (!job->ios && scsi_log_undone(job))
+		job_begin(job, job->first_op);
 	if (!job->ios && !job->error && job->sync) {
 		begin_sync(job);
 		job_fill(job);
 	}
-	if (!job->ios)
+	if (job->ios)
+		return;
+	if (scsi_is_own(job))
+		end_own(job);
+	else
 		blk_complete(&sb->dev, job_dissolve(job));
+}
+
+/* The same from within submit and abort. */
+static void end_later(struct scsi_job *job)
+{
+	struct scsi_blk *sb = job->sb;
+
+	if (scsi_is_own(job))
+		end_own(job);
+	else
+		blk_complete_later(&sb->dev, job_dissolve(job));
 }
 
 void scsi_job_start(struct scsi_blk *sb, struct blk_req *req, const struct scsi_op *op)
@@ -239,27 +260,28 @@ void scsi_job_start(struct scsi_blk *sb, struct blk_req *req, const struct scsi_
 	req->priv = job;
 	if (!job) {
 		blk_fail(req, ENOMEM, NULL);
-		blk_complete_later(&sb->dev, req);
+		if (req->flags & BLK_OWN)
+			req->done(req);
+		else
+			blk_complete_later(&sb->dev, req);
 		return;
 	}
 	job->sb = sb;
 	job->req = req;
-	job->op = op;
-	job->next = scsi_job_lba(job);
-	job->end = job->next + req->length / scsi_block_len(sb);
-	job->sync = req->flags & BLK_FUA && !(req->op == BLK_WRITE && scsi_has_fua(sb));
+	job->first_op = op;
 	job->aborted = false;
 	job->ios = 0;
 	list_init(&job->busy);
-	job->acked = sb->acked;
+	list_init(&job->own);
+	if (scsi_is_own(job))
+		list_add_tail(&sb->own, &job->own);
+	job->mark = write_log_mark(sb->member.log);
 	job->error = 0;
 	job->error_lba = 0;
 	job->first.state = SCSI_IO_FREE;
-	if (op->start)
-		op->start(job);
-	job_fill(job);
+	job_begin(job, op);
 	if (!job->ios)	/* nothing to do, or nothing that can be done */
-		blk_complete_later(&sb->dev, job_dissolve(job));
+		end_later(job);
 }
 
 /* Take back a command that the unit does not have. */
@@ -284,8 +306,6 @@ static void io_withdraw(struct scsi_io *io)
 
 void scsi_job_abort(struct scsi_job *job)
 {
-	struct scsi_blk *sb = job->sb;
-
 	assert(job->ios);
 	if (job->aborted)
 		return;
@@ -299,5 +319,5 @@ void scsi_job_abort(struct scsi_job *job)
 		io_withdraw(container_of(sibling, struct scsi_io, sibling));
 	job->filling = false;
 	if (!job->ios)
-		blk_complete_later(&sb->dev, job_dissolve(job));
+		end_later(job);
 }

@@ -30,6 +30,7 @@ static const struct field one_command[] = {
 };
 #undef FIELD_STRUCT
 
+#define TARGET_PORT		1	/* what a designator is associated with, SPC-4 §7.8.6.1 */
 #define ONE_COMMAND_LEN		4	/* then come cdb_size bytes of usage data */
 #define SUPPORT_NONE		1	/* the unit knows that it does not support it */
 #define SUPPORT_STANDARD	3	/* in conformance with a SCSI standard */
@@ -38,6 +39,7 @@ static const struct field one_command[] = {
 struct probe_step {
 	struct cdb cdb;
 	bool required;
+	bool capacity;		/* part of scsi_probe_capacity() */
 	enum cdb_id about;	/* of REPORT SUPPORTED OPERATION CODES */
 	bool (*wanted)(const struct scsi_probe *p);	/* NULL = always */
 	/* False: the answer makes no sense. */
@@ -76,16 +78,42 @@ static bool read_device_id(struct scsi_probe *p, const uint8_t *data, size_t len
 	size_t at = 0;
 
 	while (designator_next(data, len, &at, &d)) {
+		if (d.association == TARGET_PORT && d.type == DESIGNATOR_PORT_GROUP && d.len >= 4) {
+			p->facts.has_group = true;
+			p->facts.group = get_be16(d.value + 2);
+		}
 		if (d.association != 0 || d.code_set != 1 || !d.len)
 			continue;
-		if (d.type == DESIGNATOR_NAA) {
+		if (d.type == DESIGNATOR_NAA && strncmp(p->facts.name, "naa.", 4) != 0)
 			name_from(&d, "naa.", p->facts.name, sizeof(p->facts.name));
-			return true;
-		}
-		if (d.type == DESIGNATOR_EUI64)
+		else if (d.type == DESIGNATOR_EUI64 && !p->facts.name[0])
 			name_from(&d, "eui.", p->facts.name, sizeof(p->facts.name));
 	}
 	return true;
+}
+
+static bool wants_port_groups(const struct scsi_probe *p)
+{
+	return p->facts.inquiry.tpgs != 0 && p->facts.has_group;
+}
+
+/* How well is the unit accessible by the port that we came by, and by others? */
+static bool read_port_groups(struct scsi_probe *p, const uint8_t *data, size_t len)
+{
+	struct scsi_facts *f = &p->facts;
+	bool found = false, better = false;
+	struct port_group g;
+	size_t at = 0;
+
+	while (port_group_next(data, len, &at, &g))
+		if (g.group == f->group) {
+			found = true;
+			f->group_state = g.state;
+		} else if (g.state == PORT_GROUP_OPTIMIZED) {
+			better = true;
+		}
+	f->better_group = found && better && f->group_state != PORT_GROUP_OPTIMIZED;
+	return found;
 }
 
 static bool read_limits(struct scsi_probe *p, const uint8_t *data, size_t len)
@@ -200,13 +228,15 @@ static const struct probe_step steps[] = {
 	{ VPD(VPD_SUPPORTED), .read = read_supported },
 	{ VPD(VPD_SERIAL), .read = read_serial },
 	{ VPD(VPD_DEVICE_ID), .read = read_device_id },
+	{ .cdb = { .id = CDB_REPORT_TARGET_PORT_GROUPS, .alloc_len = SCSI_PROBE_LEN },
+	  .wanted = wants_port_groups, .read = read_port_groups },
 	{ VPD(VPD_BLOCK_LIMITS), .read = read_limits },
 	{ VPD(VPD_BLOCK_CHARACTERISTICS), .read = read_characteristics },
 	{ VPD(VPD_PROVISIONING), .read = read_provisioning },
-	{ .cdb = { .id = CDB_READ_CAPACITY_16, .alloc_len = CAPACITY_16_LEN },
+	{ .cdb = { .id = CDB_READ_CAPACITY_16, .alloc_len = CAPACITY_16_LEN }, .capacity = true,
 	  .read = read_capacity_16 },
-	{ .cdb = { .id = CDB_READ_CAPACITY_10 }, .required = true, .wanted = wants_capacity,
-	  .read = read_capacity_10 },
+	{ .cdb = { .id = CDB_READ_CAPACITY_10 }, .required = true, .capacity = true,
+	  .wanted = wants_capacity, .read = read_capacity_10 },
 	{ MODE_10(CACHING_PAGE), .read = read_mode_10 },
 	{ MODE_6(CACHING_PAGE), .wanted = wants_mode, .read = read_mode_6 },
 	{ MODE_10(ALL_PAGES), .wanted = wants_mode, .read = read_mode_10 },
@@ -238,6 +268,13 @@ static void end_at_step(struct scsi_blk *sb, const char *reason)
 	end(sb, why);
 }
 
+/* ... and another path may do better. */
+static void end_barred(struct scsi_blk *sb, const char *reason)
+{
+	sb->probe.bad_path = true;
+	end_at_step(sb, reason);
+}
+
 static void submit(struct scsi_blk *sb)
 {
 	struct scsi_probe *p = &sb->probe;
@@ -255,6 +292,8 @@ static void submit(struct scsi_blk *sb)
 
 static bool is_wanted(const struct scsi_probe *p, const struct probe_step *step)
 {
+	if (p->only_capacity && !step->capacity)
+		return false;
 	if (step->cdb.evpd && step->cdb.page != VPD_SUPPORTED)
 		return p->vpd[step->cdb.page];
 	return !step->wanted || step->wanted(p);
@@ -275,6 +314,24 @@ static void go_on(struct scsi_blk *sb)
 	submit(sb);
 }
 
+/* NULL, or why this path is not to be taken, if there is another (SPC-4 §5.16.2.4). */
+static const char *bar(const struct scsi_blk *sb)
+{
+	const struct scsi_facts *f = &sb->probe.facts;
+
+	switch (f->group_state) {
+	case PORT_GROUP_STANDBY:
+		return "the target port is in standby";
+	case PORT_GROUP_UNAVAILABLE:
+		return "the target port is unavailable";
+	case PORT_GROUP_OFFLINE:
+		return "the target port is offline";
+	}
+	/* Once round: then the best that there is has to do. */
+	return f->better_group && sb->detours + 1 < sb->lu->paths
+	       ? "another target port is optimized" : NULL;
+}
+
 static void step_good(struct scsi_blk *sb)
 {
 	struct scsi_probe *p = &sb->probe;
@@ -283,6 +340,8 @@ static void step_good(struct scsi_blk *sb)
 
 	if (!step->read(p, p->data, p->task.moved) && step->required)
 		end_at_step(sb, "the answer makes no sense");
+	else if (bar(sb))
+		end_barred(sb, bar(sb));
 	else if (!scsi_facts_usable(&p->facts, why, sizeof(why)))
 		end_at_step(sb, why);
 	else {
@@ -353,7 +412,7 @@ static void step_done(struct scsi_task *task)
 		step_again(sb, &sense, reason);
 		break;
 	case ERRMAP_PATH:
-		end_at_step(sb, reason);
+		end_barred(sb, reason);
 		break;
 	case ERRMAP_FAIL:
 	case ERRMAP_UNSUPPORTED:
@@ -362,7 +421,7 @@ static void step_done(struct scsi_task *task)
 	}
 }
 
-void scsi_probe_start(struct scsi_blk *sb, void (*ended)(struct scsi_blk *sb, const char *why))
+static void prepare(struct scsi_blk *sb, void (*ended)(struct scsi_blk *sb, const char *why))
 {
 	struct scsi_probe *p = &sb->probe;
 
@@ -377,6 +436,20 @@ void scsi_probe_start(struct scsi_blk *sb, void (*ended)(struct scsi_blk *sb, co
 	p->task.done = step_done;
 	ev_timer_init(&p->timer, on_timer, 0., 0.);
 	p->timer.data = sb;
+}
+
+void scsi_probe_start(struct scsi_blk *sb, void (*ended)(struct scsi_blk *sb, const char *why))
+{
+	prepare(sb, ended);
+	go_on(sb);
+}
+
+void scsi_probe_capacity(struct scsi_blk *sb, void (*ended)(struct scsi_blk *sb, const char *why))
+{
+	prepare(sb, ended);
+	sb->probe.only_capacity = true;
+	sb->probe.facts = sb->facts;
+	sb->probe.facts.has_capacity = false;
 	go_on(sb);
 }
 

@@ -2,7 +2,8 @@
  * What a finished command means: done, try again, cannot be done that way, failed.
  *
  * errmap.c judges each status and sense data; here the judgement becomes action.
- * Commands of scsi_blk are idempotent, every one, so any may be sent again. The
+ * Commands of scsi_blk are idempotent, so that they may be sent again when it is not
+ * known what became of them; those that are not say so (scsi_op.once). The
  * queue of commands that wait for their turn, and how many the unit may have at
  * once, are here as well, since BUSY and TASK SET FULL govern them.
  */
@@ -41,9 +42,12 @@ bool scsi_retry_delay(const struct scsi_blk *sb, struct scsi_attempts *attempts,
 	return true;
 }
 
-/* TASK SET FULL: the unit has as much as it takes. Halve at once, grow one by one. */
+/* TASK SET FULL, BUSY: the unit has more than it takes. Halve at once, grow one by one. What was
+ * sent before the last cut says nothing new. */
 static void shrink_depth(struct scsi_blk *sb)
 {
+	if (sb->running >= sb->depth)
+		return;
 	sb->depth = sb->running > 2 ? sb->running / 2 : 1;
 	sb->since_grown = 0;
 }
@@ -59,12 +63,17 @@ static void grow_depth(struct scsi_blk *sb)
 
 void scsi_pump(struct scsi_blk *sb)
 {
-	struct list *node;
+	while (!sb->lost && sb->running < sb->depth) {
+		struct list *node = list_pop(&sb->urgent);
+		struct scsi_io *io;
 
-	while (!sb->lost && sb->running < sb->depth && (node = list_pop(&sb->queue))) {
-		struct scsi_io *io = container_of(node, struct scsi_io, node);
-
+		if (!node && !sb->member.held)
+			node = list_pop(&sb->queue);
+		if (!node)
+			return;
+		io = container_of(node, struct scsi_io, node);
 		io->state = SCSI_IO_RUNNING;
+		io->resets = sb->resets;
 		sb->running++;
 		lu_submit(sb->lu, &io->task);
 	}
@@ -74,12 +83,18 @@ void scsi_io_send(struct scsi_io *io)
 {
 	struct scsi_blk *sb = io->job->sb;
 
+	bool own = scsi_is_own(io->job);
+
+	if (sb->lost && own) {
+		scsi_io_fail(io, ENOTCONN, NULL, SCSI_LOST_TEXT);
+		return;
+	}
 	if (sb->given_up) {
 		scsi_io_fail(io, EIO, NULL, SCSI_LOST_TEXT);
 		return;
 	}
 	io->state = SCSI_IO_QUEUED;
-	list_add_tail(&sb->queue, &io->node);
+	list_add_tail(own ? &sb->urgent : &sb->queue, &io->node);
 	scsi_pump(sb);
 }
 
@@ -96,17 +111,6 @@ static void send_later(struct scsi_io *io, double delay)
 	ev_timer_init(&io->timer, on_timer, delay, 0.);
 	io->timer.data = io;
 	ev_timer_start(io->job->sb->dev.loop->ev, &io->timer);
-}
-
-/* A reset may have emptied a volatile cache: what was not flushed may be gone. */
-static void cache_may_be_lost(struct scsi_blk *sb)
-{
-	if (sb->facts.no_write_cache || sb->acked == sb->flushed)
-		return;
-	sb->flushed = sb->acked;	/* from here on, one flush owes an error for them */
-	sb->cache_lost = true;
-	log_warning("%s: reset, acknowledged writes may be lost: the next flush will fail",
-		    sb->dev.info.description);
 }
 
 static void protect(struct scsi_blk *sb)
@@ -126,12 +130,14 @@ static const struct {
 	uint32_t reason;
 	void (*heed)(struct scsi_blk *sb);
 } news[] = {
-	{ SENSE_POWER_ON, cache_may_be_lost },
-	{ SENSE_INTERNAL_RESET, cache_may_be_lost },
+	/* A reset may have emptied a volatile cache: what was not flushed may be gone. */
+	{ SENSE_POWER_ON, scsi_log_reset },
+	{ SENSE_INTERNAL_RESET, scsi_log_reset },
 	{ SENSE_CAPACITY_CHANGED, scsi_reprobe },
 	{ SENSE_MODE_PARAMETERS_CHANGED, scsi_reprobe },
 	{ SENSE_INQUIRY_CHANGED, scsi_reprobe },
 	{ SENSE_LUNS_CHANGED, scsi_reprobe },
+	{ SENSE_ALUA_STATE_CHANGED, scsi_reprobe },
 	{ SENSE_LBA_OUT_OF_RANGE, scsi_reprobe },
 	{ SENSE_SOFT_THRESHOLD, warn_of_threshold },
 	{ SENSE_WRITE_PROTECTED, protect },
@@ -148,8 +154,8 @@ static bool is_lost_data(const struct sense *sense)
 
 void scsi_news(struct scsi_blk *sb, const struct sense *sense)
 {
-	if (is_lost_data(sense))
-		cache_may_be_lost(sb);
+	if (sb->open && is_lost_data(sense))
+		write_log_owe(&sb->member);
 	for (size_t i = 0; i < sizeof(news) / sizeof(news[0]); i++)
 		if (news[i].reason == sense->reason)
 			news[i].heed(sb);
@@ -161,7 +167,8 @@ static bool blamed_block(const struct scsi_io *io, const struct sense *sense, ui
 	const struct scsi_job *job = io->job;
 	uint64_t good = io->task.moved / scsi_block_len(job->sb);
 
-	if (!sense->has_information || !job->req->length || sense->information < io->lba ||
+	/* SBC-3 §5.2: of a miscompare, INFORMATION is no block. */
+	if (!sense->has_information || job->op->once || !job->req->length || sense->information < io->lba ||
 	    sense->information - io->lba >= io->step)
 		return false;
 	*lba = sense->information;
@@ -206,8 +213,10 @@ static void hold(struct scsi_io *io, const struct sense *sense)
 	struct scsi_blk *sb = io->job->sb;
 	double delay;
 
-	scsi_path_lost(sb);
-	if (io->job->aborted || !scsi_retry_delay(sb, &io->attempts, sense, &delay))
+	scsi_log_look(sb);
+	if (io->job->op->once)
+		scsi_io_fail(io, EILSEQ, NULL, SCSI_LOST_TEXT);
+	else if (io->job->aborted || !scsi_retry_delay(sb, &io->attempts, sense, &delay))
 		scsi_io_fail(io, EIO, NULL, SCSI_LOST_TEXT);
 	else
 		scsi_io_send(io);
@@ -247,7 +256,6 @@ static void act_on_failure(struct scsi_io *io, enum errmap_action action,
 	switch (action) {
 	case ERRMAP_RETRY:
 	case ERRMAP_BACK_OFF:
-	case ERRMAP_PATH:
 		try_again(io, sense, error, why);
 		break;
 	case ERRMAP_UNSUPPORTED:
@@ -260,9 +268,19 @@ static void act_on_failure(struct scsi_io *io, enum errmap_action action,
 		give_up(io, sense, error, why);
 		break;
 	case ERRMAP_OK:
+	case ERRMAP_PATH:
 		assert(false);
 		break;
 	}
+}
+
+/* A reset came between. The write log starts over by itself. */
+static void do_again(struct scsi_io *io)
+{
+	if (scsi_is_own(io->job))
+		scsi_io_fail(io, ENOTCONN, NULL, NULL);
+	else
+		scsi_io_send(io);
 }
 
 void scsi_io_done(struct scsi_task *task)
@@ -277,21 +295,30 @@ void scsi_io_done(struct scsi_task *task)
 	sb->running--;
 	sense_parse(task->sense, task->sense_len, &sense);
 	if (task->status == LU_LOST || sense.reason == SENSE_LUN_NOT_SUPPORTED) {
+		scsi_path_lost(sb);
 		hold(io, &sense);
 		return;
 	}
 	action = judge(io, &sense, &error);
+	if (action == ERRMAP_PATH) {
+		scsi_path_barred(sb);
+		hold(io, &sense);
+		return;
+	}
 	if (action == ERRMAP_OK) {
 		sb->lost_delay = 0;
 		grow_depth(sb);
 	}
-	if (task->status == STATUS_TASK_SET_FULL)
+	if (task->status == STATUS_TASK_SET_FULL || task->status == STATUS_BUSY)
 		shrink_depth(sb);
 	if (sense.reason)
 		scsi_news(sb, &sense);
 	scsi_pump(sb);
+	scsi_log_look(sb);
 	/* Last: the device may be closed in it. */
-	if (action == ERRMAP_OK)
+	if (action == ERRMAP_OK && scsi_log_doubts(io))
+		do_again(io);
+	else if (action == ERRMAP_OK)
 		scsi_io_good(io);
 	else
 		act_on_failure(io, action, &sense, error);

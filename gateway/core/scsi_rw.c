@@ -1,6 +1,6 @@
 /*
- * The commands that move a caller's data or settle it: READ and WRITE,
- * SYNCHRONIZE CACHE for flushes, PRE-FETCH for CACHE requests. The 16-byte forms
+ * The commands that move a caller's data or settle it: READ, WRITE and COMPARE AND
+ * WRITE, SYNCHRONIZE CACHE for flushes, PRE-FETCH for CACHE requests. The 16-byte forms
  * first; the 10-byte ones only for a unit that does not know these.
  */
 #include <errno.h>
@@ -109,6 +109,46 @@ static uint64_t no_limit(const struct scsi_job *job, uint64_t lba)
 	(void)lba;
 	return UINT64_MAX;
 }
+
+/* SBC-3 §5.2: what must be there, then what is written. One command, or it is not one step. */
+static int compare_build(struct scsi_io *io, struct cdb *cdb)
+{
+	const struct scsi_blk *sb = io->job->sb;
+	const struct blk_req *req = io->job->req;
+
+	if (io->step > scsi_max_compare(sb))
+		return ENOTSUP;
+	cdb->id = CDB_COMPARE_AND_WRITE;
+	cdb->fua = req->flags & BLK_FUA && !io->job->sync;
+	cdb->lba = io->lba;
+	cdb->blocks = (uint32_t)io->step;
+	io->task.data = req->data;
+	io->task.data_len = 2 * (uint32_t)req->length;
+	return 0;
+}
+
+/* Of what it may take amiss, the bit is the less to lose. */
+static bool compare_refused(struct scsi_io *io, const struct sense *sense)
+{
+	struct scsi_blk *sb = io->job->sb;
+
+	if (io->task.cdb.fua && sense->reason == SENSE_INVALID_FIELD_IN_CDB) {
+		sb->no_fua = true;
+		io->job->sync = true;
+		return true;
+	}
+	sb->refused[CDB_COMPARE_AND_WRITE] = true;
+	scsi_update_info(sb);
+	return true;
+}
+
+const struct scsi_op scsi_compare_op = {
+	.kind = ERRMAP_WRITE,
+	.once = true,
+	.limit = no_limit,
+	.build = compare_build,
+	.refused = compare_refused,
+};
 
 static void sync_start(struct scsi_job *job)
 {

@@ -20,13 +20,15 @@ static bool make_nonblocking(int fd)
 	return flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0;
 }
 
+/* The kernel spares itself the copies of msghdr and iovec where there is but one slice. */
 static ssize_t socket_recv(struct stream *s, const struct iovec *iov, int count)
 {
 	struct msghdr msg = { .msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)count };
 	ssize_t n;
 
 	do
-		n = recvmsg(s->fd, &msg, 0);
+		n = count == 1 ? recv(s->fd, iov->iov_base, iov->iov_len, 0)
+			       : recvmsg(s->fd, &msg, 0);
 	while (n < 0 && errno == EINTR);
 	return n;
 }
@@ -37,7 +39,8 @@ static ssize_t socket_send(struct stream *s, const struct iovec *iov, int count)
 	ssize_t n;
 
 	do
-		n = sendmsg(s->fd, &msg, MSG_NOSIGNAL);
+		n = count == 1 ? send(s->fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL)
+			       : sendmsg(s->fd, &msg, MSG_NOSIGNAL);
 	while (n < 0 && errno == EINTR);
 	return n;
 }

@@ -251,7 +251,10 @@ static void leave(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct iscsi_url url = { .host = "h", .port = "3260", .target = "iqn.x", };
+	static const struct iscsi_url url = {
+		.portals = { { "h", "3260" } }, .portal_count = 1, .target = "iqn.x",
+		.has_lun = true,
+	};
 	struct fuzz_input in = { data, size };
 	struct initiator_conf conf;
 

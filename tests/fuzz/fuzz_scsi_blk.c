@@ -15,6 +15,7 @@
 #include "mem_blk.h"
 #include "pool.h"
 #include "range_lock.h"
+#include "write_log.h"
 #include "scsi_blk.h"
 
 /* Bits of the first byte. */
@@ -210,8 +211,9 @@ static void bed_init(uint8_t flags)
 	bed.mem = mem_new(DISK_LEN);
 	bed.below.ranges = range_lock_new();
 	bed.above.ranges = range_lock_new();
+	bed.above.log = write_log_new(1u << 20);
 	bed.lu_shared = lu_shared_new(&lu_conf);
-	if (!bed.mem || !bed.below.ranges || !bed.above.ranges || !bed.lu_shared)
+	if (!bed.mem || !bed.below.ranges || !bed.above.ranges || !bed.above.log || !bed.lu_shared)
 		abort();
 	bed.store = mem_blk_open(bed.mem, bed.loop, &bed.below);
 	bed.truth = disk_lu_open(bed.store, bed.lu_shared, NULL);
@@ -245,6 +247,7 @@ static void bed_exit(void)
 	lu_shared_free(bed.lu_shared);
 	range_lock_free(bed.below.ranges);
 	range_lock_free(bed.above.ranges);
+	write_log_free(bed.above.log);
 	mem_free(bed.mem);
 	assert(pool_in_use(bed.loop->pool) == 0);
 }

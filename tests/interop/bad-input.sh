@@ -39,6 +39,7 @@ expect 2 "--target=disk: not an iSCSI name (iqn.YYYY-MM.reversed.domain:name, eu
 	-t disk -n :0 mem:1M
 expect 2 "--threads=0: not a number from 1 to 256" -T 0 -n :0 mem:1M
 expect 2 "--threads=many: not a number from 1 to 256" -T many -n :0 mem:1M
+expect 2 "--block-size=520: neither 512 nor 4096" --block-size=520 -i :0 mem:1M
 expect 2 "--debug=scsi.nothing: no such area; there are: *scsi.cdb*" --debug=scsi.nothing -n :0 mem:1M
 expect 2 '=mem:1M: the name before '"'='"' is empty' -n :0 =mem:1M
 expect 2 'two devices are named "a"' -n :0 a=mem:1M a=mem:1M

@@ -1,10 +1,13 @@
-"""Random streams, from pure noise to almost right: garbage.py NBD-ADDRESS ISCSI-ADDRESS"""
+"""Random streams, from pure noise to almost right: garbage.py NBD-ADDRESS ISCSI-ADDRESS
+
+STREAMS in the environment: how many for each of the two."""
+import os
 import random
 import socket
 import struct
 import sys
 
-STREAMS = 500   # of each kind of listener
+STREAMS = int(os.environ.get("STREAMS") or 500)
 
 
 def address(text):
@@ -16,21 +19,67 @@ def noise(rng):
     return rng.randbytes(rng.randrange(1, 4096))
 
 
+def nbd_string(data):
+    return struct.pack(">I", len(data)) + data
+
+
+# (option, data) that are as they should be.
+NBD_OPTIONS = [
+    (3, b""), (5, b""), (8, b""), (11, b""), (77, b"what?"),
+    (6, nbd_string(b"") + struct.pack(">4H", 3, 0, 1, 3)),
+    (9, nbd_string(b"") + struct.pack(">I", 0)),
+    (10, nbd_string(b"") + struct.pack(">I", 2) + nbd_string(b"base:allocation") +
+     nbd_string(b"x-scsi:provisioning")),
+]
+NBD_GO = (7, nbd_string(b"") + struct.pack(">H", 0))
+
+
+def damaged(rng, data):
+    """The same, mostly; or cut, longer, or with a byte that is wrong."""
+    fate = rng.randrange(40)
+    if fate == 0:
+        return data[:rng.randrange(len(data) + 1)]
+    if fate == 1:
+        return data + rng.randbytes(rng.randrange(300))
+    if fate == 2 and data:
+        at = rng.randrange(len(data))
+        return data[:at] + rng.randbytes(1) + data[at + 1:]
+    return data
+
+
+def nbd_option(rng, option, data):
+    data = damaged(rng, data)
+    length = rng.choice([len(data)] * 40 + [rng.randrange(2**32)])
+    return struct.pack(">QII", 0x49484156454F5054, option, length) + data
+
+
+def nbd_request(rng, extended):
+    """Any command with any flags, ranges near all borders, with payload where there is to be one."""
+    command, flags = rng.randrange(10), rng.choice([0, 0, 1, rng.randrange(64)])
+    length = rng.choice([0, 1, 512, 4096, 2**32 - 1] + [2**64 - 1, 2**40] * extended)
+    offset = rng.choice([0, 512, 2**24 - 1, 2**63, rng.randrange(2**64)])
+    data = b""
+    if command == 1 or (extended and flags & 32):
+        data = rng.randbytes(rng.choice([0, 12, 16, 512, 600]))
+        length = rng.choice([len(data)] * 4 + [length])
+        flags |= 32 * extended
+    form, magic = (">IHHQQQ", 0x21e41c71) if extended else (">IHHQQI", 0x25609513)
+    magic = rng.choice([magic] * 30 + [0x25609513, 0x21e41c71])
+    return damaged(rng, struct.pack(form, magic, flags, command, rng.randrange(2**64), offset,
+                                    length)) + data
+
+
 def nbd_almost(rng):
-    """A handshake, then options or requests that are damaged."""
-    out = struct.pack(">I", rng.choice([0, 1, 3, 3, 3, 0xffffffff]))
-    for _ in range(rng.randrange(8)):
-        data = rng.randbytes(rng.choice([0, 0, 4, 20, 300]))
-        length = rng.choice([len(data), len(data), rng.randrange(2**32)])
-        out += struct.pack(">QII", 0x49484156454F5054, rng.choice(range(14)), length) + data
-    if rng.random() < 0.5:
-        out += struct.pack(">QIIIHH", 0x49484156454F5054, 7, 6, 0, 0, 0)
-        for _ in range(rng.randrange(16)):
-            out += struct.pack(">IHHQQI", rng.choice([0x25609513, 0x25609513, 0x21e41c71]),
-                               rng.randrange(64), rng.randrange(10), rng.randrange(2**64),
-                               rng.choice([0, 512, 2**63, rng.randrange(2**64)]),
-                               rng.choice([0, 1, 512, 4096, 2**32 - 1]))
-            out += rng.randbytes(rng.randrange(600))
+    """A handshake, then options, then requests, all of them damaged here and there."""
+    out = struct.pack(">I", rng.choice([3] * 12 + [0, 1, 2, 0xffffffff]))
+    options = rng.choices(NBD_OPTIONS, k=rng.randrange(8))
+    if rng.random() < 0.7:
+        options.append(NBD_GO)
+    for option, data in options:
+        out += nbd_option(rng, option, data)
+    extended = any(option == 11 for option, _ in options)
+    for _ in range(rng.randrange(16) if options[-1:] == [NBD_GO] else 0):
+        out += nbd_request(rng, extended)
     return out
 
 

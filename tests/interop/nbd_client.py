@@ -8,6 +8,8 @@ import socket
 import ssl
 import struct
 
+from conformance import Closed, NotHere, NotOffered, Wire, check, offered, test
+
 ANSWER_SECONDS = 20
 
 NBDMAGIC, IHAVEOPT = 0x4e42444d41474943, 0x49484156454F5054
@@ -35,34 +37,10 @@ EPERM, EIO, ENOMEM, EINVAL, ENOSPC, EOVERFLOW, ENOTSUP, ESHUTDOWN = 1, 5, 12, 22
 KIB, MIB = 1 << 10, 1 << 20
 
 
-class NotOffered(Exception):
-    """The server lacks the optional feature."""
-
-
-class NotHere(Exception):
-    """The export or the way we were called does not allow this test."""
-
-
-class Closed(Exception):
-    """The server has closed the connection."""
-
-
 class Settings:
     server = export = other = None
     deadline = None
     tls = None              # ssl.SSLContext: every connection is over TLS
-    strict = False
-    pattern = ""
-
-
-def check(condition, *what):
-    if not condition:
-        raise AssertionError(" ".join(str(w) for w in what))
-
-
-def offered(condition, what):
-    if not condition:
-        raise NotOffered(what + " is not offered")
 
 
 def unverified():
@@ -97,18 +75,20 @@ class Reply:
         return bytes(out)
 
 
-class Client:
+class Client(Wire):
     """One connection."""
 
-    def __init__(self, flags=3, greet=True, tls=None):
-        if ":" in Settings.server and "/" not in Settings.server:
+    def __init__(self, flags=3, greet=True, tls=None, stream=None):
+        if stream:
+            self.s = stream
+        elif ":" in Settings.server and "/" not in Settings.server:
             host, port = Settings.server.rsplit(":", 1)
-            self.s = socket.create_connection((host.strip("[]"), int(port)))
-            self.s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            s = socket.create_connection((host.strip("[]"), int(port)))
+            s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         else:
-            self.s = socket.socket(socket.AF_UNIX)
-            self.s.connect(Settings.server)
-        self.s.settimeout(ANSWER_SECONDS)
+            s = socket.socket(socket.AF_UNIX)
+            s.connect(Settings.server)
+        super().__init__(s, ANSWER_SECONDS)
         self.structured = self.extended = False
         self.size = self.flags = None
         self.blocks = (1, 4096, 32 * MIB)
@@ -121,12 +101,6 @@ class Client:
         if greet and flags in (1, 3) and (Settings.tls if tls is None else tls):
             check(self.start_tls(), "STARTTLS is refused")
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.s.close()
-
     def start_tls(self, behind=b""):
         """False: the server does not do that. "behind": plain bytes in the same segment."""
         self.send(struct.pack(">QII", IHAVEOPT, STARTTLS, 0) + behind)
@@ -137,43 +111,9 @@ class Client:
 
     def send(self, data):
         try:
-            self.s.sendall(data)
-        except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError) as e:
+            super().send(data)
+        except ssl.SSLEOFError as e:
             raise Closed("on sending") from e
-
-    def recv(self, n):
-        data = bytearray()
-        while len(data) < n:
-            try:
-                more = self.s.recv(min(n - len(data), MIB))
-            except ConnectionResetError as e:
-                raise Closed("reset") from e
-            except socket.timeout:
-                raise AssertionError("no answer (%d of %d bytes)" % (len(data), n)) from None
-            if not more:
-                raise Closed("after %d of %d bytes" % (len(data), n))
-            data += more
-        return bytes(data)
-
-    def is_closed(self):
-        """Wait for the end; nothing may come before it."""
-        try:
-            data = self.s.recv(1)
-        except ConnectionResetError:
-            return True
-        except socket.timeout:
-            return False
-        check(data == b"", "bytes instead of the end")
-        return True
-
-    def silent(self, seconds=0.2):
-        self.s.settimeout(seconds)
-        try:
-            return self.s.recv(1) is None
-        except socket.timeout:
-            return True
-        finally:
-            self.s.settimeout(ANSWER_SECONDS)
 
     # Options
 

@@ -1,18 +1,8 @@
-"""What the tests of nbd_conformance.py have in common: their register, and ways to begin."""
+"""What the tests of nbd_conformance.py have in common: ways to begin."""
 import random
 import struct
 
 from nbd_client import *    # the protocol's names
-
-TESTS = []                  # (name, level, section, function), in the order of definition
-
-
-def test(level, section):
-    """Register a rule; its sentence is the function's name."""
-    def add(function):
-        TESTS.append((function.__name__.replace("_", " "), level, section, function))
-        return function
-    return add
 
 
 def simple(infos=()):

@@ -11,9 +11,9 @@ done
 
 # --help and the manual page name the same keys, and the manual page all fields and debug flags.
 pod=$abs_top_srcdir/nbdkit-plugin/nbdkit-iscsi-plugin.pod
-nbdkit "$plugin" --help | sed -n '/^serve the disks/,$s/^\[\{0,1\}\([a-z-]*\)=.*/\1/p' | sort -u >"$tmp/help.keys"
-sed -n '/^=head1 PARAMETERS/,/^=back/s/^=item .\{0,1\}B<\([a-z-]*\)=.*/\1/p' "$pod" | sort -u >"$tmp/pod.keys"
-[ "$(wc -l <"$tmp/pod.keys")" -ge 7 ] || fail "no keys in $pod"
+nbdkit "$plugin" --help | sed -n '/^serve the disks/,$s/^\[\{0,1\}\([a-z0-9-]*\)=.*/\1/p' | sort -u >"$tmp/help.keys"
+sed -n '/^=head1 PARAMETERS/,/^=back/s/^=item .\{0,1\}B<\([a-z0-9-]*\)=.*/\1/p' "$pod" | sort -u >"$tmp/pod.keys"
+[ "$(wc -l <"$tmp/pod.keys")" -ge 20 ] || fail "no keys in $pod"
 diff "$tmp/help.keys" "$tmp/pod.keys" || fail "--help and the manual page name different keys"
 sed -n 's/^\(iscsi_[a-z_]*=\).*/B<\1/p' "$tmp/dump" | while read -r field; do
 	grep -qF "$field" "$pod" || fail "the manual page does not name $field"
@@ -82,5 +82,13 @@ refused 'sessions=0' "$tgt_uri" sessions=0
 refused 'digest=md5' "$tgt_uri" digest=md5
 refused 'outage-timeout=-2' "$tgt_uri" outage-timeout=-2
 refused 'initiator-name=me' "$tgt_uri" initiator-name=me
+refused 'queue-depth=0' "$tgt_uri" queue-depth=0
+refused 'immediate-data=1: not yes or no' "$tgt_uri" immediate-data=1
+refused 'max-burst-length=511: not a number from 512' "$tgt_uri" max-burst-length=511
+refused '"md4" is not md5' "$tgt_uri" chap-algorithms=md5,md4
+refused 'there is a CHAP user, and no secret' "$tgt_uri" user=alice
+refused 'there is a CHAP secret, and no user' "$tgt_uri" password=secret-of-alice
+refused 'needs a user and a secret of our own' "$tgt_uri" mutual-password=secret-of-target
+refused 'the same secret is used in both directions' "$tgt_uri" user=a password=x mutual-password=x
 refused "unknown parameter 'luns'" "$tgt_uri" luns=1
 refused 'can be read by everybody' "iscsi://me%secret@127.0.0.1/$tgt_iqn/1"

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "nbd_blk.h"
+#include "write_log.h"
 #include "unit.h"
 
 void bench_listen(struct bench *b)
@@ -66,6 +67,7 @@ void bench_open_with(struct bench *b, double connect_timeout, double outage_time
 		.outage_timeout = outage_timeout,
 	};
 
+	b->shared.log = write_log_new(1u << 20);
 	nbd_blk_open(b->loop, b->offload, &conf, &b->shared, on_opened, b);
 	loop_run(b->loop);
 }
@@ -89,6 +91,7 @@ void bench_end(struct bench *b)
 	if (b->dev)
 		blk_close(b->dev, on_closed, &closed);
 	CU_ASSERT(closed);
+	write_log_free(b->shared.log);
 	offload_free(b->offload);
 	loop_free(b->loop);
 	if (b->listener >= 0)

@@ -106,7 +106,6 @@ static void device_init(struct peer_device *d, struct loop *loop)
 		.max_data = BLK_MAX_DATA, .max_trim = UINT64_MAX, .max_zero = UINT64_MAX,
 		.max_extent = UINT64_MAX, .can_flush = true, .can_fua = true, .can_trim = true,
 		.can_zero = true, .can_fast_zero = true, .can_cache = true, .can_extents = true,
-		.multi_conn = true,
 	};
 }
 

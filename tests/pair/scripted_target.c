@@ -127,45 +127,56 @@ static void *script_thread(void *opaque)
 	return NULL;
 }
 
-void run_init(struct run *run, void (*script)(struct run *))
+void add_portal(struct run *run)
 {
 	struct sockaddr_in address = { .sin_family = AF_INET };
-	socklen_t len = sizeof address;
 	struct timeval patience = { .tv_sec = PATIENCE };
+	struct iscsi_portal *portal = &run->url.portals[run->portal_count];
+	socklen_t len = sizeof address;
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+	if (run->portal_count == MAX_PORTALS
+	    || bind(fd, (struct sockaddr *)&address, sizeof address) < 0 || listen(fd, 4) < 0
+	    || getsockname(fd, (struct sockaddr *)&address, &len) < 0)
+		abort();
+	run->listeners[run->portal_count] = fd;
+	run->ports[run->portal_count] = ntohs(address.sin_port);
+	snprintf(portal->host, sizeof portal->host, "127.0.0.1");
+	snprintf(portal->port, sizeof portal->port, "%u", run->ports[run->portal_count]);
+	run->url.portal_count = ++run->portal_count;
+}
+
+void run_init(struct run *run, void (*script)(struct run *))
+{
 	log_set_sink(silence);
 	memset(run, 0, sizeof *run);
 	run->script = script;
 	run->fd = -1;
 	run->keys = "";
+	run->url = (struct iscsi_url) { .target = TARGET_NAME, .lun = 3, .has_lun = true };
 	initiator_conf_init(&run->conf);
 	run->conf.noop_interval = 0;
 	run->conf.login_timeout = run->conf.outage_timeout = PATIENCE;
-	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	run->listener = socket(AF_INET, SOCK_STREAM, 0);
-	setsockopt(run->listener, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-	if (bind(run->listener, (struct sockaddr *)&address, sizeof address) < 0
-	    || listen(run->listener, 4) < 0
-	    || getsockname(run->listener, (struct sockaddr *)&address, &len) < 0)
-		abort();
-	run->port = ntohs(address.sin_port);
+	add_portal(run);
 }
 
 void execute(struct run *run)
 {
-	struct iscsi_url url = { .host = "127.0.0.1", .target = TARGET_NAME, .lun = 3 };
-
-	snprintf(url.port, sizeof url.port, "%u", run->port);
 	run->loop = loop_new();
 	run->offload = offload_new(1);
 	if (!run->loop || !run->offload
 	    || pthread_create(&run->thread, NULL, script_thread, run) != 0)
 		abort();
-	iscsi_lu_open(run->loop, run->offload, &url, &run->conf, opened, run);
+	if (run->instead)
+		run->instead(run);
+	else
+		iscsi_lu_open(run->loop, run->offload, &run->url, &run->conf, opened, run);
 	loop_run(run->loop);
 	pthread_join(run->thread, NULL);
 	hang_up(run);
-	if (run->listener >= 0)
+	for (run->portal = 0; run->portal < run->portal_count; run->portal++)
 		close_listener(run);
 	offload_free(run->offload);
 	loop_free(run->loop);
@@ -182,7 +193,7 @@ void accept_initiator(struct run *run)
 {
 	struct timeval patience = { .tv_sec = PATIENCE };
 
-	run->fd = accept(run->listener, NULL, NULL);
+	run->fd = accept(run->listeners[run->portal], NULL, NULL);
 	CHECK(run, run->fd >= 0);
 	setsockopt(run->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
 	setsockopt(run->fd, IPPROTO_TCP, TCP_NODELAY, &(int) { 1 }, sizeof(int));
@@ -204,8 +215,9 @@ void shutdown_target(struct run *run)
 
 void close_listener(struct run *run)
 {
-	close(run->listener);
-	run->listener = -1;
+	if (run->listeners[run->portal] >= 0)
+		close(run->listeners[run->portal]);
+	run->listeners[run->portal] = -1;
 }
 
 /* The end of the stream is a message, too; silence is not. */
@@ -321,29 +333,56 @@ void give_data(struct run *run, uint32_t itt, const void *data, uint32_t len, bo
 	give(run, &bhs, data);
 }
 
+bool said(struct run *run, const char *pair)
+{
+	for (size_t at = 0; at < run->got.data_len; at += strlen((char *)run->data + at) + 1)
+		if (strcmp((char *)run->data + at, pair) == 0)
+			return true;
+	return false;
+}
+
+struct bhs login_answer(struct run *run, uint8_t csg, uint8_t nsg)
+{
+	struct bhs bhs = answer(run, OP_LOGIN_RESPONSE);
+
+	bhs.csg = csg;
+	bhs.nsg = nsg;
+	bhs.final = nsg != 0;
+	bhs.isid = run->got.isid;
+	bhs.tsih = nsg == 3;
+	run->stat_sn++;
+	return bhs;
+}
+
+void give_text(struct run *run, struct bhs bhs, const char *text, size_t len)
+{
+	bhs.data_len = (uint32_t)len;
+	give(run, &bhs, text);
+}
+
+static void expect_stage(struct run *run, uint8_t stage)
+{
+	CHECK(run, run->got.csg == stage && run->got.final && run->got.tsih == 0);
+	CHECK(run, run->got.cmd_sn == run->exp_cmd_sn);
+}
+
+void operational_stage(struct run *run)
+{
+	expect(run, OP_LOGIN_REQUEST);
+	expect_stage(run, 1);
+	give_text(run, login_answer(run, 1, 3), run->keys, run->keys_len);
+}
+
 void login_stages(struct run *run)
 {
-	struct bhs bhs;
+	static const char none[] = "AuthMethod=None";
 
 	accept_initiator(run);
 	expect(run, OP_LOGIN_REQUEST);
 	run->exp_cmd_sn = run->first_cmd_sn = run->got.cmd_sn;
-	for (uint8_t stage = 0; stage < 2; stage++) {
-		const char *keys = stage ? run->keys : "AuthMethod=None";
-
-		if (stage)
-			expect(run, OP_LOGIN_REQUEST);
-		CHECK(run, run->got.csg == stage && run->got.final && run->got.tsih == 0);
-		CHECK(run, run->got.cmd_sn == run->exp_cmd_sn);
-		bhs = answer(run, OP_LOGIN_RESPONSE);
-		bhs.isid = run->got.isid;
-		bhs.csg = stage;
-		bhs.nsg = stage ? 3 : 1;
-		bhs.tsih = stage;
-		bhs.data_len = stage ? run->keys_len : (uint32_t)strlen(keys) + 1;
-		run->stat_sn++;
-		give(run, &bhs, keys);
-	}
+	expect_stage(run, 0);
+	give_text(run, login_answer(run, 0, 1), none, sizeof none);
+	operational_stage(run);
 }
 
 void serve_probe(struct run *run)

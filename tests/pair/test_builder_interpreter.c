@@ -11,6 +11,7 @@
 #include "mem_blk.h"
 #include "pool.h"
 #include "range_lock.h"
+#include "write_log.h"
 #include "scsi_blk.h"
 #include "unit.h"
 
@@ -47,6 +48,7 @@ static void begin(struct chain *c, uint32_t block_len)
 	c->mem = mem_new(SIZE);
 	c->below.ranges = range_lock_new();
 	c->above.ranges = range_lock_new();
+	c->above.log = write_log_new(1u << 20);
 	c->store = mem_blk_open(c->mem, c->loop, &c->below);
 	c->lu_shared = lu_shared_new(&lu_conf);
 	c->lu = disk_lu_open(c->store, c->lu_shared, NULL);
@@ -74,6 +76,7 @@ static void end(struct chain *c)
 	mem_free(c->mem);
 	range_lock_free(c->below.ranges);
 	range_lock_free(c->above.ranges);
+	write_log_free(c->above.log);
 	CU_ASSERT_EQUAL(pool_in_use(c->loop->pool), 0);
 	loop_free(c->loop);
 }

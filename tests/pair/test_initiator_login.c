@@ -8,33 +8,6 @@
 
 static struct run run;		/* too big for a stack */
 
-/* Is "key=value" among the pairs of run->data? */
-static bool said(struct run *r, const char *pair)
-{
-	for (size_t at = 0; at < r->got.data_len; at += strlen((char *)r->data + at) + 1)
-		if (strcmp((char *)r->data + at, pair) == 0)
-			return true;
-	return false;
-}
-
-static struct bhs login_answer(struct run *r, uint8_t csg, uint8_t nsg)
-{
-	struct bhs bhs = answer(r, OP_LOGIN_RESPONSE);
-
-	bhs.csg = csg;
-	bhs.nsg = nsg;
-	bhs.final = nsg != 0;
-	bhs.isid = r->got.isid;
-	r->stat_sn++;
-	return bhs;
-}
-
-static void give_text(struct run *r, struct bhs bhs, const char *text, size_t len)
-{
-	bhs.data_len = (uint32_t)len;
-	give(r, &bhs, text);
-}
-
 static void says_who_it_is_script(struct run *r)
 {
 	accept_initiator(r);
@@ -191,7 +164,7 @@ static void a_refused_connection_says_where_to(void)
 	run_init(&run, nobody_script);
 	close_listener(&run);
 	execute(&run);
-	snprintf(expected, sizeof expected, "connect to 127.0.0.1:%u: Connection refused", run.port);
+	snprintf(expected, sizeof expected, "connect to 127.0.0.1:%u: Connection refused", run.ports[0]);
 	CU_ASSERT_STRING_EQUAL(run.why, expected);
 }
 
@@ -295,7 +268,7 @@ static void redirecting_script(struct run *r)
 
 	for (unsigned i = 0; i < redirects; i++) {
 		struct bhs bhs;
-		size_t len = (size_t)sprintf(text, "TargetAddress=127.0.0.1:%u,1", r->port) + 1;
+		size_t len = (size_t)sprintf(text, "TargetAddress=127.0.0.1:%u,1", r->ports[0]) + 1;
 
 		accept_initiator(r);
 		expect(r, OP_LOGIN_REQUEST);

@@ -152,7 +152,65 @@ static void task_management_ends_with_the_session(void)
 	CU_ASSERT_EQUAL(run.state[0].task.status, LU_LOST);
 }
 
+/* ABORT TASK is not answered: the unit is reset; if that does not help, the session goes. */
+static enum { RESET_HELPS, RESET_REFUSED, RESET_UNANSWERED } escalation;
+
+static void escalation_script(struct run *r)
+{
+	struct bhs bhs;
+	uint32_t abort_itt;
+
+	login(r);
+	expect(r, OP_SCSI_COMMAND);
+	expect(r, OP_TMF_REQUEST);
+	CHECK(r, r->got.function == TMF_ABORT_TASK);
+	abort_itt = r->got.itt;
+	expect(r, OP_TMF_REQUEST);
+	CHECK(r, r->got.function == TMF_LU_RESET && r->got.immediate && r->got.lun == lun_encode(3));
+	if (escalation == RESET_HELPS) {
+		bhs = tmf_answer(r, TMF_COMPLETE);
+		give(r, &bhs, NULL);
+		bhs = tmf_answer(r, TMF_NO_TASK);	/* better late than never */
+		bhs.itt = abort_itt;
+		give(r, &bhs, NULL);
+		serve_logout(r);
+		return;
+	}
+	if (escalation == RESET_REFUSED) {
+		bhs = tmf_answer(r, TMF_NOT_SUPPORTED);
+		give(r, &bhs, NULL);
+	}
+	CHECK(r, !take(r));
+	hang_up(r);
+	login_stages(r);
+	expect(r, OP_SCSI_COMMAND);
+	give_data(r, r->got.itt, zeroes, 512, true);
+	serve_logout(r);
+}
+
+static void an_abort_without_an_answer_escalates(void)
+{
+	for (escalation = RESET_HELPS; escalation <= RESET_UNANSWERED; escalation++) {
+		run_init(&run, escalation_script);
+		SET_KEYS(&run, "DefaultTime2Wait=0");
+		run.conf.abort_timeout = 0.05;
+		run.conf.tmf_timeout = escalation == RESET_UNANSWERED ? 0.1 : 30;
+		add_order(&run, CDB_DATA_IN, 512);
+		run.submitted = abort_first;
+		if (escalation != RESET_HELPS)
+			run.finished = once_more;
+		execute(&run);
+		if (escalation == RESET_HELPS) {
+			CU_ASSERT_EQUAL(run.state[0].task.status, STATUS_TASK_ABORTED);
+		} else {
+			CU_ASSERT_EQUAL(run.state[0].first_status, LU_LOST);
+			CU_ASSERT_EQUAL(run.state[0].task.status, STATUS_GOOD);
+		}
+	}
+}
+
 static const struct unit_test tests[] = {
+	UNIT_TEST(an_abort_without_an_answer_escalates),
 	UNIT_TEST(an_abort_ends_its_task_or_lets_it_end),
 	UNIT_TEST(a_refused_abort_changes_nothing),
 	UNIT_TEST(a_reset_of_the_unit_ends_every_task_before_it_ends),

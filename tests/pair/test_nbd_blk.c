@@ -115,7 +115,7 @@ static void an_export_says_what_it_is_and_can(void)
 	CU_ASSERT(!b.dev->info.read_only);
 	CU_ASSERT(b.dev->info.can_flush && b.dev->info.can_fua);
 	CU_ASSERT(b.dev->info.can_trim && b.dev->info.can_zero && b.dev->info.can_extents);
-	CU_ASSERT(b.dev->info.multi_conn);
+	CU_ASSERT(!b.dev->info.one_instance);
 	bench_end(&b);
 	kill_server();
 }

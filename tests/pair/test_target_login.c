@@ -146,7 +146,7 @@ static void every_key_is_answered_by_its_rule(void)
 		"FirstBurstLength=512\0DefaultTime2Wait=5\0DefaultTime2Retain=60\0MaxOutstandingR2T=16\0"
 		"DataPDUInOrder=No\0DataSequenceInOrder=No\0ErrorRecoveryLevel=2\0OFMarker=Yes\0IFMarker=No\0"
 		"OFMarkInt=2048~8192\0TaskReporting=FastAbort,RFC3720\0iSCSIProtocolLevel=2\0X-com.example.x=1";
-	static const char answers[] = "HeaderDigest=None\0DataDigest=None\0MaxConnections=8\0"
+	static const char answers[] = "HeaderDigest=CRC32C\0DataDigest=None\0MaxConnections=8\0"
 		"InitialR2T=Yes\0ImmediateData=No\0MaxBurstLength=1048576\0"
 		"FirstBurstLength=512\0DefaultTime2Wait=5\0DefaultTime2Retain=0\0MaxOutstandingR2T=8\0"
 		"DataPDUInOrder=Yes\0DataSequenceInOrder=Yes\0ErrorRecoveryLevel=0\0OFMarker=No\0IFMarker=No\0"

@@ -166,7 +166,7 @@ static void a_wrong_data_digest_of_data_out_ends_the_task(void)
 	peer_expect_reject(&peer, &data, 0x02);
 	peer_expect_silence(&peer);
 	send_data(7, data.ttt, 1, 512, 512, true);
-	peer_expect_sense(&peer, 7, SENSE_CRC_ERROR, 1024, 1);
+	peer_expect_sense(&peer, 7, SENSE_CRC_ERROR, 1024, 0);
 	finish();
 }
 

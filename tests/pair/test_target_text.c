@@ -71,6 +71,7 @@ static void a_discovery_session_takes_no_commands(void)
 		{ .op = OP_TMF_REQUEST, .function = TMF_LU_RESET, .itt = 2 },
 		{ .op = OP_DATA_OUT, .itt = 3, .ttt = ISCSI_NO_TAG, .final = true },
 		{ .op = OP_SNACK, .itt = 4 },
+		{ .op = OP_NOP_OUT, .immediate = true, .itt = 5, .ttt = ISCSI_NO_TAG },
 	};
 
 	begin();

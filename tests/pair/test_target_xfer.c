@@ -189,7 +189,7 @@ static void writes_have_residuals_and_ask_for_no_more_than_there_is(void)
 			send_data(7, expect_r2t(7, 0, 0, len), 0, 0, len, true);
 		expect_written(len);
 		rig_end(&rig, lu, 0, STATUS_GOOD, len, called);
-		expect_response(7, STATUS_GOOD, r->residual, len > 0);
+		expect_response(7, STATUS_GOOD, r->residual, 0);
 		finish();
 	}
 }
@@ -273,7 +273,7 @@ static void a_long_write_is_asked_for_burst_by_burst(void)
 	send_data(7, ttt[3], 1, 15336, 1048, true);
 	expect_written(16384);
 	rig_end_good(&rig, lu, 0);
-	expect_response(7, STATUS_GOOD, 0, 4);
+	expect_response(7, STATUS_GOOD, 0, 0);
 	finish();
 }
 
@@ -352,7 +352,7 @@ static void unsolicited_data_must_have_been_agreed_on(void)
 	send_data(9, ISCSI_NO_TAG, 0, 0, 1024, true);
 	peer_expect_silence(&peer);
 	send_data(9, 0, 0, 0, 1024, true);
-	peer_expect_sense(&peer, 9, SENSE_UNEXPECTED_UNSOLICITED_DATA, 1024, 1);
+	peer_expect_sense(&peer, 9, SENSE_UNEXPECTED_UNSOLICITED_DATA, 1024, 0);
 	CU_ASSERT_EQUAL(lu->submitted, 0);
 	finish();
 }
@@ -382,7 +382,7 @@ static void an_r2t_must_be_answered_as_it_was_asked(void)
 			send_data(7, ttt, a->data[j].sn, a->data[j].offset, a->data[j].len,
 				  a->data[j].final);
 		}
-		peer_expect_sense(&peer, 7, a->reason, 1024, 1);
+		peer_expect_sense(&peer, 7, a->reason, 1024, 0);
 		CU_ASSERT_EQUAL(lu->submitted, 0);
 		finish();
 	}
@@ -401,7 +401,7 @@ static void a_wrong_transfer_tag_is_rejected(void)
 	send_data(7, 0, 0, 0, 1024, true);
 	expect_written(1024);
 	rig_end_good(&rig, lu, 0);
-	expect_response(7, STATUS_GOOD, 0, 1);
+	expect_response(7, STATUS_GOOD, 0, 0);
 	finish();
 }
 
@@ -457,7 +457,7 @@ static void a_unit_that_passes_through_gets_all_data(void)
 	CU_ASSERT_EQUAL(far->task[0]->wire[0], 0xc1);
 	CU_ASSERT_EQUAL(far->task[0]->data_len, 1000);
 	rig_end(&rig, far, 0, STATUS_GOOD, 900, 900);
-	expect_response(7, STATUS_GOOD, -100, 1);
+	expect_response(7, STATUS_GOOD, -100, 0);
 	finish();
 }
 

@@ -54,8 +54,13 @@ static size_t page_83(const struct fake_lu *fake, uint8_t *wire)
 					.value = (const uint8_t *)"ACME    " };
 	const struct designator naa = { .code_set = 1, .type = DESIGNATOR_NAA,
 					.len = fake->is.naa_len, .value = fake->is.naa };
+	const uint8_t group_value[4] = { 0, 0, 0, (uint8_t)(fake->path + 1) };
+	const struct designator group = { .code_set = 1, .type = DESIGNATOR_PORT_GROUP,
+					  .association = 1, .len = 4, .value = group_value };
 	size_t end = designator_encode(&t10, wire, VPD_HEADER_LEN);
 
+	if (fake->is.paths)
+		end = designator_encode(&group, wire, end);
 	if (naa.len)
 		end = designator_encode(&naa, wire, end);
 	return vpd_header(wire, 0, VPD_DEVICE_ID, end - VPD_HEADER_LEN);
@@ -101,7 +106,7 @@ static void inquiry(struct fake_lu *fake, struct scsi_task *task)
 {
 	const struct inquiry inq = {
 		.qualifier = fake->is.qualifier, .device_type = fake->is.device_type,
-		.version = 5, .vendor = "ACME", .product = "disk", .revision = "1.0",
+		.tpgs = fake->is.paths ? 1 : 0, .version = 5, .vendor = "ACME", .product = "disk", .revision = "1.0",
 	};
 	uint8_t wire[INQUIRY_LEN];
 
@@ -169,6 +174,41 @@ static void supported_opcodes(struct fake_lu *fake, struct scsi_task *task)
 	answer(task, wire, wire[1] == 1 ? 4 : 4 + len);
 }
 
+static void port_groups(struct fake_lu *fake, struct scsi_task *task)
+{
+	uint8_t wire[64] = { 0 };
+	size_t len = PORT_GROUPS_HEADER_LEN;
+
+	CU_ASSERT(fake->is.paths > 0);
+	for (unsigned i = 0; i < fake->is.paths; i++) {
+		const struct port_group g = { .state = fake->is.states[i], .group = (uint16_t)(i + 1),
+					      .port_count = 1 };
+
+		port_group_encode(&g, wire + len);
+		len += PORT_GROUP_LEN + PORT_GROUP_PORT_LEN;
+	}
+	put_be32(wire, (uint32_t)(len - PORT_GROUPS_HEADER_LEN));
+	answer(task, wire, len);
+}
+
+/* SPC-4 §5.16.2.4: who one is may be asked by any port, the medium not. */
+static bool is_barred(struct fake_lu *fake, struct scsi_task *task)
+{
+	uint8_t state = fake->is.paths ? fake->is.states[fake->path] : PORT_GROUP_OPTIMIZED;
+
+	if (task->cdb.id == CDB_INQUIRY || task->cdb.id == CDB_REPORT_TARGET_PORT_GROUPS)
+		return false;
+	if (state == PORT_GROUP_STANDBY)
+		lu_fail(task, SENSE_ALUA_STANDBY);
+	else if (state == PORT_GROUP_UNAVAILABLE)
+		lu_fail(task, SENSE_ALUA_UNAVAILABLE);
+	else if (state == PORT_GROUP_TRANSITION)
+		lu_fail(task, SENSE_ALUA_TRANSITION);
+	else
+		return false;
+	return true;
+}
+
 /* Blocks ------------------------------------------------------------------- */
 
 static uint8_t *at(const struct fake_lu *fake, uint64_t lba)
@@ -222,6 +262,30 @@ static void write_blocks(struct fake_lu *fake, struct scsi_task *task)
 	CU_ASSERT_EQUAL(task->data_len, cdb->blocks * fake->is.block_len);
 	task->moved = task->data_len - fake->short_by;
 	memcpy(at(fake, cdb->lba), task->data, task->moved);
+	memset(fake->provisioning + cdb->lba, 0, cdb->blocks);
+}
+
+static void compare_and_write(struct fake_lu *fake, struct scsi_task *task)
+{
+	const struct cdb *cdb = &task->cdb;
+	uint32_t half = cdb->blocks * fake->is.block_len;
+	const struct sense miscompare = { .reason = SENSE_MISCOMPARE_VERIFY,
+					  .has_information = true, .information = half - 1 };
+
+	CU_ASSERT(cdb->blocks <= fake->is.limits.max_compare_and_write);
+	if (!in_range(fake, task, cdb->lba, cdb->blocks))
+		return;
+	CU_ASSERT_EQUAL_FATAL(task->data_len, 2 * half);
+	if (fake->interferes) {
+		fake->interferes--;
+		at(fake, cdb->lba)[half - 1]++;
+	}
+	if (memcmp(at(fake, cdb->lba), task->data, half) != 0) {
+		lu_sense(task, &miscompare);
+		return;
+	}
+	task->moved = task->data_len;
+	memcpy(at(fake, cdb->lba), task->data + half, half);
 	memset(fake->provisioning + cdb->lba, 0, cdb->blocks);
 }
 
@@ -341,10 +405,12 @@ static void (*const handlers[CDB_COUNT])(struct fake_lu *, struct scsi_task *) =
 	[CDB_MODE_SENSE_6] = mode_sense,
 	[CDB_MODE_SENSE_10] = mode_sense,
 	[CDB_REPORT_SUPPORTED_OPCODES] = supported_opcodes,
+	[CDB_REPORT_TARGET_PORT_GROUPS] = port_groups,
 	[CDB_READ_10] = read_blocks,
 	[CDB_READ_16] = read_blocks,
 	[CDB_WRITE_10] = write_blocks,
 	[CDB_WRITE_16] = write_blocks,
+	[CDB_COMPARE_AND_WRITE] = compare_and_write,
 	[CDB_SYNCHRONIZE_CACHE_10] = no_data,
 	[CDB_SYNCHRONIZE_CACHE_16] = no_data,
 	[CDB_PRE_FETCH_16] = no_data,
@@ -383,17 +449,26 @@ static bool happens_by_chance(struct fake_lu *fake, struct scsi_task *task)
 	return true;
 }
 
+/* The path dies; whether before or after the command, nobody knows. */
+static bool answer_is_lost(struct fake_lu *fake, struct scsi_task *task)
+{
+	if (fake->loses_answer == task->cdb.id) {
+		fake->loses_answer = CDB_UNKNOWN;
+		return true;
+	}
+	return !is_probing(task->cdb.id) && by_chance(fake, fake->is.lost_in);
+}
+
 static void execute(struct fake_lu *fake, struct scsi_task *task)
 {
-	if (injected(fake, task) || happens_by_chance(fake, task))
+	if (injected(fake, task) || is_barred(fake, task) || happens_by_chance(fake, task))
 		return;
 	if (fake->is.refuses[task->cdb.id] || !handlers[task->cdb.id]) {
 		lu_fail(task, SENSE_INVALID_OPCODE);
 		return;
 	}
 	handlers[task->cdb.id](fake, task);
-	/* The path dies; whether before or after the command, nobody knows. */
-	if (!is_probing(task->cdb.id) && by_chance(fake, fake->is.lost_in)) {
+	if (answer_is_lost(fake, task)) {
 		task->status = LU_LOST;
 		task->sense_len = 0;
 		task->moved = 0;
@@ -453,8 +528,19 @@ static void abort_task(struct scsi_lu *lu, struct scsi_task *task)
 	fake_go_on(fake);
 }
 
+static bool other_path(struct scsi_lu *lu)
+{
+	struct fake_lu *fake = container_of(lu, struct fake_lu, lu);
+
+	if (fake->is.paths < 2)
+		return false;
+	fake->path = (fake->path + 1) % fake->is.paths;
+	fake->detours++;
+	return true;
+}
+
 static const struct scsi_lu_ops fake_ops = {
-	.name = "fake", .submit = submit, .abort = abort_task,
+	.name = "fake", .submit = submit, .abort = abort_task, .other_path = other_path,
 };
 
 struct fake_lu *fake_lu_new(struct loop *loop, const struct fake_traits *traits)
@@ -467,6 +553,7 @@ struct fake_lu *fake_lu_new(struct loop *loop, const struct fake_traits *traits)
 	fake->lu.block_len = 512;
 	fake->lu.caps = CDB_CAPS_ALL;
 	fake->lu.max_transfer = traits->max_transfer ? traits->max_transfer : 1u << 20;
+	fake->lu.paths = traits->paths;
 	fake->seed = 1;
 	/* Units that are too large for memory are only asked, not used. */
 	if (traits->blocks <= 1u << 20) {

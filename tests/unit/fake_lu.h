@@ -32,6 +32,8 @@ struct fake_traits {
 	uint32_t same_unmap_max;	/* unreported limit of WRITE SAME with UNMAP=1; 0 = none */
 	uint64_t bad_lba;		/* of READ, if has_bad_lba */
 	bool has_bad_lba;
+	unsigned paths;			/* of asymmetric access, each by a port group of its own; 0 = none */
+	uint8_t states[4];		/* enum port_group_state, by path */
 	/* Once in so many commands, by chance; 0 = never: */
 	unsigned attention_in, busy_in, lost_in;
 };
@@ -54,7 +56,11 @@ struct fake_lu {
 	uint32_t lba_status_len;
 	uint32_t short_by;		/* bytes that READ and WRITE leave out */
 	bool holds;			/* keep what comes until it may go on */
+	unsigned path, detours;		/* the one that it is accessed by; how often it was changed */
 	bool dead;			/* every command ends as LU_LOST */
+	enum cdb_id loses_answer;	/* of the next such command, which it has carried out */
+	unsigned interferes;		/* so many COMPARE AND WRITE come after another host's write: it
+					 * adds one to the last byte of the block */
 	unsigned most;			/* commands that it had at once */
 	unsigned seed;
 

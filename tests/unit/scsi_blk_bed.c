@@ -7,6 +7,7 @@
 
 #include "pool.h"
 #include "range_lock.h"
+#include "write_log.h"
 
 const struct fake_traits bed_full = {
 	.blocks = BLOCKS, .block_len = 512, .vpd = true, .serial = "S-1",
@@ -36,6 +37,7 @@ void bed_start(struct scsi_bed *bed, const struct fake_traits *traits)
 	bed->fake = fake_lu_new(bed->loop, traits);
 	bed->shared.ranges = range_lock_new();
 	bed->conf.retry_timeout = 5;
+	bed->shared.log = write_log_new(0);
 }
 
 void bed_open(struct scsi_bed *bed)
@@ -72,6 +74,7 @@ void bed_end(struct scsi_bed *bed)
 	CU_ASSERT_EQUAL(pool_in_use(bed->loop->pool), 0);
 	fake_lu_free(bed->fake);
 	range_lock_free(bed->shared.ranges);
+	write_log_free(bed->shared.log);
 	loop_free(bed->loop);
 }
 

@@ -330,6 +330,44 @@ static void a_submitter_that_holds_the_range_does_not_wait_for_itself(void)
 	blk_bed_tear_down(&bed);
 }
 
+static bool granted;
+
+static void on_granted(struct range *range)
+{
+	(void)range;
+	granted = true;
+}
+
+/* COMPARE AND WRITE of a SCSI host on a device of bytes, whose writers hold no ranges. */
+static void whoever_excludes_others_waits_for_plain_writes_and_they_for_him(void)
+{
+	struct blk_bed bed;
+	struct range range = { .first = 0, .end = 512, .exclusive = true, .locked = on_granted };
+	uint8_t data[4096] = { 1 };
+
+	granted = false;
+	blk_bed_set_up(&bed, 65536, 1);
+	range.loop = bed.loop;
+	bed.device.hold = true;
+	blk_bed_submit(&bed, 0, BLK_WRITE, 10000, 100, 0, data);
+	CU_ASSERT_FALSE(range_lock(bed.shared.ranges, &range));
+	blk_bed_turn(&bed);
+	CU_ASSERT_FALSE(granted);
+	blk_double_release(&bed.device);
+	blk_bed_wait(&bed);
+	blk_bed_turn(&bed);
+	CU_ASSERT_TRUE_FATAL(granted);
+	blk_bed_submit(&bed, 0, BLK_WRITE, 511, 2, 0, data);
+	blk_bed_submit(&bed, 1, BLK_ZERO, 0, 65536, 0, NULL);
+	CU_ASSERT_EQUAL(blk_bed_submit(&bed, 2, BLK_WRITE, 512, 8, 0, data)->req.error, 0);
+	blk_bed_turn(&bed);
+	blk_bed_turn(&bed);
+	CU_ASSERT(!bed.item[0].ended && !bed.item[1].ended && bed.item[2].ended);
+	range_unlock(bed.shared.ranges, &range);
+	blk_bed_wait(&bed);
+	blk_bed_tear_down(&bed);
+}
+
 /* Two workers ---------------------------------------------------------------------- */
 
 #define PIECE	100
@@ -428,6 +466,7 @@ static const struct unit_test tests[] = {
 	UNIT_TEST(an_abort_reaches_every_piece_and_ends_once),
 	UNIT_TEST(a_device_that_shrinks_fails_the_rest_and_no_more),
 	UNIT_TEST(status_is_asked_in_pieces_and_joined),
+	UNIT_TEST(whoever_excludes_others_waits_for_plain_writes_and_they_for_him),
 	UNIT_TEST(a_submitter_that_holds_the_range_does_not_wait_for_itself),
 	UNIT_TEST(workers_that_write_parts_of_one_block_keep_each_others_bytes),
 };

@@ -278,6 +278,38 @@ static void what_is_queued_in_a_turn_leaves_in_one_call(void)
 	peer_free(p);
 }
 
+static void answer_comes(struct ev_loop *ev, struct ev_timer *w, int events)
+{
+	(void)ev;
+	(void)events;
+	queue(w->data, 20, 1);
+}
+
+/* In one turn a question comes in and an older answer is ready. Where the connection ends with
+ * the answer, the question must not have been looked at. */
+static void answers_leave_before_the_next_question_is_received(void)
+{
+	for (int ends = 0; ends < 2; ends++) {
+		struct peer *p = peer_new();
+		struct conn_ops ops = peer_ops;
+		uint8_t wire[HEADER];
+		struct ev_timer timer;
+
+		ops.asked = true;
+		p->conn.ops = &ops;
+		p->fail_in = ends ? IN_SENT : NOWHERE;
+		turn(p);
+		push(p, wire, put_message(wire, 0, 0));
+		ev_timer_init(&timer, answer_comes, 0, 0);
+		timer.data = p;
+		ev_timer_start(p->loop->ev, &timer);
+		turn(p);
+		CU_ASSERT_EQUAL(p->sent_ok, 1);
+		CU_ASSERT_EQUAL(p->headers, ends ? 0 : 1);
+		peer_free(p);
+	}
+}
+
 static void partial_sends_lose_and_repeat_nothing(void)
 {
 	for (size_t max = 1; max < 60; max++)
@@ -480,6 +512,7 @@ static const struct unit_test tests[] = {
 	UNIT_TEST(an_idle_connection_holds_no_buffer),
 	UNIT_TEST(a_message_beyond_the_receive_buffer_ends_the_connection),
 	UNIT_TEST(what_is_queued_in_a_turn_leaves_in_one_call),
+	UNIT_TEST(answers_leave_before_the_next_question_is_received),
 	UNIT_TEST(partial_sends_lose_and_repeat_nothing),
 	UNIT_TEST(more_than_the_socket_holds_waits_for_room),
 	UNIT_TEST(failing_in_any_callback_ends_it_once_with_the_first_reason),

@@ -59,6 +59,23 @@ static void bytes_are_copied_and_their_neighbours_left_alone(void)
 	copy_bed_free();
 }
 
+static void what_may_only_be_read_is_no_destination(void)
+{
+	copy_bed_init();
+	neighbour_read_only = true;
+	list_begin(1);
+	list_blocks(0, 1, 0, 0, 0, 1);		/* from there: it may */
+	copy_do(&c);
+	CU_ASSERT(is_good(&c));
+	list_begin(1);
+	list_blocks(0, 0, 0, 1, 0, 8);
+	copy_do(&c);
+	CU_ASSERT(aborted_at(&c, SENSE_THIRD_PARTY_DEVICE_FAILURE, 0));
+	CU_ASSERT_EQUAL(neighbour.device.seen[BLK_WRITE], 0);
+	neighbour_read_only = false;
+	copy_bed_free();
+}
+
 static void nothing_to_copy_is_no_error(void)
 {
 	copy_bed_init();
@@ -258,6 +275,7 @@ static const struct unit_test tests[] = {
 	UNIT_TEST(blocks_are_copied_between_units_of_different_blocks),
 	UNIT_TEST(more_than_a_window_is_copied_window_by_window),
 	UNIT_TEST(bytes_are_copied_and_their_neighbours_left_alone),
+	UNIT_TEST(what_may_only_be_read_is_no_destination),
 	UNIT_TEST(nothing_to_copy_is_no_error),
 	UNIT_TEST(a_copy_is_persistent_where_there_is_no_write_back),
 	UNIT_TEST(a_copy_waits_for_who_compares_and_writes_there),

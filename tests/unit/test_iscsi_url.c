@@ -31,8 +31,8 @@ static void good_urls_are_taken_apart(void)
 		CU_ASSERT_TRUE(iscsi_url_parse(good[i].url, &url, why, sizeof why));
 		CU_ASSERT_STRING_EQUAL(why, "");
 		CU_ASSERT_STRING_EQUAL(url.user, good[i].user);
-		CU_ASSERT_STRING_EQUAL(url.host, good[i].host);
-		CU_ASSERT_STRING_EQUAL(url.port, good[i].port);
+		CU_ASSERT_STRING_EQUAL(url.portals[0].host, good[i].host);
+		CU_ASSERT_STRING_EQUAL(url.portals[0].port, good[i].port);
 		CU_ASSERT_STRING_EQUAL(url.target, good[i].target);
 		CU_ASSERT_EQUAL(url.has_lun, good[i].lun >= 0);
 		CU_ASSERT_EQUAL(url.lun, good[i].lun < 0 ? 0 : good[i].lun);

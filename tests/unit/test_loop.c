@@ -24,7 +24,7 @@ struct step {
 	struct loop_call call;
 	struct loop *loop;
 	char name;
-	struct step *then_defer, *then_flush, *then_cancel;
+	struct step *then_defer, *then_flush, *then_late, *then_cancel;
 	bool then_stop;
 	unsigned again;		/* times to defer itself once more */
 };
@@ -38,6 +38,8 @@ static void run_step(struct loop_call *call)
 		loop_defer(s->loop, &s->then_defer->call);
 	if (s->then_flush)
 		loop_flush(s->loop, &s->then_flush->call);
+	if (s->then_late)
+		loop_late(s->loop, &s->then_late->call);
 	if (s->then_cancel)
 		loop_call_cancel(&s->then_cancel->call);
 	if (s->then_stop)
@@ -82,6 +84,41 @@ static void flush_calls_run_after_all_deferred_calls_of_the_turn(void)
 	loop_defer(loop, &stop.call);
 	loop_run(loop);
 	CU_ASSERT_STRING_EQUAL(order, "asbf");
+	loop_free(loop);
+}
+
+static void late_calls_run_after_the_flush_and_what_they_begin_still_belongs_to_the_turn(void)
+{
+	struct loop *loop = new_loop();
+	struct step a = step(loop, 'a'), b = step(loop, 'b'), f = step(loop, 'f');
+	struct step l = step(loop, 'l'), g = step(loop, 'g'), stop = step(loop, 's');
+
+	init(&a), init(&b), init(&f), init(&l), init(&g), init(&stop);
+	a.then_late = &l;
+	a.then_flush = &f;
+	l.then_defer = &b;
+	l.then_flush = &g;
+	stop.then_stop = true;
+	loop_defer(loop, &a.call);
+	loop_defer(loop, &stop.call);
+	loop_run(loop);
+	CU_ASSERT_STRING_EQUAL(order, "asflbg");
+	loop_free(loop);
+}
+
+/* One that never comes to rest, so that its turns end for their length, is no reason to wait. */
+static void late_calls_run_in_every_turn(void)
+{
+	struct loop *loop = new_loop();
+	struct step a = step(loop, 'a'), l = step(loop, 'l');
+
+	init(&a), init(&l);
+	a.again = 40;
+	loop_defer(loop, &a.call);
+	loop_late(loop, &l.call);
+	ev_run(loop->ev, EVRUN_NOWAIT);
+	CU_ASSERT(a.again > 0);
+	CU_ASSERT_PTR_NOT_NULL(strchr(order, 'l'));
 	loop_free(loop);
 }
 
@@ -308,6 +345,8 @@ static void freeing_the_offload_waits_for_what_was_handed_in(void)
 
 static const struct unit_test tests[] = {
 	UNIT_TEST(flush_calls_run_after_all_deferred_calls_of_the_turn),
+	UNIT_TEST(late_calls_run_after_the_flush_and_what_they_begin_still_belongs_to_the_turn),
+	UNIT_TEST(late_calls_run_in_every_turn),
 	UNIT_TEST(a_pending_call_is_not_queued_twice_and_can_be_cancelled),
 	UNIT_TEST(a_call_that_defers_itself_neither_sleeps_nor_starves_the_watchers),
 	UNIT_TEST(every_message_arrives_once_and_in_its_senders_order),

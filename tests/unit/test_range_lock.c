@@ -125,6 +125,63 @@ static void one_unlock_may_grant_several(void)
 	loop_free(loop);
 }
 
+/* Writers that hold no range, as there is nobody to be kept out. */
+static void the_first_exclusive_range_waits_for_writers_without_theirs(void)
+{
+	struct range_lock *lock = range_lock_new();
+	struct loop *loop = loop_new();
+	struct range_writer *busy = range_writer_new(lock, loop), *idle = range_writer_new(lock, loop);
+	struct range_writer *late;
+	struct owner x, plain;
+
+	CU_ASSERT_FATAL(busy && idle && !busy->guarded && !idle->guarded);
+	range_writer_begin(busy);
+	range_writer_begin(busy);
+	take(lock, loop, &plain, 0, 10, false);
+	CU_ASSERT(plain.held);
+	deliver(loop);
+	CU_ASSERT(!busy->guarded);	/* shared ranges are no reason */
+	take(lock, loop, &x, 500, 600, true);
+	CU_ASSERT(!x.held);
+	deliver(loop);
+	CU_ASSERT(busy->guarded && idle->guarded && !x.held);
+	late = range_writer_new(lock, loop);
+	CU_ASSERT(late && late->guarded);
+	range_writer_end(busy);
+	deliver(loop);
+	CU_ASSERT(!x.held);
+	range_writer_end(busy);
+	deliver(loop);
+	CU_ASSERT(x.held);
+	range_unlock(lock, &x.range);
+	take(lock, loop, &x, 500, 600, true);
+	CU_ASSERT(x.held);		/* the guard stays up */
+	range_unlock(lock, &x.range);
+	range_unlock(lock, &plain.range);
+	range_writer_free(busy);
+	range_writer_free(idle);
+	range_writer_free(late);
+	range_lock_free(lock);
+	loop_free(loop);
+}
+
+static void a_writer_that_leaves_is_not_waited_for(void)
+{
+	struct range_lock *lock = range_lock_new();
+	struct loop *loop = loop_new();
+	struct range_writer *writer = range_writer_new(lock, loop);
+	struct owner x;
+
+	take(lock, loop, &x, 0, 100, true);
+	CU_ASSERT(!x.held);
+	range_writer_free(writer);	/* the news is still on its way */
+	deliver(loop);
+	CU_ASSERT(x.held);
+	range_unlock(lock, &x.range);
+	range_lock_free(lock);
+	loop_free(loop);
+}
+
 /* Threads: each worker takes ranges one after the other and checks that nobody is inside
  * with whom it may not be. */
 #define CELLS	32
@@ -139,6 +196,7 @@ struct arena {
 struct worker {
 	struct range range;
 	struct arena *arena;
+	struct range_writer *writer;
 	struct loop *loop;
 	struct loop_msg start;
 	pthread_t thread;
@@ -163,7 +221,25 @@ static void leave(struct worker *w)
 			atomic_store(&w->arena->inside[i], 0);
 		else
 			atomic_fetch_sub(&w->arena->inside[i], 1);
+}
+
+static void enter_and_leave(struct worker *w)
+{
+	enter(w);
+	leave(w);
 	range_unlock(w->arena->lock, &w->range);
+}
+
+/* Where nobody has excluded others yet, writers share without saying so. */
+static bool goes_without(struct worker *w)
+{
+	if (w->range.exclusive || w->writer->guarded)
+		return false;
+	range_writer_begin(w->writer);
+	enter(w);
+	leave(w);
+	range_writer_end(w->writer);
+	return true;
 }
 
 static void rounds(struct worker *w)
@@ -173,10 +249,11 @@ static void rounds(struct worker *w)
 		w->range.end = w->range.first + 1 +
 			       (unsigned)rand_r(&w->seed) % (CELLS - w->range.first);
 		w->range.exclusive = rand_r(&w->seed) % 3 == 0;
+		if (goes_without(w))
+			continue;
 		if (!range_lock(w->arena->lock, &w->range))
 			return;
-		enter(w);
-		leave(w);
+		enter_and_leave(w);
 	}
 	loop_stop(w->loop);
 }
@@ -185,8 +262,7 @@ static void worker_locked(struct range *range)
 {
 	struct worker *w = container_of(range, struct worker, range);
 
-	enter(w);
-	leave(w);
+	enter_and_leave(w);
 	rounds(w);
 }
 
@@ -214,6 +290,7 @@ static void threads_exclude_each_other_and_all_get_their_turn(void)
 		memset(w, 0, sizeof(*w));
 		w->arena = &arena;
 		w->loop = loop_new();
+		w->writer = range_writer_new(arena.lock, w->loop);
 		w->seed = i + 1;
 		w->rounds = ROUNDS;
 		w->range.locked = worker_locked;
@@ -226,8 +303,10 @@ static void threads_exclude_each_other_and_all_get_their_turn(void)
 					       &worker[i]) == 0);
 	for (unsigned i = 0; i < 4; i++)
 		pthread_join(worker[i].thread, NULL);
-	for (unsigned i = 0; i < 4; i++)
+	for (unsigned i = 0; i < 4; i++) {
 		loop_free(worker[i].loop);
+		range_writer_free(worker[i].writer);
+	}
 	CU_ASSERT_EQUAL(arena.violations, 0);
 	range_lock_free(arena.lock);
 }
@@ -237,6 +316,8 @@ static const struct unit_test tests[] = {
 	UNIT_TEST(exclusive_ranges_exclude_only_what_overlaps),
 	UNIT_TEST(nobody_overtakes_a_waiter_that_overlaps),
 	UNIT_TEST(one_unlock_may_grant_several),
+	UNIT_TEST(the_first_exclusive_range_waits_for_writers_without_theirs),
+	UNIT_TEST(a_writer_that_leaves_is_not_waited_for),
 	UNIT_TEST(threads_exclude_each_other_and_all_get_their_turn),
 };
 

@@ -550,7 +550,7 @@ static void a_move_is_for_the_single_holder_to_somebody_else(void)
 
 static void types_say_who_may_what(void)
 {
-	static const enum access others[] = {
+	static const enum reach others[] = {
 		ACCESS_READ, ACCESS_READY, ACCESS_READ, ACCESS_READY, ACCESS_READ, ACCESS_READY,
 	};
 

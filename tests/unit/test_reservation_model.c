@@ -286,7 +286,7 @@ static void carry_out(struct world *w, struct effect *e, const struct command *c
 	}
 }
 
-static enum access access_in(const struct world *w, unsigned slot)
+static enum reach access_in(const struct world *w, unsigned slot)
 {
 	if (w->reserver != NOBODY)
 		return w->reserver == slot ? ACCESS_WRITE : ACCESS_ALWAYS;

@@ -46,6 +46,7 @@ static void units_of_every_provisioning_keep_what_they_were_given(void)
 			struct fake_traits t = bed_full;
 
 			t.lbpme = ways & 1;
+			t.limits.max_compare_and_write = ways % 3;
 			t.provisioning.lbpu = ways & 2;
 			t.provisioning.lbpws = ways & 4;
 			t.provisioning.lbpws10 = ways & 8;
@@ -90,7 +91,7 @@ static void units_that_refuse_this_and_that_keep_what_they_were_given(void)
 	static const enum cdb_id optional[] = {
 		CDB_READ_16, CDB_WRITE_16, CDB_SYNCHRONIZE_CACHE_16, CDB_SYNCHRONIZE_CACHE_10,
 		CDB_UNMAP, CDB_WRITE_SAME_16, CDB_WRITE_SAME_10, CDB_GET_LBA_STATUS,
-		CDB_PRE_FETCH_16, CDB_READ_CAPACITY_16,
+		CDB_PRE_FETCH_16, CDB_READ_CAPACITY_16, CDB_COMPARE_AND_WRITE,
 	};
 
 	for (unsigned seed = 0; seed < 48; seed++) {

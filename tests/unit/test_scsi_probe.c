@@ -29,7 +29,6 @@ static void a_unit_is_advertised_as_its_pages_say(void)
 	CU_ASSERT_TRUE(s.dev->info.trim_zeroes);
 	CU_ASSERT_TRUE(s.dev->info.can_cache);
 	CU_ASSERT_TRUE(s.dev->info.can_extents);
-	CU_ASSERT_TRUE(s.dev->info.multi_conn);
 	CU_ASSERT_STRING_EQUAL(s.dev->info.identity, "naa.6001405a");
 	CU_ASSERT_STRING_EQUAL(s.dev->info.description, "ACME disk 1.0, naa.6001405a");
 	CU_ASSERT_TRUE(s.dev->info.generation > 0);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "log.h"
 #include "scsi_blk_bed.h"
 #include "unit.h"
 
@@ -88,7 +89,40 @@ static void what_does_not_pass_fails_at_the_deadline(void)
 	bed_end(&s);
 }
 
-static void task_set_full_halves_what_is_sent_at_once(void)
+/* However many of those that were sent at once are refused: that is said once. */
+static void a_unit_that_has_enough_is_sent_half_of_it(void)
+{
+	static const struct { uint8_t status; unsigned times; } rows[] = {
+		{ STATUS_TASK_SET_FULL, 1 }, { STATUS_TASK_SET_FULL, 9 }, { STATUS_BUSY, 1 },
+		{ STATUS_BUSY, 9 },
+	};
+	static uint8_t data[32][512];
+
+	for (size_t row = 0; row < sizeof(rows) / sizeof(rows[0]); row++) {
+		struct bed_call calls[32];
+		struct scsi_bed s;
+
+		bed_begin(&s, &bed_full);
+		fake_inject(s.fake, CDB_READ_16, rows[row].times, rows[row].status, 0);
+		for (unsigned i = 0; i < 32; i++) {
+			calls[i] = bed_request(BLK_READ, 0, i, 1, data[i]);
+			bed_submit(&s, &calls[i]);
+		}
+		CU_ASSERT_EQUAL(s.fake->most, 32);
+		loop_run(s.loop);
+		s.fake->most = 0;
+		for (unsigned i = 0; i < 32; i++)
+			bed_submit(&s, &calls[i]);
+		loop_run(s.loop);
+		CU_ASSERT(s.fake->most >= 15 && s.fake->most < 24);
+		for (unsigned i = 0; i < 32; i++)
+			CU_ASSERT_EQUAL(calls[i].req.error, 0);
+		bed_end(&s);
+	}
+}
+
+/* It is found out how much that is: the depth grows until it is refused again. */
+static void the_depth_grows_while_all_goes_well(void)
 {
 	static uint8_t data[32][512];
 	struct bed_call calls[32];
@@ -96,19 +130,15 @@ static void task_set_full_halves_what_is_sent_at_once(void)
 
 	bed_begin(&s, &bed_full);
 	fake_inject(s.fake, CDB_READ_16, 1, STATUS_TASK_SET_FULL, 0);
-	for (unsigned i = 0; i < 32; i++) {
-		calls[i] = bed_request(BLK_READ, 0, i, 1, data[i]);
-		bed_submit(&s, &calls[i]);
+	for (unsigned round = 0; round < 20; round++) {
+		s.fake->most = 0;
+		for (unsigned i = 0; i < 32; i++) {
+			calls[i] = bed_request(BLK_READ, 0, i, 1, data[i]);
+			bed_submit(&s, &calls[i]);
+		}
+		loop_run(s.loop);
 	}
 	CU_ASSERT_EQUAL(s.fake->most, 32);
-	loop_run(s.loop);
-	s.fake->most = 0;
-	for (unsigned i = 0; i < 32; i++)
-		bed_submit(&s, &calls[i]);
-	loop_run(s.loop);
-	CU_ASSERT(s.fake->most >= 15 && s.fake->most < 24);
-	for (unsigned i = 0; i < 32; i++)
-		CU_ASSERT_EQUAL(calls[i].req.error, 0);
 	bed_end(&s);
 }
 
@@ -232,6 +262,28 @@ static void news_of_a_change_has_the_unit_looked_at_again(void)
 	}
 }
 
+static char logged[200];
+
+static void keep_line(enum log_level level, const char *line)
+{
+	(void)level;
+	snprintf(logged, sizeof(logged), "%s", line);
+}
+
+static void a_soft_threshold_is_told_and_the_command_carried_out(void)
+{
+	struct scsi_bed s;
+
+	bed_begin(&s, &bed_full);
+	log_set_sink(keep_line);
+	fake_inject(s.fake, CDB_WRITE_16, 1, CHECK, SENSE_SOFT_THRESHOLD);
+	CU_ASSERT_EQUAL(bed_write_one(&s), 0);
+	log_set_sink(NULL);
+	CU_ASSERT_STRING_EQUAL(logged, "ACME disk 1.0, naa.6001405a: thin provisioning soft threshold "
+			       "reached");
+	bed_end(&s);
+}
+
 static void an_lba_out_of_range_has_the_capacity_read_again(void)
 {
 	static uint8_t data[512];
@@ -242,6 +294,82 @@ static void an_lba_out_of_range_has_the_capacity_read_again(void)
 	CU_ASSERT_EQUAL(bed_do(&s, BLK_WRITE, 0, BLOCKS - 1, 1, data, NULL), ENOSPC);
 	bed_run_for(&s, 0.01);
 	CU_ASSERT_EQUAL(s.dev->info.size, BLOCKS / 2 * 512);
+	bed_end(&s);
+}
+
+struct onlooker {
+	struct blk_look look;
+	struct loop *loop;
+	unsigned seen;
+};
+
+static void on_seen(struct blk_look *look)
+{
+	struct onlooker *onlooker = container_of(look, struct onlooker, look);
+
+	onlooker->seen++;
+	loop_stop(onlooker->loop);
+}
+
+static void look(struct scsi_bed *s, struct onlooker *onlooker)
+{
+	onlooker->look.seen = on_seen;
+	onlooker->loop = s->loop;
+	onlooker->seen = 0;
+	list_init(&onlooker->look.node);
+	blk_look(s->dev, &onlooker->look);
+	CU_ASSERT_EQUAL(onlooker->seen, 0);
+}
+
+static void who_looks_sees_the_capacity_as_it_is(void)
+{
+	struct onlooker a, b, gone;
+	unsigned generation;
+	struct scsi_bed s;
+
+	bed_begin(&s, &bed_full);
+	fake_inject(s.fake, CDB_WRITE_16, 1, CHECK, SENSE_WRITE_PROTECTED);
+	CU_ASSERT_EQUAL(bed_write_one(&s), EPERM);
+	generation = s.dev->info.generation;
+	s.fake->sent_count = 0;
+	look(&s, &a);
+	loop_run(s.loop);
+	CU_ASSERT_EQUAL(a.seen, 1);
+	CU_ASSERT_EQUAL(s.dev->info.generation, generation);
+	CU_ASSERT_EQUAL(bed_sent(&s, 0)->id, CDB_READ_CAPACITY_16);
+	CU_ASSERT_EQUAL(s.fake->sent_count, 1);
+
+	/* The unit says nothing of it; whoever comes while one looks sees what is then. */
+	s.fake->is.blocks = BLOCKS / 2;
+	look(&s, &a);
+	s.fake->holds = true;
+	look(&s, &b);
+	look(&s, &gone);
+	blk_look_cancel(&gone.look);
+	fake_go_on(s.fake);
+	bed_run_for(&s, 0.01);
+	bed_run_for(&s, 0.01);
+	CU_ASSERT(a.seen == 1 && b.seen == 1 && gone.seen == 0);
+	CU_ASSERT_EQUAL(fake_count(s.fake, CDB_READ_CAPACITY_16), 3);
+	CU_ASSERT_EQUAL(s.dev->info.size, BLOCKS / 2 * 512);
+	CU_ASSERT_TRUE(s.dev->info.read_only);	/* nobody has asked for that */
+	bed_end(&s);
+}
+
+static void who_looks_at_a_lost_unit_is_not_kept_waiting(void)
+{
+	struct onlooker a;
+	struct scsi_bed s;
+
+	bed_begin(&s, &bed_full);
+	s.fake->dead = true;
+	look(&s, &a);
+	loop_run(s.loop);
+	CU_ASSERT_EQUAL(a.seen, 1);
+	look(&s, &a);
+	loop_run(s.loop);
+	CU_ASSERT_EQUAL(a.seen, 1);
+	CU_ASSERT_EQUAL(s.dev->info.size, BLOCKS * 512);
 	bed_end(&s);
 }
 
@@ -478,14 +606,18 @@ static const struct unit_test tests[] = {
 	UNIT_TEST(each_failure_has_its_errno_and_its_words),
 	UNIT_TEST(what_passes_is_tried_again),
 	UNIT_TEST(what_does_not_pass_fails_at_the_deadline),
-	UNIT_TEST(task_set_full_halves_what_is_sent_at_once),
+	UNIT_TEST(a_unit_that_has_enough_is_sent_half_of_it),
+	UNIT_TEST(the_depth_grows_while_all_goes_well),
 	UNIT_TEST(a_medium_error_says_where_and_what_is_below_is_good),
 	UNIT_TEST(information_outside_the_request_is_not_passed_on),
 	UNIT_TEST(a_transfer_that_is_short_is_a_failure),
 	UNIT_TEST(the_first_error_of_a_long_zero_says_how_far_it_came),
 	UNIT_TEST(a_write_protect_makes_the_device_read_only),
 	UNIT_TEST(news_of_a_change_has_the_unit_looked_at_again),
+	UNIT_TEST(a_soft_threshold_is_told_and_the_command_carried_out),
 	UNIT_TEST(an_lba_out_of_range_has_the_capacity_read_again),
+	UNIT_TEST(who_looks_sees_the_capacity_as_it_is),
+	UNIT_TEST(who_looks_at_a_lost_unit_is_not_kept_waiting),
 	UNIT_TEST(after_a_reset_with_unflushed_writes_one_flush_fails),
 	UNIT_TEST(a_fua_write_owes_that_error_too),
 	UNIT_TEST(a_flush_that_was_sent_before_a_write_does_not_cover_it),
