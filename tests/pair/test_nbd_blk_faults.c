@@ -347,6 +347,39 @@ static void a_write_that_was_overtaken_is_not_sent_again(void)
 	CU_ASSERT_EQUAL(p.sent_again, 2);
 }
 
+static void *acknowledge_and_die(void *arg)
+{
+	struct play *p = arg;
+	int first = accept_client(p->b.listener);
+	uint64_t cookie;
+
+	for (int i = 0; i < 3; i++)
+		simple_reply(first, 0, get_request(first));
+	close(first);
+	p->fd = accept_client(p->b.listener);
+	while ((cookie = get_request(p->fd))) {
+		p->sent_again++;
+		simple_reply(p->fd, 0, cookie);
+	}
+	return NULL;
+}
+
+static void acknowledged_writes_are_sent_again_unless_they_were_flushed(void)
+{
+	uint8_t data[1024] = { 0 };
+	struct play p;
+
+	play_begin(&p, acknowledge_and_die);
+	CU_ASSERT_EQUAL(bench_do(&p.b, BLK_WRITE, 0, sizeof(data), data, 0), 0);
+	CU_ASSERT_EQUAL(bench_do(&p.b, BLK_FLUSH, 0, 0, NULL, 0), 0);
+	CU_ASSERT_EQUAL(bench_do(&p.b, BLK_WRITE, 4096, sizeof(data), data, 0), 0);
+	CU_ASSERT_EQUAL(bench_do(&p.b, BLK_WRITE, 8192, sizeof(data), data, 0), 0);
+	CU_ASSERT_EQUAL(bench_do(&p.b, BLK_FLUSH, 0, 0, NULL, 0), 0);
+	CU_ASSERT_EQUAL(p.b.dev->info.losses, 0);
+	play_end(&p);
+	CU_ASSERT_EQUAL(p.sent_again, 3);	/* 4096, 8192 and the flush */
+}
+
 static void *talk_nonsense(void *arg)
 {
 	struct play *p = arg;
@@ -377,6 +410,7 @@ static const struct unit_test tests[] = {
 	UNIT_TEST(not_supported_is_no_answer_to_a_zero_that_need_not_be_fast),
 	UNIT_TEST(a_server_that_shuts_down_is_left_and_the_request_sent_to_the_next),
 	UNIT_TEST(a_write_that_was_overtaken_is_not_sent_again),
+	UNIT_TEST(acknowledged_writes_are_sent_again_unless_they_were_flushed),
 	UNIT_TEST(nonsense_ends_the_connection_and_not_the_request),
 };
 

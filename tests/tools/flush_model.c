@@ -2,13 +2,14 @@
  * A client that takes flushes at their word: what was flushed is there, whatever happens
  * to the server; what was not is there, or the flush (or FUA write) failed.
  *
- *	flush_model [-c connections] [-d depth] [-t seconds] [-s seed] [-x] NBD-URI
+ *	flush_model [-c connections] [-d depth] [-t seconds] [-n rounds] [-s seed] [-x|-e] NBD-URI
  *
  * Every block of 4 KiB holds its number and a version, so that whatever is read says
  * which write it comes from. In rounds: writes, then a flush, then reads of some that were
  * written, or of all if it failed. A flush that fails, with EIO, leaves each of those blocks at any version
  * since its last durable one. With -x nothing may fail, and every read must see the
- * latest write.
+ * latest write; with -e anything may fail with EIO, and a write that did has been done or
+ * has not.
  */
 #include <errno.h>
 #include <libnbd.h>
@@ -37,14 +38,14 @@ struct op {
 static struct nbd_handle *nbd[MAX_CONNECTIONS];
 static struct op ops[MAX_CONNECTIONS][MAX_DEPTH];
 static unsigned connections = 2, depth = 8;
-static bool strict;
+static bool strict, errors;
 static uint64_t blocks, version, rng = 1;
 static uint64_t *durable, *latest;	/* per block */
-static uint8_t *busy;
+static uint8_t *busy, *shaky;	/* shaky: a write has failed */
 static uint64_t touched[ROUND_MAX];
 static unsigned touched_count;
 static bool round_failed;
-static uint64_t writes, reads, fua_writes, flushes, failures;
+static uint64_t writes, reads, fua_writes, flushes, failures, other_failures;
 
 static void fail(const char *what)
 {
@@ -104,10 +105,13 @@ static void reap_write(struct op *op)
 {
 	latest[op->block] = op->version;
 	if (op->error) {
-		if (strict || !op->fua || op->error != EIO)
+		if (strict || !(op->fua || errors) || op->error != EIO)
 			fail("a write failed");
-		round_failed = true;
-		failures++;
+		/* With FUA it may be the one that tells of others. */
+		round_failed |= op->fua;
+		shaky[op->block] = 1;
+		failures += op->fua;
+		other_failures += !op->fua;
 	} else if (op->fua) {
 		durable[op->block] = op->version;
 	}
@@ -117,8 +121,11 @@ static void reap_read(const struct op *op)
 {
 	uint64_t found;
 
-	if (op->error)
+	if (op->error && (!errors || op->error != EIO))
 		fail("a read failed");
+	other_failures += op->error != 0;
+	if (op->error)
+		return;
 	found = version_read(op);
 	if (found > latest[op->block] || found < durable[op->block] ||
 	    (strict && found != latest[op->block]))
@@ -242,13 +249,17 @@ static void read_again(struct op *op, unsigned c)
 {
 	uint64_t found;
 
-	if (nbd_pread(nbd[c], op->data, BLOCK, op->block * BLOCK, 0) < 0)
-		fail(nbd_get_error());
+	while (nbd_pread(nbd[c], op->data, BLOCK, op->block * BLOCK, 0) < 0) {
+		if (!errors || nbd_get_errno() != EIO)
+			fail(nbd_get_error());
+		other_failures++;
+	}
 	found = version_read(op);
 	if (found > latest[op->block] || found < durable[op->block] ||
-	    (!round_failed && found != latest[op->block]))
+	    (!round_failed && !shaky[op->block] && found != latest[op->block]))
 		complain(op, found);
 	latest[op->block] = found;
+	shaky[op->block] = 0;
 }
 
 static void run_round(void)
@@ -260,11 +271,12 @@ static void run_round(void)
 	write_and_read(1 + (unsigned)(next_random() % ROUND_MAX));
 	flush();
 	for (unsigned i = 0; !round_failed && i < touched_count; i++)
-		durable[touched[i]] = latest[touched[i]];
-	for (unsigned i = round_failed ? 0 : touched_count - touched_count % LOOK_BACK;
-	     i < touched_count; i++) {
+		if (!shaky[touched[i]])
+			durable[touched[i]] = latest[touched[i]];
+	for (unsigned i = 0; i < touched_count; i++) {
 		op.block = touched[i];
-		read_again(&op, i % connections);
+		if (round_failed || shaky[op.block] || i >= touched_count - touched_count % LOOK_BACK)
+			read_again(&op, i % connections);
 	}
 }
 
@@ -293,34 +305,39 @@ static void connect_all(const char *uri)
 	durable = calloc(blocks, sizeof(*durable));
 	latest = calloc(blocks, sizeof(*latest));
 	busy = calloc(blocks, 1);
-	if (!durable || !latest || !busy)
+	shaky = calloc(blocks, 1);
+	if (!durable || !latest || !busy || !shaky)
 		fail("memory");
 }
 
 int main(int argc, char **argv)
 {
 	double seconds = 5, end;
+	unsigned rounds = 0;
 	int option;
 
-	while ((option = getopt(argc, argv, "c:d:t:s:x")) != -1)
+	while ((option = getopt(argc, argv, "c:d:n:t:s:xe")) != -1)
 		switch (option) {
 		case 'c': connections = (unsigned)atoi(optarg); break;
 		case 'd': depth = (unsigned)atoi(optarg); break;
 		case 't': seconds = atof(optarg); break;
 		case 's': rng = strtoull(optarg, NULL, 10) * 2 + 1; break;
+		case 'n': rounds = (unsigned)atoi(optarg); break;
 		case 'x': strict = true; break;
+		case 'e': errors = true; break;
 		default: return 2;
 		}
 	if (optind + 1 != argc || !connections || connections > MAX_CONNECTIONS || !depth ||
 	    depth > MAX_DEPTH)
 		return 2;
 	connect_all(argv[optind]);
-	for (end = now() + seconds; now() < end; )
+	for (end = now() + seconds; rounds ? rounds-- : now() < end; )
 		run_round();
 	check_all();
 	printf("flush_model: %llu writes (%llu with FUA), %llu reads, %llu flushes, %llu of them or of FUA "
-	       "failed: no lie\n", (unsigned long long)writes, (unsigned long long)fua_writes,
-	       (unsigned long long)reads, (unsigned long long)flushes, (unsigned long long)failures);
+	       "failed, %llu others: no lie\n", (unsigned long long)writes, (unsigned long long)fua_writes,
+	       (unsigned long long)reads, (unsigned long long)flushes, (unsigned long long)failures,
+	       (unsigned long long)other_failures);
 	for (unsigned c = 0; c < connections; c++) {
 		nbd_shutdown(nbd[c], 0);
 		nbd_close(nbd[c]);

@@ -303,8 +303,14 @@ static void close_double(struct blkdev *dev, void (*closed)(void *), void *opaqu
 	closed(opaque);
 }
 
+static enum blk_presence presence(const struct blkdev *dev)
+{
+	return container_of(dev, struct blk_double, dev)->presence;
+}
+
 static const struct blk_ops ops = {
 	.name = "double",
+	.presence = presence,
 	.submit = submit,
 	.abort = abort_one,
 	.close = close_double,

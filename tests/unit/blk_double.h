@@ -35,6 +35,7 @@ struct blk_double {
 	bool	 vague;			/* ... and nobody says which it was */
 	bool	 refuses[BLK_STATUS + 1]; /* answers ENOTSUP and withdraws the capability */
 	bool	 refuses_fua;
+	enum blk_presence presence;	/* as it tells; it works all the same */
 	bool	 ignores_aborts;	/* what was aborted is carried out all the same */
 
 	unsigned seen[BLK_STATUS + 1];	/* requests by kind */

@@ -693,7 +693,42 @@ static void unknown_opcodes_and_service_actions_are_not_supported(void)
 	disk_bed_free(&bed);
 }
 
+static void readiness_follows_the_device(void)
+{
+	disk_bed_init(&bed, 1);
+	bed.device.presence = BLK_AWAY;
+	DO(.id = CDB_TEST_UNIT_READY);
+	CU_ASSERT(failed_with(&c, SENSE_BECOMING_READY));
+	DO(.id = CDB_START_STOP_UNIT, .start = true);
+	CU_ASSERT(failed_with(&c, SENSE_BECOMING_READY));
+	DO(.id = CDB_READ_CAPACITY_16, .alloc_len = 32);	/* what is known is told */
+	CU_ASSERT(is_good(&c));
+	bed.device.presence = BLK_GONE;
+	DO(.id = CDB_TEST_UNIT_READY);
+	CU_ASSERT(failed_with(&c, SENSE_INTERNAL_TARGET_FAILURE));
+	bed.device.presence = BLK_PRESENT;
+	DO(.id = CDB_TEST_UNIT_READY);
+	CU_ASSERT(is_good(&c));
+	disk_bed_free(&bed);
+}
+
+static void writes_that_may_be_lost_are_a_reset_to_every_nexus(void)
+{
+	disk_bed_init(&bed, 1);
+	bed.device.dev.info.losses++;
+	bed.device.dev.info.generation++;
+	for (int i = 0; i < 4; i++) {
+		command_init(&c, &bed, &(struct cdb){ .id = CDB_READ_10, .blocks = 1 });
+		c.task.nexus = i % 2 ? &bed.b : &bed.a;
+		command_run(&c);
+		CU_ASSERT(i < 2 ? failed_with(&c, SENSE_INTERNAL_RESET) : is_good(&c));
+	}
+	disk_bed_free(&bed);
+}
+
 static const struct unit_test tests[] = {
+	UNIT_TEST(readiness_follows_the_device),
+	UNIT_TEST(writes_that_may_be_lost_are_a_reset_to_every_nexus),
 	UNIT_TEST(every_command_that_is_reported_has_a_handler),
 	UNIT_TEST(a_cdb_that_is_wrong_is_refused_where_it_is_wrong),
 	UNIT_TEST(an_empty_device_has_no_medium),

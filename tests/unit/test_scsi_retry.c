@@ -6,6 +6,7 @@
 #include "log.h"
 #include "scsi_blk_bed.h"
 #include "unit.h"
+#include "write_log.h"
 
 #define CHECK	STATUS_CHECK_CONDITION
 
@@ -450,6 +451,82 @@ static void a_deferred_error_of_a_cached_write_is_owed_to_the_next_flush(void)
 	bed_end(&s);
 }
 
+static void bed_begin_with_log(struct scsi_bed *s, const struct fake_traits *traits)
+{
+	bed_start(s, traits);
+	write_log_free(s->shared.log);
+	s->shared.log = write_log_new(1u << 20);
+	bed_open(s);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s->dev);
+	s->fake->sent_count = 0;
+}
+
+/* A path that died, too: nobody knows why. */
+static void with_a_write_log_what_a_reset_took_is_written_again(void)
+{
+	static const struct { uint8_t status; uint32_t reason; } rows[] = {
+		{ CHECK, SENSE_POWER_ON }, { CHECK, SENSE_INTERNAL_RESET }, { LU_LOST, 0 },
+	};
+	static uint8_t data[16 * 512];
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct scsi_bed s;
+
+		bed_begin_with_log(&s, &bed_full);
+		memset(data, 7, sizeof(data));
+		CU_ASSERT_EQUAL(bed_do(&s, BLK_WRITE, 0, 8, 16, data, NULL), 0);
+		CU_ASSERT_EQUAL(bed_do(&s, BLK_ZERO, 0, 12, 2, NULL, NULL), 0);
+		memset(s.fake->data, 9, BLOCKS * 512);
+		fake_inject(s.fake, CDB_READ_16, 1, rows[i].status, rows[i].reason);
+		CU_ASSERT_EQUAL(bed_do(&s, BLK_READ, 0, 8, 16, data, NULL), 0);
+		CU_ASSERT(data[0] == 7 && data[4 * 512] == 0 && data[6 * 512] == 7);
+		CU_ASSERT_EQUAL(bed_flush(&s), 0);
+		bed_end(&s);
+	}
+}
+
+/* One command takes the unit attention, and what was sent with it is carried out. */
+static void what_was_sent_before_a_reset_was_known_is_done_again(void)
+{
+	static uint8_t data[3][512];
+	struct bed_call calls[3];
+	struct scsi_bed s;
+
+	bed_begin_with_log(&s, &bed_full);
+	memset(data[0], 7, 512);
+	CU_ASSERT_EQUAL(bed_do(&s, BLK_WRITE, 0, 5, 1, data[0], NULL), 0);
+	memset(s.fake->data, 9, BLOCKS * 512);
+	s.fake->holds = true;
+	fake_inject(s.fake, CDB_READ_16, 1, CHECK, SENSE_POWER_ON);
+	calls[0] = bed_request(BLK_READ, 0, 100, 1, data[0]);
+	calls[1] = bed_request(BLK_READ, 0, 5, 1, data[1]);
+	calls[2] = bed_request(BLK_FLUSH, 0, 0, 0, NULL);
+	for (int i = 0; i < 3; i++)
+		bed_submit(&s, &calls[i]);
+	fake_go_on(s.fake);
+	loop_run(s.loop);
+	CU_ASSERT_EQUAL(data[1][0], 7);
+	CU_ASSERT_EQUAL(s.fake->data[5 * 512], 7);
+	CU_ASSERT_EQUAL(calls[2].req.error, 0);
+	bed_end(&s);
+}
+
+/* FUA by SYNCHRONIZE CACHE, which finds that what was written just before is gone. */
+static void a_reset_amid_the_commands_of_a_request_has_it_done_again(void)
+{
+	static uint8_t data[512];
+	struct fake_traits t = bed_full;
+	struct scsi_bed s;
+
+	t.dpofua = false;
+	bed_begin(&s, &t);
+	fake_inject(s.fake, CDB_SYNCHRONIZE_CACHE_16, 1, CHECK, SENSE_POWER_ON);
+	CU_ASSERT_EQUAL(bed_do(&s, BLK_WRITE, BLK_FUA, 5, 1, data, NULL), 0);
+	CU_ASSERT_EQUAL(fake_count(s.fake, CDB_WRITE_16), 2);
+	CU_ASSERT_EQUAL(bed_sent(&s, s.fake->sent_count - 1)->id, CDB_SYNCHRONIZE_CACHE_16);
+	bed_end(&s);
+}
+
 static void what_a_dying_path_took_along_is_sent_again_to_the_same_unit(void)
 {
 	static uint8_t data[512];
@@ -620,6 +697,9 @@ static const struct unit_test tests[] = {
 	UNIT_TEST(who_looks_at_a_lost_unit_is_not_kept_waiting),
 	UNIT_TEST(after_a_reset_with_unflushed_writes_one_flush_fails),
 	UNIT_TEST(a_fua_write_owes_that_error_too),
+	UNIT_TEST(with_a_write_log_what_a_reset_took_is_written_again),
+	UNIT_TEST(what_was_sent_before_a_reset_was_known_is_done_again),
+	UNIT_TEST(a_reset_amid_the_commands_of_a_request_has_it_done_again),
 	UNIT_TEST(a_flush_that_was_sent_before_a_write_does_not_cover_it),
 	UNIT_TEST(a_deferred_error_of_a_cached_write_is_owed_to_the_next_flush),
 	UNIT_TEST(what_a_dying_path_took_along_is_sent_again_to_the_same_unit),

@@ -1,0 +1,85 @@
+# Sourced by outage-*.sh: two models of a client at work on an export each, while a test does
+# its worst to whatever is behind.
+#
+#	start_clients MODEL-URI FIO-URI	begin; both run again and again until stop_clients
+#	they_work PID			wait until either has got through once more; PID serves them
+#	stop_clients			neither may have seen an error, or wrong data
+#	idle_cpu PID SECONDS		its processor time, in percent of a core
+
+requires fio qemu-io nbdinfo
+clients=
+
+again_and_again() {	# NAME COMMAND...
+	local name=$1
+	shift
+	until [ -e "$tmp/stop" ]; do
+		"$@" >"$tmp/$name.log" 2>&1 || { mv "$tmp/$name.log" "$tmp/$name.failed.log"; : >"$tmp/failed"; return 1; }
+		echo >>"$tmp/$name.runs"
+	done
+}
+
+start_clients() {
+	model_uri=$1 fio_uri=$2
+	rm -f "$tmp/stop" "$tmp/failed" "$tmp"/*.runs
+	again_and_again model "$nbd_model" -c 4 -d 16 -n ${RUN:-3000} "$1" &
+	clients=$!
+	again_and_again fio fio --name=verify --directory="$tmp" --ioengine=nbd --uri="$2" --rw=randwrite \
+		--bsrange=4k-64k --size=16m --iodepth=16 --verify=crc32c --verify_fatal=1 --do_verify=1 \
+		--fsync=64 --verify_state_save=0 &
+	clients="$clients $!"
+	for client in $clients; do cleanup_fn "kill $client 2>/dev/null || :"; done
+}
+
+runs() {
+	cat "$tmp/model.runs" "$tmp/fio.runs" 2>/dev/null | wc -l
+}
+
+they_work() {
+	local before tries=3000
+	before=$(runs)
+	until [ "$(runs)" -gt "$before" ]; do
+		[ ! -e "$tmp/failed" ] || fail "a client has failed"
+		kill -0 "$1" || fail "the server is gone"
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] || fail "no progress within 150 s"
+		sleep 0.05
+	done
+}
+
+stop_clients() {
+	: >"$tmp/stop"
+	wait $clients || fail "a client has failed"
+	[ ! -e "$tmp/failed" ] || fail "a client has failed"
+	echo "$*: model $(wc -l <"$tmp/model.runs") runs, fio $(wc -l <"$tmp/fio.runs") runs, no error"
+}
+
+idle_cpu() {
+	local before after
+	before=$(cpu_ticks "$1")
+	sleep "$2"
+	after=$(cpu_ticks "$1")
+	cpu=$(awk "BEGIN { print 100 * ($after - $before) / $(getconf CLK_TCK) / $2 }")
+	echo "processor time while nothing is there: $cpu % of a core, over $2 s"
+	awk "BEGIN { exit !($cpu < 1) }" || fail "it is busy waiting"
+}
+
+cpu_ticks() {	# utime + stime
+	sed 's/.*) //' "/proc/$1/stat" | awk '{ print $12 + $13 }'
+}
+
+start_proxy() {	# TO-PORT CUTS: sets proxy_port, proxy_pid
+	proxy_port=$(free_port)
+	rm -f "$tmp/proxy.pid"
+	python3 "$srcdir/tools/cut_proxy.py" "$proxy_port" "$1" "$tmp/proxy.pid" "$tmp/cuts" "$2" 300000 &
+	proxy_pid=$!
+	cleanup_fn "kill $proxy_pid 2>/dev/null || :"
+	wait_for $proxy_pid test -s "$tmp/proxy.pid"
+}
+
+wait_for_cuts() {	# COUNT PID
+	until [ "$(cat "$tmp/cuts")" -ge "$1" ]; do
+		[ ! -e "$tmp/failed" ] || fail "a client has failed"
+		kill -0 "$2" || fail "the server is gone"
+		sleep 0.2
+	done
+}
