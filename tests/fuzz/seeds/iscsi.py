@@ -307,7 +307,40 @@ def target_says():
     yield "attention-loop", bytes([HONEST]) + response(2, scsi.sense(6, 0x29, 0)) * 12
 
 
+def text_response(*pairs, cont=0, ttt=NO_TAG, data=None, final=0x80):
+    return record(header(TEXT_RESPONSE, (0 if cont else final) | cont, itt=0, rest=words(ttt)),
+                  text(*pairs) if data is None else data)
+
+
+def portal_says():
+    yield from login_answers()
+    one = ("TargetName=iqn.2001-04.com.example:disk", "TargetAddress=192.0.2.1:3260,1",
+           "TargetAddress=[2001:db8::1]:860,2")
+    out = record(header(LOGOUT_RESPONSE, itt=0))
+    yield "none", b"\1" + text_response() + out
+    yield "one", b"\1" + text_response(*one) + out
+    yield "no-address", b"\1" + text_response(one[0], "TargetName=iqn.x") + out
+    yield "address-first", b"\1" + text_response(one[1], one[0]) + out
+    yield "malformed", b"\1" + text_response(one[0], "TargetAddress=", "TargetAddress=[::1", "TargetAddress=h:1,99999",
+                                             "TargetAddress=h,x", "TargetAddress=h:0,1") + out
+    yield "long-name", b"\1" + text_response("TargetName=" + "n" * 300) + out
+    yield "many", b"\1" + text_response(*(f"TargetName=iqn.{i}" for i in range(300))) + out
+    yield "pieces", b"\1" + text_response(cont=0x40, ttt=7, data=b"TargetName=iq") + text_response(data=b"n.x\0") + out
+    yield "pieces-for-ever", b"\1" + text_response(cont=0x40, ttt=7, data=b"TargetName=x\0") * 40
+    yield "open-end", b"\1" + text_response(*one, ttt=7, final=0) * 3 + out
+    yield "reject", b"\1" + text_response("SendTargets=Reject") + out
+    yield "rejected", b"\1" + record(header(REJECT, 0x80, 4, itt=NO_TAG), header(TEXT))
+    yield "async", b"\1" + async_message(1, 1, 2, 30) + text_response(*one) + out
+    yield "silent", b"\1"
+    for flags in (4, 12):
+        yield "chap-%d" % flags, bytes([flags]) + login_response("AuthMethod=CHAP", csg=0, nsg=0, transit=0) \
+            + login_response("CHAP_A=5", "CHAP_I=1", "CHAP_C=0x" + "ab" * 16, csg=0, nsg=0, transit=0) \
+            + login_response("CHAP_N=storage", "CHAP_R=0x" + "cd" * 16, csg=0, nsg=1)
+
+
 def seeds():
+    for name, content in portal_says():
+        yield "discovery", name, content
     for name, content in (*logins(), *full_feature()):
         yield "target", name, content
     for name, content in (*login_answers(), *target_says()):
