@@ -14,7 +14,6 @@
 #include "conf_option.h"
 #include "ucl.h"
 
-
 /* Noting what is wrong --------------------------------------------------- */
 
 void *conf_grow(void *array, unsigned count, size_t item)
