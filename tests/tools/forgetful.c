@@ -19,12 +19,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "access.h"
 #include "export.h"
 #include "nbd_server.h"
 #include "range_lock.h"
 #include "target.h"
 
 #define GRANULE	4096u
+#define GROUP	1
 #define TARGET	"iqn.2026-11.test:forgetful"
 
 struct disk {
@@ -112,7 +114,7 @@ static void open_disk(uint64_t size)
 		.size = size, .min_block = 1, .preferred_block = GRANULE,
 		.max_data = 1u << 20, .max_trim = 1u << 20, .max_zero = 1u << 20,
 		.can_flush = true, .can_fua = true, .can_trim = true, .can_zero = true,
-		.trim_zeroes = true, .multi_conn = true, .description = "forgetful",
+		.trim_zeroes = true, .description = "forgetful",
 	};
 }
 
@@ -169,7 +171,7 @@ static void on_client(struct ev_loop *ev, ev_io *w, int events)
 	if (w->data == &nbd)
 		nbd_server_start(&nbd, stream);
 	else
-		target_start(&target, stream);
+		target_start(&target, stream, GROUP);
 }
 
 static void listen_at(ev_io *w, const char *port, void *service)
@@ -189,9 +191,26 @@ static void listen_at(ev_io *w, const char *port, void *service)
 	ev_io_start(loop->ev, w);
 }
 
-static void target_idle(struct target_service *service)
+static void target_event(struct target_service *service)
 {
 	(void)service;
+}
+
+/* Everybody may do everything. */
+static struct access *new_access(void)
+{
+	struct access *access = access_new();
+	struct access_auth_group *everybody;
+	struct access_portal_group *group;
+	struct access_target *all;
+
+	if (!access || access_add_auth_group(access, "everybody", ACCESS_OPEN, &everybody) ||
+	    access_add_portal_group(access, "default", GROUP, everybody, &group) ||
+	    access_add_target(access, TARGET, everybody, &all) ||
+	    access_add_entrance(all, group, NULL) ||
+	    access_add_lun(all->maps[0], 0, &export, false))
+		die("access");
+	return access;
 }
 
 static void open_services(void)
@@ -207,15 +226,14 @@ static void open_services(void)
 	nbd = (struct nbd_service){ .loop = loop, .exports = &exports, .limits = &nbd_limits };
 	list_init(&nbd.connections);
 	target_conf_init(&target_conf);
-	snprintf(target_conf.name, sizeof(target_conf.name), "%s", TARGET);
 	target = (struct target_service){
-		.loop = loop, .exports = &exports, .conf = &target_conf,
-		.shared = target_shared_new(&target_conf), .idle = target_idle,
+		.loop = loop, .conf = &target_conf, .shared = target_shared_new(&target_conf),
+		.idle = target_event, .follows = target_event,
 	};
-	list_init(&target.connections);
-	list_init(&target.sessions);
 	if (!instance.lu || !target.shared)
 		die("target");
+	target_service_init(&target);
+	target_follow(&target, new_access());
 }
 
 static void on_signal(ev_signal *w, int number, void (*run)(struct ev_loop *, ev_signal *, int))
