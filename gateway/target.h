@@ -51,7 +51,6 @@ struct target_service {
 	struct list sessions;
 	struct list logins;			/* connections without a session, the oldest first */
 	unsigned login_count;
-	unsigned long_logins;			/* that hold text from one request to the next */
 	bool	 shutting_down;
 	struct log_limit news;			/* what peers can have us log */
 };

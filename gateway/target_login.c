@@ -3,9 +3,8 @@
  * both directions, refusals with their status, and the way into full feature phase.
  *
  * Called by target_receive.c with every Login Request. What an unknown peer can make us
- * hold is a struct target_login, and one PDU's text; of longer texts, TARGET_TEXT_MAX bytes
- * each, few peers at a time. A session, and with it all that the initiator can ask for, is made
- * after it has proved who it is.
+ * hold is a struct target_login, and what target_guard.c grants of text. A session, and with
+ * it all that the initiator can ask for, is made after it has proved who it is.
  */
 #include "target_login.h"
 
@@ -18,10 +17,6 @@
 
 /* Requests of one login: far more than any initiator needs, text in 8 KiB pieces included. */
 #define LOGIN_REQUESTS_MAX	64
-
-/* Logins whose text does not fit in a PDU, at a time: no initiator that is known needs that, but
- * every stranger can pretend to. 16 KiB each. */
-#define LONG_LOGINS_MAX		128
 
 static struct loop *loop_of(const struct target_conn *c)
 {
@@ -41,7 +36,6 @@ void target_login_free(struct target_conn *c)
 	drop_text(loop_of(c), &c->login->in);
 	drop_text(loop_of(c), &c->login->out.text);
 	access_drop(c->login->access);
-	c->service->long_logins -= c->login->is_long;
 	free(c->login);
 	c->login = NULL;
 }
@@ -301,17 +295,6 @@ static enum login_status take_request(struct target_conn *c, const struct target
 	return take_text(c, pdu->data ? (const char *)pdu->data : "", b->data_len);
 }
 
-/* Is there room for the text that is kept until the next request? */
-static enum login_status keep_text(struct target_conn *c)
-{
-	struct target_login *l = c->login;
-	bool is_long = l->in || l->out.len > KEYS_TEXT_MAX;
-
-	c->service->long_logins += (unsigned)is_long - l->is_long;
-	l->is_long = is_long;
-	return c->service->long_logins > LONG_LOGINS_MAX ? LOGIN_OUT_OF_RESOURCES : LOGIN_OK;
-}
-
 void target_login_request(struct target_conn *c, struct target_pdu *pdu)
 {
 	bool first = !c->login;
@@ -328,8 +311,6 @@ void target_login_request(struct target_conn *c, struct target_pdu *pdu)
 	c->login->request = pdu->bhs;
 	if (!status)
 		status = take_request(c, pdu);
-	if (!status)
-		status = keep_text(c);
 	target_pdu_drop(pdu);
 	if (status)
 		refuse(c, status);

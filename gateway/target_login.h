@@ -31,7 +31,6 @@ struct target_login {
 	size_t	 in_len;
 	struct key_text out;		/* answers; text is NULL while there are none */
 	size_t	 out_sent;		/* of it; the rest goes with our C bit */
-	bool	 is_long;		/* counted in service->long_logins */
 };
 
 /* Has the initiator proved who it is, if it has to? */

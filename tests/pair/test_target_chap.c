@@ -510,42 +510,6 @@ static void strangers_hold_no_buffers(void)
 	finish();
 }
 
-/* ... nor do many that pretend to have a long story to tell: the last ones are sent away. */
-static void strangers_with_long_stories_are_few(void)
-{
-	enum { STRANGERS = 300, FEW = 128 };
-	static struct peer *strangers;
-	unsigned heard = 0;
-
-	strangers = calloc(STRANGERS, sizeof(*strangers));
-	CU_ASSERT_PTR_NOT_NULL_FATAL(strangers);
-	begin();
-	for (int i = 0; i < STRANGERS; i++) {
-		struct bhs b;
-
-		peer_connect(&strangers[i], &rig, 0);
-		b = peer_login_request(&strangers[i], sizeof(NAMES));
-		b.csg = b.nsg = 0;
-		b.final = false;
-		b.cont = true;
-		peer_send(&strangers[i], &b, NAMES);
-		CU_ASSERT_FATAL(peer_get(&strangers[i]));
-		heard += !strangers[i].got.status_class;
-		if (strangers[i].got.status_class)
-			CU_ASSERT_EQUAL(strangers[i].got.status_class << 8
-					| strangers[i].got.status_detail, 0x0302);
-	}
-	CU_ASSERT_EQUAL(heard, FEW);
-	CU_ASSERT(pool_in_use(rig.loop[0]->pool) <= (FEW + 1) * 16384 + 65536);
-	/* Who is brief is let in meanwhile, and who goes makes room. */
-	CU_ASSERT_EQUAL(say(SECURITY, SECURITY, OFFER, sizeof(OFFER)), IN);
-	for (int i = 0; i < STRANGERS; i++)
-		peer_disconnect(&strangers[i]);
-	free(strangers);
-	CU_ASSERT_EQUAL(rig.service[0].long_logins, 0);
-	finish();
-}
-
 static const struct unit_test tests[] = {
 	UNIT_TEST(every_algorithm_leads_in_one_way_and_both),
 	UNIT_TEST(a_wrong_secret_and_a_wrong_name_look_alike),
@@ -563,7 +527,6 @@ static const struct unit_test tests[] = {
 	UNIT_TEST(there_is_no_way_round),
 	UNIT_TEST(discovery_has_an_authentication_of_its_own),
 	UNIT_TEST(strangers_hold_no_buffers),
-	UNIT_TEST(strangers_with_long_stories_are_few),
 };
 
 UNIT_MAIN("target_chap", tests)

@@ -19,15 +19,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "access.h"
 #include "export.h"
 #include "nbd_server.h"
 #include "range_lock.h"
 #include "target.h"
 
 #define GRANULE	4096u
-#define GROUP	1
 #define TARGET	"iqn.2026-11.test:forgetful"
+#define GROUP	1
 
 struct disk {
 	struct blkdev dev;
@@ -41,8 +40,7 @@ struct disk {
 static struct disk disk;
 static struct loop *loop;
 static struct export_instance instance;
-static struct export export = { .name = "", .instance = &instance };
-static const struct export_table exports = { &export, 1 };
+static struct export export = { .instance = &instance };
 static struct target_conf target_conf;
 static struct nbd_limits nbd_limits;
 static struct nbd_service nbd;
@@ -191,24 +189,33 @@ static void listen_at(ev_io *w, const char *port, void *service)
 	ev_io_start(loop->ev, w);
 }
 
-static void target_event(struct target_service *service)
+static void target_idle(struct target_service *service)
 {
 	(void)service;
 }
 
-/* Everybody may do everything. */
-static struct access *new_access(void)
+static struct nbd_exports *nbd_exports(void)
+{
+	struct nbd_exports *exports = nbd_exports_new();
+	struct nbd_export *added;
+
+	if (!exports || nbd_exports_add(exports, "disk", &export, &added))
+		die("exports");
+	return exports;
+}
+
+static struct access *everybody(void)
 {
 	struct access *access = access_new();
-	struct access_auth_group *everybody;
+	struct access_auth_group *all;
 	struct access_portal_group *group;
-	struct access_target *all;
+	struct access_target *served;
 
-	if (!access || access_add_auth_group(access, "everybody", ACCESS_OPEN, &everybody) ||
-	    access_add_portal_group(access, "default", GROUP, everybody, &group) ||
-	    access_add_target(access, TARGET, everybody, &all) ||
-	    access_add_entrance(all, group, NULL) ||
-	    access_add_lun(all->maps[0], 0, &export, false))
+	if (!access || access_add_auth_group(access, "all", ACCESS_OPEN, &all) ||
+	    access_add_portal_group(access, "all", GROUP, all, &group) ||
+	    access_add_target(access, TARGET, all, &served) ||
+	    access_add_entrance(served, group, NULL) ||
+	    access_add_lun(served->maps[0], 0, &export, false))
 		die("access");
 	return access;
 }
@@ -223,17 +230,18 @@ static void open_services(void)
 	instance.blk = &disk.dev;
 	instance.lu = disk_lu_open(&disk.dev, shared, NULL);
 	nbd_limits_init(&nbd_limits);
-	nbd = (struct nbd_service){ .loop = loop, .exports = &exports, .limits = &nbd_limits };
+	nbd = (struct nbd_service){ .loop = loop, .limits = &nbd_limits };
 	list_init(&nbd.connections);
+	nbd_server_follow(&nbd, nbd_exports());
 	target_conf_init(&target_conf);
 	target = (struct target_service){
 		.loop = loop, .conf = &target_conf, .shared = target_shared_new(&target_conf),
-		.idle = target_event, .follows = target_event,
+		.idle = target_idle, .follows = target_idle,
 	};
 	if (!instance.lu || !target.shared)
 		die("target");
 	target_service_init(&target);
-	target_follow(&target, new_access());
+	target_follow(&target, everybody());
 }
 
 static void on_signal(ev_signal *w, int number, void (*run)(struct ev_loop *, ev_signal *, int))
