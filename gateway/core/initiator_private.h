@@ -221,6 +221,7 @@ struct initiator {
 	unsigned time2wait;		/* seconds that the target wants between the end of this session and
 					 * the next login */
 	double	 up_since;
+	bool	 served;		/* the session has answered a command */
 	struct log_limit log_limit;
 
 	struct task_slot slots[];	/* conf.max_tasks */

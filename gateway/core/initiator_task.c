@@ -266,6 +266,7 @@ void task_response(struct initiator *ini, const struct bhs *bhs, const uint8_t *
 		return;
 	}
 	task = slot->task;
+	ini->served = true;
 	/* Anything but "completed at target" leaves the outcome open: RFC 7143 §11.4.3 */
 	task->status = bhs->response ? LU_LOST : bhs->status;
 	take_residual(task, bhs);
