@@ -895,7 +895,7 @@ static void chance_leaves_nothing_behind(void)
 	}
 	for (unsigned w = 0; w < RIG_WORKERS; w++) {
 		CU_ASSERT(!rig.service[w].following);
-		CU_ASSERT(rig.lu[0][w].submitted > steps / 100 && rig.lu[0][w].attached > 10);
+		CU_ASSERT(rig.lu[0][w].submitted > steps / 400 && rig.lu[0][w].attached > steps / 400);
 	}
 	CU_ASSERT(changes > steps / 200);
 	CU_ASSERT(old_rules_are_forgotten());
