@@ -1,5 +1,9 @@
 /*
- * What the command line asks for: plain data, constant once parsed.
+ * What the gateway is to serve, as the command line and the configuration file say it:
+ * data, constant once parsed, but for what the gateway fills in as it opens things.
+ *
+ * Both lead to the same: a command line without --config is one portal group and one
+ * target, open to all, with a LUN and an NBD export for every DEVICE.
  */
 #ifndef CONF_H
 #define CONF_H
@@ -8,17 +12,36 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "access.h"
 #include "accounts.h"
 #include "address.h"
+#include "disk_lu.h"
+#include "export.h"
 #include "initiator.h"
 #include "keys.h"
+#include "nbd_exports.h"
 #include "tls.h"
 
-/* One DEVICE argument, [NAME=]URI. */
+struct ucl_node;
+
+/* One block device or far unit, however many LUNs and NBD exports show it. */
 struct conf_device {
-	char *name;			/* NBD export name: NAME, or "lun" and its position */
-	bool  named;			/* NAME was given */
-	const char *uri;		/* in argv */
+	char *key;			/* what it is called; the same device after a reload has the same */
+	char *uri;
+	bool  read_only;
+	bool  shared;			/* others write to it, too */
+	struct disk_lu_conf lu;		/* as a logical unit of ours; of its first LUN, and block_len */
+	struct export *export;		/* what LUNs and NBD exports refer to; made with the conf_device */
+	bool  adopted;			/* ... and taken from, or by, another configuration (gateway_device.c) */
+	unsigned line;			/* in the file; 0: not from there */
+	unsigned views, writers;	/* LUNs and NBD exports that show it, and those that may write */
+};
+
+/* Where to listen. */
+struct conf_listener {
+	struct address address;
+	uint16_t group;			/* tag of the portal group; 0: for NBD clients */
+	const char *name;		/* ... and its name, for sockets that systemd passes; NULL for NBD */
 };
 
 /* TLS of the NBD listeners, in nbdkit's terms. */
@@ -32,17 +55,43 @@ struct conf_tls {
 	unsigned only_count;
 };
 
+/* DEVICE arguments, as given. */
+struct conf_argument {
+	char *name;			/* NAME, or "lun" and its position */
+	const char *uri;		/* in argv */
+};
+
 /* --discover: nothing is served. */
 struct conf_discover {
 	const char *portal;		/* [user@]host[:port]; NULL: no discovery */
 	bool luns, json;
 };
 
+/* An option of the command line; the file is read when all are known. */
+struct conf_given {
+	int value;			/* its row in the table */
+	const char *argument;		/* in argv */
+};
+
 struct conf {
-	struct address *nbd, *iscsi;	/* listeners */
-	unsigned nbd_count, iscsi_count;
+	struct conf_given *given;
+	unsigned given_count;
+	const char *file;		/* --config; NULL: none */
+	bool	 check;			/* --check-config: that was all */
+	const char *import, *secrets_dir; /* --import: that was all; NULL: not given */
+	struct ucl_node *tree;		/* ... what is in it; texts below may point there */
+	struct conf_argument *arguments;
+	unsigned argument_count;
+
+	/* What is served. */
+	struct conf_listener *listeners;
+	unsigned listener_count;
 	struct conf_device *devices;
 	unsigned device_count;
+	struct access *access;		/* one hold; its groups lack the portals yet */
+	struct nbd_exports *nbd_exports; /* one hold */
+
+	/* Options. */
 	char	 target[ISCSI_NAME_MAX + 1];
 	bool	 read_only;
 	unsigned block_size;		/* bytes of a logical block: 512 or 4096 */
@@ -60,20 +109,59 @@ struct conf {
 	struct initiator_conf initiator;
 	struct accounts accounts;
 	struct conf_discover discover;
+
+	/* What is wrong, a line each, in the order of the file: "FILE:LINE: ..." */
+	struct conf_error *errors;
+	unsigned error_count;
+};
+
+struct conf_error {
+	unsigned line;			/* 0: not in the file */
+	char *text;
 };
 
 enum conf_verdict {
-	CONF_RUN,		/* go on */
-	CONF_DONE,		/* --help or --version was all: exit 0 */
-	CONF_WRONG,		/* "why" says what, in one line: exit 2 */
+	CONF_RUN,		/* go on: serve, or conf->import, or conf->discover */
+	CONF_DONE,		/* --help, --version or --check-config was all: exit 0 */
+	CONF_WRONG,		/* conf->errors say what: exit 2 */
 };
 
 /*
- * Parse the command line; debug areas are switched on as they are met. conf is to
- * be conf_free()d whatever the verdict. argv must outlive it.
+ * Parse the command line, and the file that it names; debug areas are switched on as they
+ * are met. Reads files (blocking), and opens no device. conf is to be conf_free()d
+ * whatever the verdict. argv must outlive it. For a reload, do it again.
  */
-enum conf_verdict conf_parse(struct conf *conf, int argc, char **argv, char *why, size_t size);
+enum conf_verdict conf_parse(struct conf *conf, int argc, char **argv);
 
 void conf_free(struct conf *conf);
+
+/* ---- for the files of conf_*.c only */
+
+/* Note what is wrong. line: of the file, or 0. */
+void conf_wrong(struct conf *conf, unsigned line, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/*
+ * The option of that name as a key of the file; value is a UCL_VALUE or a list of them. False:
+ * there is no such. What is wrong with the value is noted.
+ */
+bool conf_take_key(struct conf *conf, const struct ucl_node *node);
+
+/* Append the names of the options that are keys, ", " before each. */
+void conf_list_keys(char *text, size_t size);
+
+/* Room for one more. Never NULL. */
+void *conf_grow(void *array, unsigned count, size_t item);
+
+/* A device of that URI, with an export of its own. */
+struct conf_device *conf_add_device(struct conf *conf, const char *key, const char *uri);
+
+void conf_free_device(struct conf_device *device);
+
+void conf_add_listener(struct conf *conf, const struct address *address, uint16_t group,
+		       const char *name);
+
+/* conf_file.c: read conf->file and take it all. What is wrong is noted. */
+void conf_read_file(struct conf *conf);
 
 #endif

@@ -39,61 +39,61 @@ bool device_size_parse(const char *text, uint64_t *bytes)
 	return true;
 }
 
-static bool open_mem(struct device *device, const char *text, char *why, size_t size)
-{
-	uint64_t bytes;
-
-	if (!device_size_parse(text, &bytes)) {
-		snprintf(why, size, "\"%s\" is not a size (for example 64M, 10G, 1T)", text);
-		return false;
-	}
-	device->kind = DEVICE_MEM;
-	device->mem = mem_new(bytes);
-	if (!device->mem)
-		snprintf(why, size, "%s", strerror(errno));
-	return device->mem != NULL;
-}
-
-static bool open_file(struct device *device, const char *path, char *why, size_t size)
-{
-	device->kind = DEVICE_FILE;
-	if (!*path) {
-		snprintf(why, size, "the path is empty");
-		return false;
-	}
-	device->file = file_new(path, device->read_only, why, size);
-	return device->file != NULL;
-}
-
-static bool parse_iscsi(struct device *device, const char *uri, char *why, size_t size)
-{
-	device->kind = DEVICE_ISCSI;
-	initiator_conf_init(&device->initiator);
-	if (!iscsi_url_parse(uri, &device->url, why, size))
-		return false;
-	if (!device->url.has_lun) {
-		snprintf(why, size, "the LUN is missing: iscsi://host[:port]/target-iqn/lun");
-		return false;
-	}
-	return true;
-}
-
 static bool has_prefix(const char *text, const char *prefix)
 {
 	return strncmp(text, prefix, strlen(prefix)) == 0;
 }
 
-static bool parse(struct device *device, const char *uri, char *why, size_t size)
+static bool parse_mem(const char *text, uint64_t *bytes, char *why, size_t size)
+{
+	if (device_size_parse(text, bytes))
+		return true;
+	snprintf(why, size, "\"%s\" is not a size (for example 64M, 10G, 1T)", text);
+	return false;
+}
+
+static bool parse_file(const char *path, char *why, size_t size)
+{
+	if (!*path)
+		snprintf(why, size, "the path is empty");
+	return *path;
+}
+
+static bool parse_iscsi(const char *uri, struct iscsi_url *url, char *why, size_t size)
+{
+	if (!iscsi_url_parse(uri, url, why, size))
+		return false;
+	if (!url->has_lun)
+		snprintf(why, size, "the LUN is missing: iscsi://host[:port]/target-iqn/lun");
+	return url->has_lun;
+}
+
+/* What a URI says; it is all of the device that can be known without opening it. */
+struct parsed {
+	enum device_kind kind;
+	uint64_t bytes;			/* DEVICE_MEM */
+	const char *path;		/* DEVICE_FILE */
+	struct iscsi_url url;		/* DEVICE_ISCSI */
+};
+
+static bool parse(const char *uri, struct parsed *parsed, char *why, size_t size)
 {
 	static const char *const nbd[] = { "nbd://", "nbds://", "nbd+unix://", "nbds+unix://" };
 
-	if (has_prefix(uri, "mem:"))
-		return open_mem(device, uri + strlen("mem:"), why, size);
-	if (has_prefix(uri, "file:"))
-		return open_file(device, uri + strlen("file:"), why, size);
-	if (has_prefix(uri, "iscsi://"))
-		return parse_iscsi(device, uri, why, size);
-	device->kind = DEVICE_NBD;
+	if (has_prefix(uri, "mem:")) {
+		parsed->kind = DEVICE_MEM;
+		return parse_mem(uri + strlen("mem:"), &parsed->bytes, why, size);
+	}
+	if (has_prefix(uri, "file:")) {
+		parsed->kind = DEVICE_FILE;
+		parsed->path = uri + strlen("file:");
+		return parse_file(parsed->path, why, size);
+	}
+	if (has_prefix(uri, "iscsi://")) {
+		parsed->kind = DEVICE_ISCSI;
+		return parse_iscsi(uri, &parsed->url, why, size);
+	}
+	parsed->kind = DEVICE_NBD;
 	for (size_t i = 0; i < sizeof(nbd) / sizeof(nbd[0]); i++)
 		if (has_prefix(uri, nbd[i]))
 			return true;
@@ -102,9 +102,41 @@ static bool parse(struct device *device, const char *uri, char *why, size_t size
 	return false;
 }
 
+bool device_uri_check(const char *uri, char *why, size_t size)
+{
+	struct parsed parsed;
+
+	return parse(uri, &parsed, why, size);
+}
+
+/* What can be opened here and now. */
+static bool open_device(struct device *device, const struct parsed *parsed, char *why,
+			size_t size)
+{
+	device->kind = parsed->kind;
+	switch (parsed->kind) {
+	case DEVICE_MEM:
+		device->mem = mem_new(parsed->bytes);
+		if (!device->mem)
+			snprintf(why, size, "%s", strerror(errno));
+		return device->mem;
+	case DEVICE_FILE:
+		device->file = file_new(parsed->path, device->read_only, why, size);
+		return device->file;
+	case DEVICE_ISCSI:
+		device->url = parsed->url;
+		initiator_conf_init(&device->initiator);
+		return true;
+	case DEVICE_NBD:
+		return true;
+	}
+	return false;
+}
+
 struct device *device_new(const char *uri, bool read_only, char *why, size_t size)
 {
 	struct device *device = calloc(1, sizeof(*device));
+	struct parsed parsed;
 
 	if (!device) {
 		snprintf(why, size, "%s", strerror(errno));
@@ -112,7 +144,7 @@ struct device *device_new(const char *uri, bool read_only, char *why, size_t siz
 	}
 	device->uri = uri;
 	device->read_only = read_only;
-	if (parse(device, uri, why, size)) {
+	if (parse(uri, &parsed, why, size) && open_device(device, &parsed, why, size)) {
 		device->shared.ranges = range_lock_new();
 		if (device->shared.ranges &&
 		    device_keep_writes(device, device->kind == DEVICE_NBD ? WRITE_LOG : 0))

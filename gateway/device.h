@@ -19,7 +19,7 @@ enum device_kind { DEVICE_MEM, DEVICE_FILE, DEVICE_NBD, DEVICE_ISCSI };
 
 struct device {
 	enum device_kind kind;
-	const char *uri;		/* as given; constant for the life of the process */
+	const char *uri;		/* as given to device_new(), whose caller keeps it */
 	bool read_only;
 	struct mem *mem;		/* DEVICE_MEM */
 	struct file *file;		/* DEVICE_FILE */
@@ -35,6 +35,9 @@ struct device {
  * blocking). NULL with a one-line reason that does not repeat the URI.
  */
 struct device *device_new(const char *uri, bool read_only, char *why, size_t size);
+
+/* Is it a DEVICE URI, as far as can be told without opening it? False: why, likewise. */
+bool device_uri_check(const char *uri, char *why, size_t size);
 
 /* After every instance has been closed. */
 void device_free(struct device *device);

@@ -22,6 +22,7 @@ struct disk_lu_conf {
 	uint16_t lun;
 	char	 vendor[9], product[17];	/* "" = ours */
 	char	 serial[37];			/* "" = derived from target name and LUN */
+	uint64_t naa;				/* NAA designator; 0 = derived likewise */
 	uint32_t block_len;			/* logical: 512 or 4096 */
 	/* The target ports by which the unit can be reached, by relative target port identifier
 	 * (nexus.tpgt): what ALL_TG_PT means. port_count 0: only that by which a command came. */

@@ -1,19 +1,31 @@
-/* Finding exports by NBD name; see export.h. */
+/* The life of an export; see export.h. */
 #include "config.h"
 
+#include <stdlib.h>
 #include <string.h>
 
+#include "device.h"
 #include "export.h"
 
-struct export *export_find(const struct export_table *table, const char *name, size_t len)
+struct export *export_new(const char *uri)
 {
-	if (len == 0)
-		return table->count ? &table->export[0] : NULL;
-	for (unsigned i = 0; i < table->count; i++) {
-		struct export *export = &table->export[i];
+	struct export *export = calloc(1, sizeof(*export));
 
-		if (strlen(export->name) == len && memcmp(export->name, name, len) == 0)
-			return export;
+	if (export)
+		export->uri = strdup(uri);
+	if (export && !export->uri) {
+		free(export);
+		export = NULL;
 	}
-	return NULL;
+	return export;
+}
+
+void export_free(struct export *export)
+{
+	if (!export)
+		return;
+	device_free(export->device);
+	free(export->instance);
+	free(export->uri);
+	free(export);
 }

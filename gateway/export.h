@@ -1,17 +1,13 @@
 /*
- * An export: one DEVICE of the command line as all front ends see it, by name to
- * NBD clients and by number to iSCSI initiators. Read-only once the workers run;
- * per worker it holds that worker's executors.
+ * An export: one device as the workers have it open, whatever shows it: LUNs of targets
+ * (access.h), NBD exports (nbd_exports.h). It keeps its address as long as anybody may use it.
  */
 #ifndef EXPORT_H
 #define EXPORT_H
 
 #include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 
 #include "blk.h"
-#include "disk_lu.h"
 #include "lu.h"
 
 struct device;
@@ -23,21 +19,16 @@ struct export_instance {
 };
 
 struct export {
-	const char *name;	/* NBD export name, UTF-8, at most 4096 bytes */
-	uint16_t lun;
-	bool	 read_only;
-	bool	 tls_only;	/* NBD: SELECTIVETLS, only clients with TLS see it */
-	struct device *device;	/* device->uri is the DEVICE as given, for messages */
-	struct export_instance *instance;	/* one per worker, by worker number */
+	char	*uri;		/* DEVICE as given, for messages */
+	bool	 read_only;	/* whatever shows it says */
+	struct device *device;	/* NULL until it is opened */
+	struct export_instance *instance;	/* likewise; one per worker, by worker number */
 };
 
-/* All exports of the process, in LUN order: the index is the LUN. */
-struct export_table {
-	struct export *export;
-	unsigned count;
-};
+/* With neither device nor instances. NULL without memory. */
+struct export *export_new(const char *uri);
 
-/* By NBD name; "" is the first. NULL when there is no such export. */
-struct export *export_find(const struct export_table *table, const char *name, size_t len);
+/* After its instances have been closed; its device goes with it. NULL is ignored. */
+void export_free(struct export *export);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
@@ -13,7 +14,7 @@
 #include "stream.h"
 #include "uri.h"
 
-static bool add_listener(struct front *front, int fd, bool iscsi, bool passed)
+static struct listener *add_listener(struct front *front, int fd)
 {
 	struct listener *listener = calloc(1, sizeof(*listener));
 
@@ -21,40 +22,61 @@ static bool add_listener(struct front *front, int fd, bool iscsi, bool passed)
 		log_error("more than %d sockets to listen on", FRONT_MAX_LISTENERS);
 		free(listener);
 		close(fd);
-		return false;
+		return NULL;
 	}
 	front->listeners[front->count++] = listener;
-	listener->group = iscsi ? FRONT_GROUP : 0;
-	listener->passed = passed;
 	listener->workers = front->workers;
 	listener->worker_count = front->worker_count;
 	listener->next_worker = &front->next_worker;
-	listener_start(listener, front->loop, fd);
-	return true;
+	listener_init(listener, front->loop, fd);
+	return listener;
 }
 
-static bool listen_on(struct front *front, const struct address *address)
+static bool same_address(const struct address *a, const struct address *b)
+{
+	return a->use == b->use && a->family == b->family && strcmp(a->host, b->host) == 0 &&
+	       strcmp(a->port, b->port) == 0;
+}
+
+/* Its sockets are bound already, from an earlier configuration. */
+static bool is_bound(struct front *front, const struct conf_listener *wanted)
+{
+	bool found = false;
+
+	for (unsigned i = 0; i < front->count; i++) {
+		struct listener *listener = front->listeners[i];
+
+		if (listener->accepting && !listener->wanted && !listener->activated &&
+		    same_address(&listener->address, &wanted->address)) {
+			listener->wanted = found = true;
+			listener->next_group = wanted->group;
+		}
+	}
+	return found;
+}
+
+static bool bind_one(struct front *front, const struct conf_listener *wanted)
 {
 	int fds[ADDRESS_MAX_SOCKETS];
 	char why[200], text[300];
-	int count = address_listen(address, fds, why, sizeof(why));
+	int count = address_listen(&wanted->address, fds, why, sizeof(why));
 	bool ok = count > 0;
 
 	if (!ok) {
-		address_text(address, text, sizeof(text));
+		address_text(&wanted->address, text, sizeof(text));
 		log_error("cannot listen on %s: %s", text, why);
 	}
-	for (int i = 0; i < count; i++)
-		ok &= add_listener(front, fds[i], address->use == ADDRESS_ISCSI, false);
-	return ok;
-}
+	for (int i = 0; i < count; i++) {
+		struct listener *listener = add_listener(front, fds[i]);
 
-static bool listen_on_all(struct front *front, const struct address *addresses, unsigned count)
-{
-	for (unsigned i = 0; i < count; i++)
-		if (!listen_on(front, &addresses[i]))
-			return false;
-	return true;
+		ok &= listener != NULL;
+		if (!listener)
+			continue;
+		listener->address = wanted->address;
+		listener->next_group = wanted->group;
+		listener->wanted = true;
+	}
+	return ok;
 }
 
 /* sd_listen_fds(3): the sockets are open and listen already. */
@@ -68,12 +90,15 @@ static bool take_activated(struct front *front)
 		log_error("LISTEN_FDS: %s", strerror(-count));
 	for (int i = 0; i < count; i++) {
 		int fd = SD_LISTEN_FDS_START + i;
+		bool listens = sd_is_socket(fd, AF_UNSPEC, SOCK_STREAM, 1) > 0;
+		struct listener *listener = listens ? add_listener(front, fd) : NULL;
 
-		if (sd_is_socket(fd, AF_UNSPEC, SOCK_STREAM, 1) > 0) {
-			ok &= add_listener(front, fd, strncmp(names[i], "iscsi", 5) == 0, true);
-		} else {
+		if (!listens)
 			log_error("LISTEN_FDS: descriptor %d (%s) is not a listening socket", fd, names[i]);
-			ok = false;
+		ok &= listener != NULL;
+		if (listener) {
+			listener->activated = true;
+			snprintf(listener->name, sizeof(listener->name), "%s", names[i]);
 		}
 		free(names[i]);
 	}
@@ -81,32 +106,121 @@ static bool take_activated(struct front *front)
 	return ok;
 }
 
-/* The first listener of each kind is where our own URIs point. */
-static void announce(struct front *front)
+/* Whose is a socket of that name? */
+static uint16_t group_of(const struct access *access, const char *name)
 {
-	for (unsigned i = 0; i < front->count; i++) {
-		const struct listener *listener = front->listeners[i];
-		char *uri = listener->group ? uri_iscsi(listener->text, front->conf->target, 0)
-					    : uri_nbd(listener->text);
-		char **first = listener->group ? &front->iscsi_uri : &front->nbd_uri;
+	for (unsigned i = 0; i < access->portal_group_count; i++)
+		if (strcmp(access->portal_groups[i]->name, name) == 0)
+			return access->portal_groups[i]->tag;
+	if (strncmp(name, "iscsi", 5) == 0 && access->portal_group_count)
+		return access->portal_groups[0]->tag;
+	return 0;
+}
 
-		log_info("serving %s", uri);
-		if (*first)
-			free(uri);
-		else
-			*first = uri;
+static struct access_portal_group *find_group(const struct access *access, uint16_t tag)
+{
+	for (unsigned i = 0; i < access->portal_group_count; i++)
+		if (access->portal_groups[i]->tag == tag)
+			return access->portal_groups[i];
+	return NULL;
+}
+
+static bool add_portals(struct front *front, const struct access *access)
+{
+	const char *why = NULL;
+
+	for (unsigned i = 0; i < front->count && !why; i++) {
+		const struct listener *listener = front->listeners[i];
+
+		if (listener->wanted && listener->next_group)
+			why = access_add_portal(find_group(access, listener->next_group), listener->text);
+	}
+	if (why)
+		log_error("portals: %s", why);
+	return !why;
+}
+
+bool front_bind(struct front *front, const struct conf *conf)
+{
+	bool ok = front->activated || take_activated(front);
+
+	front->activated = true;
+	for (unsigned i = 0; i < front->count; i++) {
+		struct listener *listener = front->listeners[i];
+
+		listener->wanted = listener->activated;
+		if (listener->activated)
+			listener->next_group = group_of(conf->access, listener->name);
+	}
+	for (unsigned i = 0; i < conf->listener_count && ok; i++)
+		ok = is_bound(front, &conf->listeners[i]) || bind_one(front, &conf->listeners[i]);
+	ok = ok && add_portals(front, conf->access);
+	if (!ok)
+		front_cancel(front);
+	return ok;
+}
+
+/* Close those that are not wanted (or all but those that accept), and forget them. */
+static void sift(struct front *front, bool accepting)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < front->count; i++) {
+		struct listener *listener = front->listeners[i];
+
+		if (accepting ? listener->accepting : listener->wanted) {
+			front->listeners[kept++] = listener;
+		} else {
+			listener_stop(listener);
+			free(listener);
+		}
+	}
+	front->count = kept;
+}
+
+void front_cancel(struct front *front)
+{
+	sift(front, true);
+}
+
+/* The first listener of each kind is where our own URIs point. */
+static void announce(char *uri, char **first)
+{
+	log_info("serving %s", uri);
+	if (*first)
+		free(uri);
+	else
+		*first = uri;
+}
+
+static void announce_targets(struct front *front, const struct listener *listener,
+			     const struct access *access)
+{
+	for (unsigned i = 0; i < access->target_count; i++) {
+		const struct access_target *target = access->targets[i];
+		const struct access_map *map = target->maps[0];
+
+		if (access_find_entrance(target, listener->group))
+			announce(uri_iscsi(listener->text, target->name,
+					   map->count ? map->luns[0].number : 0), &front->iscsi_uri);
 	}
 }
 
-bool front_open(struct front *front)
+void front_settle(struct front *front, const struct conf *conf)
 {
-	const struct conf *conf = front->conf;
+	sift(front, false);
+	for (unsigned i = 0; i < front->count; i++) {
+		struct listener *listener = front->listeners[i];
 
-	if (!take_activated(front) || !listen_on_all(front, conf->nbd, conf->nbd_count) ||
-	    !listen_on_all(front, conf->iscsi, conf->iscsi_count))
-		return false;
-	announce(front);
-	return true;
+		listener->group = listener->next_group;
+		if (listener->accepting)
+			continue;
+		if (listener->group)
+			announce_targets(front, listener, conf->access);
+		else
+			announce(uri_nbd(listener->text), &front->nbd_uri);
+		listener_start(listener);
+	}
 }
 
 bool front_single(struct front *front)
@@ -122,16 +236,14 @@ bool front_single(struct front *front)
 
 void front_close(struct front *front)
 {
-	for (unsigned i = 0; i < front->count && !front->closed; i++)
-		listener_stop(front->listeners[i]);
-	front->closed = true;
+	for (unsigned i = 0; i < front->count; i++)
+		front->listeners[i]->wanted = false;
+	sift(front, false);
 }
 
 void front_free(struct front *front)
 {
-	assert(front->closed || front->count == 0);
-	while (front->count)
-		free(front->listeners[--front->count]);
+	assert(front->count == 0);
 	free(front->nbd_uri);
 	free(front->iscsi_uri);
 }

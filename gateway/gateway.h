@@ -7,7 +7,11 @@
 
 #include "conf.h"
 
-/* Serve what "conf" asks for until told to stop. Returns the exit status. */
-int gateway_run(const struct conf *conf);
+/*
+ * Serve what "conf", made of that command line, asks for until told to stop, or what the
+ * command line asks for then when told to reload (SIGHUP, with --config). Takes from conf what
+ * it opens; conf_free() is still to be called. Returns the exit status.
+ */
+int gateway_run(struct conf *conf, int argc, char **argv);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 
+#include "disk_lu.h"
 #include "export.h"
 #include "loop.h"
 

@@ -55,7 +55,7 @@ static void accept_some(struct ev_loop *ev, ev_io *io, int events)
 	}
 }
 
-void listener_start(struct listener *listener, struct loop *loop, int fd)
+void listener_init(struct listener *listener, struct loop *loop, int fd)
 {
 	/* One that systemd passes may block. */
 	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
@@ -63,7 +63,12 @@ void listener_start(struct listener *listener, struct loop *loop, int fd)
 	address_local(fd, listener->text);
 	ev_io_init(&listener->acceptable, accept_some, fd, EV_READ);
 	ev_timer_init(&listener->pause, pause_is_over, 0, 0);
-	ev_io_start(loop->ev, &listener->acceptable);
+}
+
+void listener_start(struct listener *listener)
+{
+	listener->accepting = true;
+	ev_io_start(listener->loop->ev, &listener->acceptable);
 }
 
 void listener_stop(struct listener *listener)
@@ -72,6 +77,6 @@ void listener_stop(struct listener *listener)
 	ev_timer_stop(listener->loop->ev, &listener->pause);
 	close(listener->acceptable.fd);
 	/* A path that systemd has made is for the next one it starts. */
-	if (!listener->passed && strncmp(listener->text, "unix:", 5) == 0 && listener->text[5] != '@')
+	if (!listener->activated && strncmp(listener->text, "unix:", 5) == 0 && listener->text[5] != '@')
 		unlink(listener->text + 5);
 }

@@ -5,6 +5,7 @@
 #define LISTENER_H
 
 #include <ev.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "address.h"
@@ -17,19 +18,29 @@ struct listener {
 	ev_timer pause;			/* out of descriptors: wait, do not spin */
 	struct loop *loop;
 	uint16_t group;			/* 0: NBD; iSCSI: the tag of its portal group */
-	bool passed;			/* by systemd, rather than made by us */
 	struct worker *workers;
 	unsigned worker_count;
 	unsigned *next_worker;		/* shared by all listeners: round robin */
 	char text[ADDRESS_TEXT_LEN];	/* where it listens */
+	bool accepting;
 	struct log_limit log_limit;
+
+	/* front.c's: what it was bound for, and what it is to be next. */
+	struct address address;
+	bool activated;			/* passed by systemd, and not bound for "address" */
+	char name[256];			/* ... which calls it this */
+	bool wanted;
+	uint16_t next_group;
 };
 
-/* Start accepting on fd, which becomes the listener's. The caller has set workers,
- * worker_count, next_worker, group, passed. */
-void listener_start(struct listener *listener, struct loop *loop, int fd);
+/* Bound to fd, which becomes the listener's; nothing is accepted yet. The caller has set workers,
+ * worker_count and next_worker. */
+void listener_init(struct listener *listener, struct loop *loop, int fd);
 
-/* Stop accepting and close; the path of a unix socket that was not passed is removed. */
+/* Start accepting. The caller has set group. */
+void listener_start(struct listener *listener);
+
+/* Stop accepting, if it did, and close; a unix socket's path is removed if we have made it. */
 void listener_stop(struct listener *listener);
 
 #endif

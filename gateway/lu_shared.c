@@ -42,12 +42,17 @@ static const uint32_t reasons[ATTENTION_COUNT] = {
  * assigned" (SPC-4 §7.8.6.6), is the form for names made by the system's own rule;
  * forms 2h, 5h and 6h would need an IEEE company identifier of ours.
  */
-static bool derive_naa(const struct disk_lu_conf *conf, uint64_t *naa)
+static bool choose_naa(const struct disk_lu_conf *conf, uint64_t *naa)
 {
 	char text[sizeof(conf->target_name) + sizeof(",L,0xffff")];
 	uint8_t digest[SHA256_LEN];
-	int len = snprintf(text, sizeof text, "%s,L,0x%04x", conf->target_name, conf->lun);
+	int len;
 
+	if (conf->naa) {
+		*naa = conf->naa;
+		return true;
+	}
+	len = snprintf(text, sizeof text, "%s,L,0x%04x", conf->target_name, conf->lun);
 	assert(len > 0 && (size_t)len < sizeof text);
 	if (gnutls_hash_fast(GNUTLS_DIG_SHA256, text, (size_t)len, digest) < 0)
 		return false;
@@ -102,7 +107,7 @@ struct lu_shared *lu_shared_new(const struct disk_lu_conf *conf)
 	atomic_init(&shared->restricted, 0);
 	pthread_mutex_init(&shared->mutex, NULL);
 	list_init(&shared->instances);
-	if (!derive_naa(conf, &shared->naa) || !init_reservations(shared)) {
+	if (!choose_naa(conf, &shared->naa) || !init_reservations(shared)) {
 		lu_shared_free(shared);
 		return NULL;
 	}

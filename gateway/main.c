@@ -6,6 +6,7 @@
 #include "conf.h"
 #include "discover.h"
 #include "gateway.h"
+#include "import.h"
 #include "log.h"
 
 #define EXIT_USAGE	2
@@ -17,21 +18,35 @@ static void to_stderr(enum log_level level, const char *line)
 	fprintf(stderr, "nbd-iscsi-gateway: %s\n", line);
 }
 
+/* As compilers do it, so that editors find the place. */
+static void print_errors(const struct conf *conf)
+{
+	for (unsigned i = 0; i < conf->error_count; i++)
+		if (conf->errors[i].line)
+			fprintf(stderr, "%s\n", conf->errors[i].text);
+		else
+			log_error("%s", conf->errors[i].text);
+}
+
 int main(int argc, char **argv)
 {
 	struct conf conf;
-	char why[1024];
 	int status = 0;
 
 	log_set_sink(to_stderr);
-	switch (conf_parse(&conf, argc, argv, why, sizeof(why))) {
+	switch (conf_parse(&conf, argc, argv)) {
 	case CONF_RUN:
-		status = conf.discover.portal ? discover_run(&conf) : gateway_run(&conf);
+		if (conf.import)
+			status = import_run(conf.import, conf.secrets_dir);
+		else if (conf.discover.portal)
+			status = discover_run(&conf);
+		else
+			status = gateway_run(&conf, argc, argv);
 		break;
 	case CONF_DONE:
 		break;
 	case CONF_WRONG:
-		log_error("%s", why);
+		print_errors(&conf);
 		status = EXIT_USAGE;
 		break;
 	}

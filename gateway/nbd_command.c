@@ -102,7 +102,7 @@ static bool command_fits(struct nbd_request *req)
 	const struct nbd_conn *c = req->conn;
 	const struct nbd_command *command = req->command;
 
-	if (c->service->shutting_down)
+	if (nbd_conn_is_ending(c))
 		return REFUSE(req, ESHUTDOWN, "the server is shutting down");
 	if (!command)
 		return REFUSE(req, EINVAL, "unknown command %u", req->header.type);

@@ -28,13 +28,13 @@ enum nbd_context { NBD_CONTEXT_ALLOCATION, NBD_CONTEXT_PROVISIONING, NBD_CONTEXT
 /* What option haggling has settled: all of it, and nothing else, is forgotten with STARTTLS. */
 struct nbd_terms {
 	bool structured, extended;	/* extended headers take precedence */
-	const struct export *context_export; /* the contexts are for this one */
+	const struct nbd_export *context_export; /* the contexts are for this one */
 	unsigned contexts;		/* bit set of enum nbd_context */
 };
 
 /* What a client is told of an export, and may rely on. */
 struct nbd_offer {
-	const struct export *export;	/* NULL: nothing is offered */
+	const struct nbd_export *export;	/* NULL: nothing is offered; later: no more served */
 	struct blkdev *blk;
 	uint64_t size;
 	uint16_t flags;			/* transmission flags */
@@ -47,6 +47,7 @@ struct nbd_conn {
 	struct list node;		/* of service->connections */
 	ev_timer deadline;		/* of the handshake */
 	bool released;			/* the stream is closed; requests may remain */
+	bool evicted;			/* its export is not served to it any more */
 
 	/* Receiving: the next header goes to parse(); data on the way, or to be thrown
 	 * away ("drain" bytes), ends in arrived(). */
@@ -82,6 +83,9 @@ struct nbd_conn {
 void nbd_receive(struct nbd_conn *c, void *where, size_t len, void (*arrived)(struct nbd_conn *));
 void nbd_drain(struct nbd_conn *c, uint64_t len, void (*arrived)(struct nbd_conn *));
 
+/* nbd_server.c: is there nothing new to be begun? */
+bool nbd_conn_is_ending(const struct nbd_conn *c);
+
 /* nbd_server.c: a request is no more; perhaps the connection is neither. */
 void nbd_conn_settle(struct nbd_conn *c);
 
@@ -95,7 +99,7 @@ struct nbd_option {
 	bool	 ignores_data;		/* any data is thrown away, and no error */
 	void   (*handle)(struct nbd_conn *, struct nbd_cursor *data);
 	/* The export that it asks what it is, so that its device is looked at first; may be NULL. */
-	const struct export *(*about)(const struct nbd_conn *, struct nbd_cursor *data);
+	const struct nbd_export *(*about)(const struct nbd_conn *, struct nbd_cursor *data);
 };
 
 /* NULL: there is no such option. */
@@ -106,6 +110,9 @@ void nbd_handshake_start(struct nbd_conn *c);
 
 /* The option being dealt with is over, or the connection ends in the middle of it. */
 void nbd_handshake_drop(struct nbd_conn *c);
+
+/* Other exports are in force: an option that waits for its device does so no longer. */
+void nbd_handshake_follow(struct nbd_conn *c);
 
 /* Queue "len" raw bytes, which the caller fills in before it returns to the loop. NULL: no
  * memory, and the connection has failed. */
@@ -122,14 +129,17 @@ void nbd_option_refuse(struct nbd_conn *c, uint32_t type, const char *fmt, ...)
 
 /* nbd_option.c: an export that this worker serves as a block device, and that this client may
  * know of; NULL = no such. */
-const struct export *nbd_export(const struct nbd_conn *c, const char *name, size_t len);
+const struct nbd_export *nbd_export(const struct nbd_conn *c, const char *name, size_t len);
+
+/* nbd_option.c: does this worker serve it, and may this client know of it? */
+bool nbd_export_is_shown(const struct nbd_conn *c, const struct nbd_export *export);
 
 /* nbd_meta.c: rows of the option table. */
 void nbd_list_meta_context(struct nbd_conn *c, struct nbd_cursor *data);
 void nbd_set_meta_context(struct nbd_conn *c, struct nbd_cursor *data);
 
 /* nbd_meta.c: the selected contexts as far as they are for this export (a bit set). */
-unsigned nbd_meta_contexts(const struct nbd_terms *terms, const struct export *export);
+unsigned nbd_meta_contexts(const struct nbd_terms *terms, const struct nbd_export *export);
 
 /* A context's number on the wire, and back; NBD_CONTEXT_COUNT for one that is none. */
 uint32_t nbd_meta_id(enum nbd_context context);

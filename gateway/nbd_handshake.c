@@ -15,6 +15,7 @@
 
 #include "field.h"
 #include "log.h"
+#include "export.h"
 #include "nbd_conn.h"
 #include "pool.h"
 
@@ -212,7 +213,7 @@ static void on_patience(struct ev_loop *ev, struct ev_timer *timer, int events)
 static bool look_first(struct nbd_conn *c, const struct nbd_option *option)
 {
 	struct nbd_cursor data = option_cursor(c);
-	const struct export *export = option->about ? option->about(c, &data) : NULL;
+	const struct nbd_export *export = option->about ? option->about(c, &data) : NULL;
 
 	if (!export || export == c->offer.export)
 		return false;
@@ -222,7 +223,7 @@ static bool look_first(struct nbd_conn *c, const struct nbd_option *option)
 	ev_timer_init(&c->patience, on_patience, LOOK_SECONDS, 0);
 	ev_timer_start(c->service->loop->ev, &c->patience);
 	conn_pause(&c->conn);
-	blk_look(export->instance[c->service->worker].blk, &c->look);
+	blk_look(export->export->instance[c->service->worker].blk, &c->look);
 	return true;
 }
 
@@ -239,6 +240,12 @@ static void handle_option(struct nbd_conn *c)
 		end_option(c);
 	else if (!look_first(c, option))
 		run_option(c);
+}
+
+void nbd_handshake_follow(struct nbd_conn *c)
+{
+	if (c->looking)
+		seen(&c->look);
 }
 
 void nbd_handshake_drop(struct nbd_conn *c)

@@ -35,7 +35,7 @@ enum nbd_context nbd_meta_from_id(uint32_t id)
 	return id >= 1 && id <= NBD_CONTEXT_COUNT ? (enum nbd_context)(id - 1) : NBD_CONTEXT_COUNT;
 }
 
-unsigned nbd_meta_contexts(const struct nbd_terms *terms, const struct export *export)
+unsigned nbd_meta_contexts(const struct nbd_terms *terms, const struct nbd_export *export)
 {
 	return terms->context_export == export ? terms->contexts : 0;
 }
@@ -74,12 +74,12 @@ static bool take_queries(struct nbd_cursor *data, bool listing, unsigned *found)
 }
 
 /* What both options have in common. NULL: refused. */
-static const struct export *query_contexts(struct nbd_conn *c, struct nbd_cursor *data,
+static const struct nbd_export *query_contexts(struct nbd_conn *c, struct nbd_cursor *data,
 					   bool listing, unsigned *found)
 {
 	uint32_t len;
 	const char *name = nbd_take_string(data, &len);
-	const struct export *export = nbd_export(c, name, len);
+	const struct nbd_export *export = nbd_export(c, name, len);
 
 	if (!take_queries(data, listing, found)) {
 		nbd_option_refuse(c, NBD_REP_ERR_INVALID, "malformed queries for meta contexts");
@@ -117,7 +117,7 @@ void nbd_list_meta_context(struct nbd_conn *c, struct nbd_cursor *data)
 
 void nbd_set_meta_context(struct nbd_conn *c, struct nbd_cursor *data)
 {
-	const struct export *export;
+	const struct nbd_export *export;
 	unsigned found;
 
 	/* What was selected before is void even if this fails. */

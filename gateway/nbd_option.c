@@ -5,20 +5,36 @@
  */
 #include <string.h>
 
+#include "export.h"
 #include "field.h"
 #include "nbd_conn.h"
 
-static bool is_shown(const struct nbd_conn *c, const struct export *export)
+static struct blkdev *blk_of(const struct nbd_conn *c, const struct nbd_export *export)
 {
-	return export->instance[c->service->worker].blk &&
-	       (!export->tls_only || c->tls == TLS_STARTED);
+	return export->export->instance[c->service->worker].blk;
 }
 
-const struct export *nbd_export(const struct nbd_conn *c, const char *name, size_t len)
+static bool is_allowed(const struct nbd_conn *c, const struct nbd_export *export)
 {
-	const struct export *export = export_find(c->service->exports, name, len);
+	const char *name = c->tls == TLS_STARTED ? tls_stream_name(c->conn.stream) : NULL;
 
-	return export && is_shown(c, export) ? export : NULL;
+	for (unsigned i = 0; i < export->allow_count && name; i++)
+		if (strcmp(name, export->allow[i]) == 0)
+			return true;
+	return export->allow_count == 0;
+}
+
+bool nbd_export_is_shown(const struct nbd_conn *c, const struct nbd_export *export)
+{
+	return blk_of(c, export) && (!export->tls_only || c->tls == TLS_STARTED) &&
+	       is_allowed(c, export);
+}
+
+const struct nbd_export *nbd_export(const struct nbd_conn *c, const char *name, size_t len)
+{
+	const struct nbd_export *export = nbd_exports_find(c->service->exports, name, len);
+
+	return export && nbd_export_is_shown(c, export) ? export : NULL;
 }
 
 /*
@@ -27,10 +43,11 @@ const struct export *nbd_export(const struct nbd_conn *c, const char *name, size
  */
 static void refuse_export(struct nbd_conn *c)
 {
-	const struct export_table *exports = c->service->exports;
+	const struct nbd_exports *exports = c->service->exports;
 
 	for (unsigned i = 0; i < exports->count; i++)
-		if (exports->export[i].tls_only && c->tls == TLS_PLAIN) {
+		if ((exports->list[i]->tls_only || exports->list[i]->allow_count) &&
+		    c->tls == TLS_PLAIN) {
 			nbd_option_refuse(c, NBD_REP_ERR_TLS_REQD, "no such export without TLS");
 			return;
 		}
@@ -42,7 +59,7 @@ static uint32_t max_u32(uint32_t a, uint32_t b)
 	return a > b ? a : b;
 }
 
-static uint16_t transmission_flags(const struct nbd_conn *c, const struct export *export,
+static uint16_t transmission_flags(const struct nbd_conn *c, const struct nbd_export *export,
 				   const struct blk_info *info)
 {
 	const struct nbd_terms *terms = &c->terms;
@@ -50,7 +67,7 @@ static uint16_t transmission_flags(const struct nbd_conn *c, const struct export
 	uint16_t flags = NBD_FLAG_HAS_FLAGS | NBD_FLAG_SEND_FLUSH | NBD_FLAG_SEND_FUA |
 			 NBD_FLAG_SEND_CACHE | NBD_FLAG_CAN_MULTI_CONN;
 
-	if (export->read_only || info->read_only) {
+	if (export->read_only || export->export->read_only || info->read_only) {
 		flags |= NBD_FLAG_READ_ONLY;
 	} else {
 		/* Always: a fast zero that cannot be is refused fast. */
@@ -68,9 +85,9 @@ static uint16_t transmission_flags(const struct nbd_conn *c, const struct export
 }
 
 /* What a client may be told of this export now. Sizes are as "Size constraints" wants them. */
-static struct nbd_offer make_offer(const struct nbd_conn *c, const struct export *export)
+static struct nbd_offer make_offer(const struct nbd_conn *c, const struct nbd_export *export)
 {
-	struct blkdev *blk = export->instance[c->service->worker].blk;
+	struct blkdev *blk = blk_of(c, export);
 	const struct blk_info *info = &blk->info;
 	struct nbd_offer offer = {
 		.export = export, .blk = blk, .size = info->size,
@@ -100,12 +117,12 @@ static void enter_transmission(struct nbd_conn *c, bool sizes_agreed)
 	c->parse = nbd_request_parse;
 }
 
-static const struct export *named_by_all(const struct nbd_conn *c, struct nbd_cursor *data)
+static const struct nbd_export *named_by_all(const struct nbd_conn *c, struct nbd_cursor *data)
 {
 	return nbd_export(c, (const char *)data->p, data->left);
 }
 
-static const struct export *named_first(const struct nbd_conn *c, struct nbd_cursor *data)
+static const struct nbd_export *named_first(const struct nbd_conn *c, struct nbd_cursor *data)
 {
 	uint32_t len;
 	const char *name = nbd_take_string(data, &len);
@@ -115,7 +132,7 @@ static const struct export *named_first(const struct nbd_conn *c, struct nbd_cur
 
 static void handle_export_name(struct nbd_conn *c, struct nbd_cursor *data)
 {
-	const struct export *export = named_by_all(c, data);
+	const struct nbd_export *export = named_by_all(c, data);
 	size_t zeroes = c->no_zeroes ? 0 : NBD_EXPORT_NAME_ZEROES;
 	struct nbd_export_info info = { 0 };
 	uint8_t *wire;
@@ -146,9 +163,14 @@ static void handle_abort(struct nbd_conn *c, struct nbd_cursor *data)
 	conn_finish(&c->conn, "the client has given up");
 }
 
-static void send_server(struct nbd_conn *c, const struct export *export)
+static const char *description_of(const struct nbd_conn *c, const struct nbd_export *export)
 {
-	const char *description = export->instance[c->service->worker].blk->info.description;
+	return export->description ? export->description : blk_of(c, export)->info.description;
+}
+
+static void send_server(struct nbd_conn *c, const struct nbd_export *export)
+{
+	const char *description = description_of(c, export);
 	uint32_t name_len = (uint32_t)strlen(export->name);
 	uint32_t description_len = (uint32_t)strlen(description);
 	uint8_t *wire = nbd_option_reply(c, NBD_REP_SERVER, 4 + name_len + description_len);
@@ -162,12 +184,12 @@ static void send_server(struct nbd_conn *c, const struct export *export)
 
 static void handle_list(struct nbd_conn *c, struct nbd_cursor *data)
 {
-	const struct export_table *exports = c->service->exports;
+	const struct nbd_exports *exports = c->service->exports;
 
 	(void)data;
 	for (unsigned i = 0; i < exports->count; i++)
-		if (is_shown(c, &exports->export[i]))
-			send_server(c, &exports->export[i]);
+		if (nbd_export_is_shown(c, exports->list[i]))
+			send_server(c, exports->list[i]);
 	nbd_option_reply(c, NBD_REP_ACK, 0);
 }
 
@@ -217,8 +239,8 @@ static void send_infos(struct nbd_conn *c, const struct nbd_offer *offer, unsign
 	send_info(c, &nbd_info_export_layout, &export);
 	if (wanted & 1u << NBD_INFO_NAME)
 		send_info_text(c, NBD_INFO_NAME, offer->export->name);
-	if (wanted & 1u << NBD_INFO_DESCRIPTION && offer->blk->info.description[0])
-		send_info_text(c, NBD_INFO_DESCRIPTION, offer->blk->info.description);
+	if (wanted & 1u << NBD_INFO_DESCRIPTION && description_of(c, offer->export)[0])
+		send_info_text(c, NBD_INFO_DESCRIPTION, description_of(c, offer->export));
 	if (wanted & 1u << NBD_INFO_BLOCK_SIZE)
 		send_info(c, &nbd_info_block_size_layout, &sizes);
 }
@@ -226,8 +248,8 @@ static void send_infos(struct nbd_conn *c, const struct nbd_offer *offer, unsign
 /* INFO and GO are the same but for their end. */
 static void info_or_go(struct nbd_conn *c, struct nbd_cursor *data, bool go)
 {
-	const struct export *export = named_first(c, data);
-	const struct export *offered = c->offer.export;
+	const struct nbd_export *export = named_first(c, data);
+	const struct nbd_export *offered = c->offer.export;
 	unsigned wanted = 0;
 
 	c->offer.export = NULL;

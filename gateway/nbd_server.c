@@ -7,12 +7,16 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "log.h"
 #include "nbd_conn.h"
 
 /* How long a client in its handshake has to be told that the server is shutting down. */
 #define SHUTDOWN_HANDSHAKE_SECONDS	1.0
+
+/* How long a client whose export has gone has for its requests in flight. */
+#define EVICTION_SECONDS		5.0
 
 /* Lines about clients that were dropped: so many in so many seconds, and per worker. */
 #define COMPLAINTS		10
@@ -69,6 +73,23 @@ static void on_filled(struct conn *conn)
 	has_arrived(container_of(conn, struct nbd_conn, conn));
 }
 
+static bool has_evicted(const struct nbd_service *service)
+{
+	list_for_each(node, &service->connections)
+		if (container_of(node, struct nbd_conn, node)->evicted)
+			return true;
+	return false;
+}
+
+static void tell_if_followed(struct nbd_service *service)
+{
+	if (!service->following || has_evicted(service))
+		return;
+	service->following = false;
+	if (service->follows)
+		service->follows(service);
+}
+
 static void conn_free(struct nbd_conn *c)
 {
 	struct nbd_service *service = c->service;
@@ -76,6 +97,7 @@ static void conn_free(struct nbd_conn *c)
 	assert(list_empty(&c->requests) && c->in_flight == 0 && c->bytes == 0);
 	list_del(&c->node);
 	free(c);
+	tell_if_followed(service);
 	if (list_empty(&service->connections) && service->idle)
 		service->idle(service);
 }
@@ -127,15 +149,21 @@ static void unblock(struct nbd_conn *c)
 	conn_resume(&c->conn);
 }
 
+bool nbd_conn_is_ending(const struct nbd_conn *c)
+{
+	return c->service->shutting_down || c->evicted;
+}
+
 void nbd_conn_settle(struct nbd_conn *c)
 {
 	if (c->released) {
 		if (c->in_flight == 0)
 			conn_free(c);
-	} else if (c->leaving || c->service->shutting_down) {
+	} else if (c->leaving || nbd_conn_is_ending(c)) {
 		if (c->in_flight == 0)
-			conn_finish(&c->conn, c->leaving ? "the client has disconnected"
-							 : "the server is shutting down");
+			conn_finish(&c->conn, c->leaving ? "the client has disconnected" :
+				    c->evicted ? "its export is not served to it any more" :
+				    "the server is shutting down");
 		else if (!c->leaving)
 			unblock(c);	/* what waits is to be refused, not ignored */
 	} else {
@@ -149,7 +177,8 @@ static void on_deadline(struct ev_loop *ev, struct ev_timer *timer, int events)
 
 	(void)ev;
 	(void)events;
-	conn_fail(&c->conn, "it has not chosen an export in time");
+	conn_fail(&c->conn, c->evicted ? "its export is not served to it any more"
+				       : "it has not chosen an export in time");
 }
 
 void nbd_server_start(struct nbd_service *service, struct stream *stream)
@@ -177,6 +206,58 @@ void nbd_server_start(struct nbd_service *service, struct stream *stream)
 static bool in_transmission(const struct nbd_conn *c)
 {
 	return c->parse == nbd_request_parse;
+}
+
+/* The export of that name now; NULL: there is none, or not the one that this client knows. */
+static const struct nbd_export *same_now(const struct nbd_conn *c, const struct nbd_export *before)
+{
+	const struct nbd_export *now = before ? nbd_exports_find(c->service->exports, before->name,
+								 strlen(before->name)) : NULL;
+
+	if (!now || now->export != before->export || now->read_only != before->read_only ||
+	    !nbd_export_is_shown(c, now))
+		return NULL;
+	return now;
+}
+
+static void evict(struct nbd_conn *c)
+{
+	struct ev_loop *ev = c->service->loop->ev;
+
+	c->evicted = true;
+	ev_timer_set(&c->deadline, EVICTION_SECONDS, 0);
+	ev_timer_start(ev, &c->deadline);
+	nbd_conn_settle(c);
+}
+
+/* A client that chose before keeps what it has, or goes; others choose among what is there now. */
+static void follow(struct nbd_conn *c)
+{
+	if (c->released) {
+		/* Its requests are still at the device. */
+		c->evicted = true;
+		c->offer.export = NULL;
+		return;
+	}
+	c->terms.context_export = same_now(c, c->terms.context_export);
+	c->offer.export = same_now(c, c->offer.export);
+	if (in_transmission(c) && !c->offer.export && !c->evicted)
+		evict(c);
+	nbd_handshake_follow(c);
+}
+
+void nbd_server_follow(struct nbd_service *service, struct nbd_exports *exports)
+{
+	struct nbd_exports *before = service->exports;
+
+	assert(loop_is_mine(service->loop) && !service->following);
+	service->exports = exports ? nbd_exports_hold(exports) : NULL;
+	if (exports)
+		list_for_each(node, &service->connections)
+			follow(container_of(node, struct nbd_conn, node));
+	nbd_exports_drop(before);
+	service->following = true;
+	tell_if_followed(service);
 }
 
 void nbd_server_shutdown(struct nbd_service *service)

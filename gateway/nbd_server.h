@@ -7,10 +7,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "export.h"
 #include "list.h"
 #include "log.h"
 #include "loop.h"
+#include "nbd_exports.h"
 #include "stream.h"
 #include "tls.h"
 
@@ -27,17 +27,27 @@ void nbd_limits_init(struct nbd_limits *limits);
 struct nbd_service {
 	struct loop *loop;
 	unsigned worker;			/* index into export.instance */
-	const struct export_table *exports;
+	struct nbd_exports *exports;		/* what is served; by nbd_server_follow() */
+	bool	 following;			/* follows() is due */
 	const struct nbd_limits *limits;
 	struct list connections;		/* list_init()ed by the worker */
 	bool	 shutting_down;
 	enum tls_mode tls_mode;
 	struct tls *tls;			/* NULL with TLS_OFF; outlives the connections */
 	void   (*idle)(struct nbd_service *);	/* the last connection has gone; may be NULL */
+	void   (*follows)(struct nbd_service *); /* see nbd_server_follow(); may be NULL */
 	struct log_limit complaints;		/* about clients that were dropped; zero at first */
 };
 
-/* Serve a client on "stream", which becomes the connection's. Frees itself. On the loop. */
+/*
+ * From now on "exports" are in force (NULL: none); the service takes a hold of them. What becomes
+ * of who is there is said in nbd_exports.h. follows() tells, perhaps before this returns, when
+ * nobody uses a device any more that is in an earlier snapshot alone. Until then no other comes.
+ */
+void nbd_server_follow(struct nbd_service *service, struct nbd_exports *exports);
+
+/* Serve a client on "stream", which becomes the connection's. Frees itself. On the loop, after
+ * nbd_server_follow(). */
 void nbd_server_start(struct nbd_service *service, struct stream *stream);
 
 /*

@@ -39,4 +39,8 @@ void tls_free(struct tls *tls);
  */
 struct stream *tls_server_stream(struct tls *tls, struct stream *plain);
 
+/* The distinguished name (RFC 4514) of the certificate by which the client has proved itself; NULL:
+ * there is none, or not yet. For as long as the stream is open. */
+const char *tls_stream_name(struct stream *stream);
+
 #endif

@@ -31,6 +31,7 @@ struct tls_stream {
 	bool established, closing;
 	bool interrupted;		/* a record waits inside GnuTLS: go on with that one first */
 	int plain_errno;		/* of the plain stream's last failure */
+	char *name;			/* in the client's certificate; NULL: none */
 	char why[160];
 	size_t ahead_at, ahead_len;	/* received, and not yet asked for by GnuTLS */
 	uint8_t ahead[READ_AHEAD];
@@ -152,31 +153,38 @@ static ssize_t failure(struct tls_stream *t, int rc)
 	return -1;
 }
 
-/* Is the certificate's name on the list? It is a certificate of our CA: GnuTLS has seen to that. */
+/* The name in the certificate, if there is one. It is of our CA: GnuTLS has seen to that. */
+static void learn_name(struct tls_stream *t)
+{
+	gnutls_datum_t name = { 0 };
+	const gnutls_datum_t *chain;
+	gnutls_x509_crt_t cert;
+	unsigned count;
+
+	if (!t->tls->conf.verify_peer || gnutls_auth_get_type(t->session) == GNUTLS_CRD_PSK)
+		return;
+	chain = gnutls_certificate_get_peers(t->session, &count);
+	if (!chain || gnutls_x509_crt_init(&cert) < 0)
+		return;
+	if (gnutls_x509_crt_import(cert, &chain[0], GNUTLS_X509_FMT_DER) >= 0 &&
+	    gnutls_x509_crt_get_dn3(cert, &name, 0) >= 0)
+		t->name = strdup((const char *)name.data);
+	gnutls_free(name.data);
+	gnutls_x509_crt_deinit(cert);
+}
+
 static bool name_is_allowed(struct tls_stream *t)
 {
 	const struct tls_conf *conf = &t->tls->conf;
-	const gnutls_datum_t *chain;
-	gnutls_datum_t name = { 0 };
-	gnutls_x509_crt_t cert;
-	unsigned count;
-	bool allowed = conf->allow_count == 0;
 
 	/* Who has one of our keys has been let in by that: the list is of certificates. */
-	if (allowed || gnutls_auth_get_type(t->session) == GNUTLS_CRD_PSK)
+	if (conf->allow_count == 0 || gnutls_auth_get_type(t->session) == GNUTLS_CRD_PSK)
 		return true;
-	chain = gnutls_certificate_get_peers(t->session, &count);
-	if (!chain || gnutls_x509_crt_init(&cert) < 0)
-		return false;
-	if (gnutls_x509_crt_import(cert, &chain[0], GNUTLS_X509_FMT_DER) >= 0 &&
-	    gnutls_x509_crt_get_dn3(cert, &name, 0) >= 0)
-		for (unsigned i = 0; i < conf->allow_count && !allowed; i++)
-			allowed = strcmp((const char *)name.data, conf->allow[i]) == 0;
-	if (!allowed)
-		explain(t, "this client is not allowed", name.data ? (const char *)name.data : "");
-	gnutls_free(name.data);
-	gnutls_x509_crt_deinit(cert);
-	return allowed;
+	for (unsigned i = 0; i < conf->allow_count && t->name; i++)
+		if (strcmp(t->name, conf->allow[i]) == 0)
+			return true;
+	explain(t, "this client is not allowed", t->name ? t->name : "");
+	return false;
 }
 
 /* True when there is a session; else errno is set. */
@@ -188,6 +196,8 @@ static bool establish(struct tls_stream *t)
 		return true;
 	rc = gnutls_handshake(t->session);
 	t->stream.unsent = rc == GNUTLS_E_AGAIN && gnutls_record_get_direction(t->session) == 1;
+	if (rc == GNUTLS_E_SUCCESS)
+		learn_name(t);
 	if (rc == GNUTLS_E_SUCCESS && !name_is_allowed(t)) {
 		gnutls_alert_send(t->session, GNUTLS_AL_FATAL, GNUTLS_A_ACCESS_DENIED);
 		rc = GNUTLS_E_CERTIFICATE_ERROR;
@@ -314,6 +324,7 @@ static void tls_close(struct stream *stream)
 	gnutls_deinit(t->session);
 	t->plain->ops->close(t->plain);
 	gnutls_memset(t->record, 0, sizeof(t->record));
+	free(t->name);
 	free(t);
 }
 
@@ -367,4 +378,9 @@ struct stream *tls_server_stream(struct tls *tls, struct stream *plain)
 	gnutls_deinit(t->session);
 	free(t);
 	return NULL;
+}
+
+const char *tls_stream_name(struct stream *stream)
+{
+	return container_of(stream, struct tls_stream, stream)->name;
 }

@@ -83,13 +83,35 @@ static void target_idle(struct target_service *service)
 	report_if_drained(container_of(service, struct worker, target));
 }
 
-static void target_follows(struct target_service *service)
+static void one_follows(struct worker *worker)
 {
-	struct worker *worker = container_of(service, struct worker, target);
 	struct worker_order *order = worker->access;
 
+	if (--worker->followers > 0)
+		return;
 	worker->access = NULL;
 	finish(order);
+}
+
+static void nbd_follows(struct nbd_service *service)
+{
+	one_follows(container_of(service, struct worker, nbd));
+}
+
+static void target_follows(struct target_service *service)
+{
+	one_follows(container_of(service, struct worker, target));
+}
+
+static void follow(struct worker_order *order)
+{
+	struct worker *worker = order->worker;
+
+	assert(!worker->access);
+	worker->access = order;
+	worker->followers = 2;
+	nbd_server_follow(&worker->nbd, order->nbd_exports);
+	target_follow(&worker->target, order->access);
 }
 
 bool worker_start(struct worker *worker, unsigned number, struct worker_conf *conf)
@@ -101,9 +123,9 @@ bool worker_start(struct worker *worker, unsigned number, struct worker_conf *co
 	if (!worker->loop)
 		return false;
 	worker->nbd = (struct nbd_service){
-		.loop = worker->loop, .worker = number, .exports = conf->exports,
+		.loop = worker->loop, .worker = number,
 		.limits = &conf->nbd_limits, .tls_mode = conf->tls_mode, .tls = conf->tls,
-		.idle = nbd_idle,
+		.idle = nbd_idle, .follows = nbd_follows,
 	};
 	worker->target = (struct target_service){
 		.loop = worker->loop, .worker = number, .conf = &conf->target,
@@ -153,9 +175,7 @@ static void obey(struct loop_msg *msg)
 			      &worker->target.directory, instance_is_open, order);
 		break;
 	case WORKER_ACCESS:
-		assert(!worker->access);
-		worker->access = order;
-		target_follow(&worker->target, order->access);
+		follow(order);
 		break;
 	case WORKER_DRAIN:
 		drain(order);
@@ -228,6 +248,7 @@ void worker_stop(struct worker *worker)
 	loop_stop(worker->loop);
 	pthread_join(worker->thread, NULL);
 	target_service_exit(&worker->target);
+	nbd_exports_drop(worker->nbd.exports);
 	loop_free(worker->loop);
 	worker->running = false;
 }

@@ -23,7 +23,6 @@ struct worker;
 /* What all workers share; constant while they serve. Owned by the gateway. */
 struct worker_conf {
 	struct loop *main_loop;			/* reports go there */
-	struct export_table *exports;
 	struct instance_conf instances;
 	struct nbd_limits nbd_limits;
 	enum tls_mode tls_mode;
@@ -41,7 +40,9 @@ struct worker_order {
 	struct worker *worker;
 	enum worker_task task;
 	struct export *export;			/* WORKER_OPEN, WORKER_CLOSE: of this one */
-	struct access *access;			/* WORKER_ACCESS: this one; the worker takes its own hold */
+	/* WORKER_ACCESS: these; the worker takes its own holds */
+	struct access *access;
+	struct nbd_exports *nbd_exports;
 	void (*reported)(struct worker_order *);/* on the main loop */
 	void *opaque;
 	bool ok;				/* WORKER_OPEN */
@@ -59,6 +60,7 @@ struct worker {
 	bool single;				/* serves worker_serve_stream()'s client */
 	struct worker_order *drain;		/* the WORKER_DRAIN that waits for its report */
 	struct worker_order *access;		/* the WORKER_ACCESS that does */
+	unsigned followers;			/* ... until so many services follow it */
 };
 
 /* Start the thread. False with errno. */
@@ -66,8 +68,9 @@ bool worker_start(struct worker *worker, unsigned number, struct worker_conf *co
 
 /*
  *	WORKER_OPEN	fill export->instance[number]
- *	WORKER_ACCESS	the target follows another snapshot (access.h); reports when nobody uses what is
- *			only in an earlier one. One at a time; the first before any connection
+ *	WORKER_ACCESS	target and NBD server follow other snapshots (access.h, nbd_exports.h); reports
+ *			when nobody uses what is only in earlier ones. One at a time; the first before
+ *			any connection
  *	WORKER_DRAIN	tell the peers, let finish what is in flight; reports when no connection is left
  *	WORKER_ABORT	drop the connections that are left; the drain then reports
  *	WORKER_CLOSE	close export->instance[number]

@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "export.h"
 #include "fuzz.h"
 #include "fuzz_peer.h"
 #include "mem_blk.h"
@@ -25,7 +26,6 @@ struct server {
 	struct blk_shared shared[EXPORTS];
 	struct export_instance instance[EXPORTS];
 	struct export export[EXPORTS];
-	struct export_table exports;
 };
 
 static void nobody_asked(struct nbd_service *service)
@@ -36,6 +36,8 @@ static void nobody_asked(struct nbd_service *service)
 static void server_init(struct server *s, struct loop *loop, uint8_t flags)
 {
 	static const char *const names[EXPORTS] = { "disk", "other" };
+	struct nbd_exports *exports = nbd_exports_new();
+	struct nbd_export *nbd;
 
 	nbd_limits_init(&s->limits);
 	for (unsigned i = 0; i < EXPORTS; i++) {
@@ -44,17 +46,18 @@ static void server_init(struct server *s, struct loop *loop, uint8_t flags)
 		if (!s->mem[i] || !s->shared[i].ranges)
 			abort();
 		s->instance[i].blk = mem_blk_open(s->mem[i], loop, &s->shared[i]);
-		s->export[i] = (struct export) {
-			.name = names[i], .lun = (uint16_t)i, .instance = &s->instance[i],
-			.read_only = i == 0 && flags & READ_ONLY,
-			.tls_only = i == 1 && flags & TLS_ONLY,
-		};
+		s->export[i].instance = &s->instance[i];
+		if (nbd_exports_add(exports, names[i], &s->export[i], &nbd))
+			abort();
+		nbd->read_only = i == 0 && flags & READ_ONLY;
+		nbd->tls_only = i == 1 && flags & TLS_ONLY;
 	}
-	s->exports = (struct export_table) { s->export, EXPORTS };
 	s->service = (struct nbd_service) {
-		.loop = loop, .exports = &s->exports, .limits = &s->limits, .idle = nobody_asked,
+		.loop = loop, .limits = &s->limits, .idle = nobody_asked,
 	};
 	list_init(&s->service.connections);
+	nbd_server_follow(&s->service, exports);
+	nbd_exports_drop(exports);
 }
 
 static void nothing(void *opaque)
@@ -67,6 +70,7 @@ static void server_exit(struct server *s, struct fuzz_peer *p)
 	for (unsigned i = 0; i < EXPORTS; i++)
 		blk_close(s->instance[i].blk, nothing, NULL);
 	fuzz_peer_run(p);
+	nbd_exports_drop(s->service.exports);
 	for (unsigned i = 0; i < EXPORTS; i++) {
 		mem_free(s->mem[i]);
 		range_lock_free(s->shared[i].ranges);

@@ -4,26 +4,6 @@
 . "${srcdir:-$(dirname "$0")/..}/functions.sh"
 requires certtool psktool python3 nbdinfo nbdcopy qemu-img qemu-io
 
-# FILE CA LINE...: a key and a certificate of these template lines, signed by the CA (none: by
-# itself).
-certificate() {
-	local file=$1 ca=$2 sign=--generate-self-signed
-	shift 2
-	[ "$ca" = none ] || sign="--generate-certificate --load-ca-certificate=$ca-cert.pem
-		--load-ca-privkey=$ca-key.pem"
-	printf '%s\n' "$@" "expiration_days = 7" signing_key >"$tmp/template"
-	certtool --generate-privkey --key-type=ecdsa --outfile="$file-key.pem" 2>"$tmp/certtool.log"
-	certtool $sign --template="$tmp/template" --load-privkey="$file-key.pem" \
-		--outfile="$file-cert.pem" 2>>"$tmp/certtool.log"
-}
-
-# What libnbd and QEMU want to find in a directory.
-client_dir() {	# DIR CA LINE...
-	mkdir "$1"
-	certificate "$1/client" "$2" "${@:3}"
-	cp "$2-cert.pem" "$1/ca-cert.pem"
-}
-
 mkdir "$tmp/server"
 certificate "$tmp/server/ca" none 'cn = "Test CA"' ca cert_signing_key
 # Another one of the same name: whose certificates it is takes looking at signatures.

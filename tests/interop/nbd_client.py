@@ -80,7 +80,7 @@ class Client(Wire):
 
     def __init__(self, flags=3, greet=True, tls=None, stream=None):
         if stream:
-            self.s = stream
+            s = stream
         elif ":" in Settings.server and "/" not in Settings.server:
             host, port = Settings.server.rsplit(":", 1)
             s = socket.create_connection((host.strip("[]"), int(port)))

@@ -132,10 +132,16 @@ static void on_idle(struct nbd_service *service)
 	container_of(service, struct peer, service)->idle++;
 }
 
+static void on_follows(struct nbd_service *service)
+{
+	container_of(service, struct peer, service)->follows++;
+}
+
 struct peer *peer_new(void)
 {
 	static const char *const names[PEER_EXPORTS] = { "disk", "other" };
 	struct peer *p = calloc(1, sizeof(*p));
+	struct nbd_exports *exports = nbd_exports_new();
 
 	log_set_sink(no_log);
 	p->loop = loop_new();
@@ -144,15 +150,16 @@ struct peer *peer_new(void)
 	for (unsigned i = 0; i < PEER_EXPORTS; i++) {
 		device_init(&p->device[i], p->loop);
 		p->instances[i].blk = &p->device[i].dev;
-		p->exports[i] = (struct export){
-			.name = (char *)(uintptr_t)names[i], .instance = &p->instances[i],
-		};
+		p->exports[i].instance = &p->instances[i];
+		if (nbd_exports_add(exports, names[i], &p->exports[i], &p->nbd[i]))
+			abort();
 	}
-	p->table = (struct export_table){ p->exports, PEER_EXPORTS };
 	p->service = (struct nbd_service){
-		.loop = p->loop, .exports = &p->table, .limits = &p->limits, .idle = on_idle,
+		.loop = p->loop, .limits = &p->limits, .idle = on_idle, .follows = on_follows,
 	};
 	list_init(&p->service.connections);
+	nbd_server_follow(&p->service, exports);
+	nbd_exports_drop(exports);
 	return p;
 }
 
@@ -205,6 +212,7 @@ void peer_free(struct peer *p)
 		CU_ASSERT_EQUAL(p->device[i].in_flight, 0);
 		blk_close(&p->device[i].dev, nothing, NULL);
 	}
+	nbd_exports_drop(p->service.exports);
 	loop_free(p->loop);
 	free(p);
 }

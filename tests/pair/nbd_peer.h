@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "blk.h"
+#include "export.h"
 #include "nbd_server.h"
 
 #define PEER_EXPORTS	2
@@ -41,11 +42,11 @@ struct peer {
 	struct nbd_service service;
 	struct nbd_limits limits;
 	struct export exports[PEER_EXPORTS];
-	struct export_table table;
+	struct nbd_export *nbd[PEER_EXPORTS];
 	struct export_instance instances[PEER_EXPORTS];
 	struct peer_device device[PEER_EXPORTS]; /* named "disk" and "other" */
 	int fd;				/* the client's end; -1 when it has hung up */
-	unsigned idle;			/* calls of service.idle() */
+	unsigned idle, follows;		/* calls of service.idle() and .follows() */
 	bool drip;			/* send byte by byte */
 	int send_buffer;		/* of the server's socket; 0 = what the system gives */
 };

@@ -201,10 +201,8 @@ void rig_init(struct rig *rig)
 		init_lu(rig, 0, w);
 		init_lu(rig, 1, w);
 	}
-	for (unsigned i = 0; i < RIG_LUNS; i++) {
-		rig->export[i].lun = (uint16_t)i;
+	for (unsigned i = 0; i < RIG_LUNS; i++)
 		rig->export[i].instance = rig->instance[i];
-	}
 	init_access(rig);
 }
 

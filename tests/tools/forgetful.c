@@ -26,6 +26,7 @@
 
 #define GRANULE	4096u
 #define TARGET	"iqn.2026-11.test:forgetful"
+#define GROUP	1
 
 struct disk {
 	struct blkdev dev;
@@ -39,8 +40,7 @@ struct disk {
 static struct disk disk;
 static struct loop *loop;
 static struct export_instance instance;
-static struct export export = { .name = "", .instance = &instance };
-static const struct export_table exports = { &export, 1 };
+static struct export export = { .instance = &instance };
 static struct target_conf target_conf;
 static struct nbd_limits nbd_limits;
 static struct nbd_service nbd;
@@ -112,7 +112,7 @@ static void open_disk(uint64_t size)
 		.size = size, .min_block = 1, .preferred_block = GRANULE,
 		.max_data = 1u << 20, .max_trim = 1u << 20, .max_zero = 1u << 20,
 		.can_flush = true, .can_fua = true, .can_trim = true, .can_zero = true,
-		.trim_zeroes = true, .multi_conn = true, .description = "forgetful",
+		.trim_zeroes = true, .description = "forgetful",
 	};
 }
 
@@ -169,7 +169,7 @@ static void on_client(struct ev_loop *ev, ev_io *w, int events)
 	if (w->data == &nbd)
 		nbd_server_start(&nbd, stream);
 	else
-		target_start(&target, stream);
+		target_start(&target, stream, GROUP);
 }
 
 static void listen_at(ev_io *w, const char *port, void *service)
@@ -194,6 +194,32 @@ static void target_idle(struct target_service *service)
 	(void)service;
 }
 
+static struct nbd_exports *nbd_exports(void)
+{
+	struct nbd_exports *exports = nbd_exports_new();
+	struct nbd_export *added;
+
+	if (!exports || nbd_exports_add(exports, "disk", &export, &added))
+		die("exports");
+	return exports;
+}
+
+static struct access *everybody(void)
+{
+	struct access *access = access_new();
+	struct access_auth_group *all;
+	struct access_portal_group *group;
+	struct access_target *served;
+
+	if (!access || access_add_auth_group(access, "all", ACCESS_OPEN, &all) ||
+	    access_add_portal_group(access, "all", GROUP, all, &group) ||
+	    access_add_target(access, TARGET, all, &served) ||
+	    access_add_entrance(served, group, NULL) ||
+	    access_add_lun(served->maps[0], 0, &export, false))
+		die("access");
+	return access;
+}
+
 static void open_services(void)
 {
 	static struct disk_lu_conf lu = { .target_name = TARGET, .block_len = 512 };
@@ -204,18 +230,18 @@ static void open_services(void)
 	instance.blk = &disk.dev;
 	instance.lu = disk_lu_open(&disk.dev, shared, NULL);
 	nbd_limits_init(&nbd_limits);
-	nbd = (struct nbd_service){ .loop = loop, .exports = &exports, .limits = &nbd_limits };
+	nbd = (struct nbd_service){ .loop = loop, .limits = &nbd_limits };
 	list_init(&nbd.connections);
+	nbd_server_follow(&nbd, nbd_exports());
 	target_conf_init(&target_conf);
-	snprintf(target_conf.name, sizeof(target_conf.name), "%s", TARGET);
 	target = (struct target_service){
-		.loop = loop, .exports = &exports, .conf = &target_conf,
-		.shared = target_shared_new(&target_conf), .idle = target_idle,
+		.loop = loop, .conf = &target_conf, .shared = target_shared_new(&target_conf),
+		.idle = target_idle, .follows = target_idle,
 	};
-	list_init(&target.connections);
-	list_init(&target.sessions);
 	if (!instance.lu || !target.shared)
 		die("target");
+	target_service_init(&target);
+	target_follow(&target, everybody());
 }
 
 static void on_signal(ev_signal *w, int number, void (*run)(struct ev_loop *, ev_signal *, int))

@@ -1,0 +1,57 @@
+/*
+ * What the files of the configuration file's sections share. Private to conf_*.c.
+ *
+ *	conf_file.c	the file, devices, NBD exports
+ *	conf_auth.c	auth groups and portal groups
+ *	conf_target.c	targets, their LUNs and maps
+ */
+#ifndef CONF_FILE_H
+#define CONF_FILE_H
+
+#include "conf_section.h"
+
+/* What a LUN, an NBD export or a device section says of the device. */
+struct device_keys {
+	const struct ucl_node *device, *uri, *read_only, *block_size, *serial, *naa, *shared;
+};
+
+#define CONF_DEVICE_KEYS(type, member) \
+	CONF_KEY_ONE("block-size", type, member.block_size), \
+	CONF_KEY_ONE("serial", type, member.serial), \
+	CONF_KEY_ONE("naa", type, member.naa), \
+	CONF_KEY_ONE("shared", type, member.shared)
+
+/*
+ * The device that keys->device names, or that its URI is: then it is one of its own, described
+ * by the other keys. "place" is what shows it; *read_only is set as its key says. NULL: noted.
+ */
+struct conf_device *conf_show_device(struct conf *conf, const struct device_keys *keys,
+				     const char *place, unsigned line, bool *read_only);
+
+/* Something more shows that device. */
+void conf_count_view(struct conf *conf, const struct export *export, bool read_only);
+
+void conf_take_auth_group(struct conf *conf, void *owner, const struct ucl_node *node);
+void conf_take_portal_group(struct conf *conf, void *owner, const struct ucl_node *node);
+void conf_take_target(struct conf *conf, void *owner, const struct ucl_node *node);
+
+/* The auth groups that there are without being written down, but for "default". */
+void conf_add_predefined(struct conf *conf);
+
+/* The auth group of that name (NULL: "default", which lets nobody in unless the file has it).
+ * NULL: noted. */
+const struct access_auth_group *conf_auth_group(struct conf *conf, const struct ucl_node *name);
+
+/* NULL: there is none. */
+const struct access_portal_group *conf_portal_group(const struct conf *conf, const char *name);
+
+/* "redirect" and "redirect-permanent" of a section: where to, and how. */
+enum access_redirect conf_redirect(const struct ucl_node *temporary,
+				   const struct ucl_node *permanent, const struct ucl_node **to);
+
+#define CONF_WHAT_LEN	300
+
+/* What a section is called in messages: target "iqn...". */
+void conf_what(char what[CONF_WHAT_LEN], const char *kind, const char *name);
+
+#endif

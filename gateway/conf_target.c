@@ -1,0 +1,254 @@
+/* The section that says what initiators find: target, with its LUNs and maps. */
+#include "config.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "conf_file.h"
+
+struct target_keys {
+	struct access_target *target;
+	const char *what;
+	const struct ucl_node *alias, *auth_group, *offline, *redirect, *redirect_permanent;
+};
+
+/* Where it can be reached -------------------------------------------------- */
+
+struct entrance_keys {
+	const struct ucl_node *name, *auth_group;
+};
+
+static void add_entrance(struct conf *conf, struct target_keys *keys, const struct ucl_node *name,
+			 const struct ucl_node *auth_group)
+{
+	const struct access_portal_group *group = conf_portal_group(conf, name->text);
+	const struct access_auth_group *auth = auth_group ? conf_auth_group(conf, auth_group) : NULL;
+	const char *why;
+
+	if (!group) {
+		conf_wrong(conf, name->line, "portal-group = %.200s: there is no portal-group of this name",
+			   name->text);
+		return;
+	}
+	why = access_add_entrance(keys->target, group, auth);
+	if (why)
+		conf_wrong(conf, name->line, "portal-group = %.200s: %s", name->text, why);
+}
+
+/* portal-group = NAME, or portal-group { name = NAME; auth-group = ... } */
+static void take_entrance(struct conf *conf, void *owner, const struct ucl_node *node)
+{
+	static const struct conf_key section[] = {
+		CONF_KEY_ONE("name", struct entrance_keys, name),
+		CONF_KEY_ONE("auth-group", struct entrance_keys, auth_group),
+		CONF_KEY_END,
+	};
+	struct entrance_keys keys = { 0 };
+
+	switch (node->type) {
+	case UCL_ARRAY:
+		for (const struct ucl_node *one = node->first; one; one = one->next)
+			take_entrance(conf, owner, one);
+		break;
+	case UCL_VALUE:
+		add_entrance(conf, owner, node, NULL);
+		break;
+	case UCL_OBJECT:
+		conf_take_section(conf, section, node, "portal-group", &keys);
+		if (keys.name)
+			add_entrance(conf, owner, keys.name, keys.auth_group);
+		else
+			conf_wrong(conf, node->line, "portal-group has no name");
+		break;
+	}
+}
+
+/* Without a portal-group: the one that there is, or the one that is the default. */
+static void default_entrance(struct conf *conf, struct target_keys *keys,
+			     const struct ucl_node *node)
+{
+	const struct access *access = conf->access;
+	const struct access_portal_group *group = conf_portal_group(conf, "default");
+
+	if (!group && access->portal_group_count == 1)
+		group = access->portal_groups[0];
+	if (!group)
+		conf_wrong(conf, node->line, "%s has no portal-group", keys->what);
+	else
+		access_add_entrance(keys->target, group, NULL);
+}
+
+/* LUNs --------------------------------------------------------------------- */
+
+static bool lun_number(struct conf *conf, const struct ucl_node *node, unsigned *number)
+{
+	const struct ucl_node name = { .text = node->key, .line = node->line };
+
+	return conf_number(conf, &name, "lun", 0, ACCESS_LUNS - 1, number);
+}
+
+/* The first LUN that shows a device gives it its identity: target and number. */
+static void identify(struct conf_device *device, const struct access_target *target,
+		     unsigned number)
+{
+	if (device->lu.target_name[0])
+		return;
+	snprintf(device->lu.target_name, sizeof(device->lu.target_name), "%s", target->name);
+	device->lu.lun = (uint16_t)number;
+}
+
+static void take_lun(struct conf *conf, void *owner, const struct ucl_node *node)
+{
+	static const struct conf_key section[] = {
+		CONF_KEY_ONE("device", struct device_keys, device),
+		CONF_KEY_ONE("read-only", struct device_keys, read_only),
+		CONF_KEY_ONE("block-size", struct device_keys, block_size),
+		CONF_KEY_ONE("serial", struct device_keys, serial),
+		CONF_KEY_ONE("naa", struct device_keys, naa),
+		CONF_KEY_ONE("shared", struct device_keys, shared),
+		CONF_KEY_REFUSED("path", "give device = file:PATH"),
+		CONF_KEY_REFUSED("blocksize", "give block-size"),
+		CONF_KEY_END,
+	};
+	struct target_keys *target = owner;
+	struct device_keys keys = { 0 };
+	char what[CONF_WHAT_LEN], place[2 * CONF_WHAT_LEN];
+	struct conf_device *device;
+	bool read_only = false;
+	const char *why = NULL;
+	unsigned number;
+
+	conf_what(what, "lun", node->key);
+	conf_take_section(conf, section, node, what, &keys);
+	snprintf(place, sizeof(place), "lun %s of %s", node->key, target->what);
+	device = conf_show_device(conf, &keys, place, node->line, &read_only);
+	if (!lun_number(conf, node, &number) || !device)
+		return;
+	identify(device, target->target, number);
+	why = access_add_lun(target->target->maps[0], number, device->export, read_only);
+	if (why)
+		conf_wrong(conf, node->line, "lun %u: %s", number, why);
+}
+
+/* Maps --------------------------------------------------------------------- */
+
+struct map_keys {
+	struct access_target *target;
+	struct access_map *map;
+};
+
+struct mapped_keys {
+	const struct ucl_node *target_lun, *read_only;
+};
+
+static void take_mapped_lun(struct conf *conf, void *owner, const struct ucl_node *node)
+{
+	static const struct conf_key section[] = {
+		CONF_KEY_ONE("target-lun", struct mapped_keys, target_lun),
+		CONF_KEY_ONE("read-only", struct mapped_keys, read_only),
+		CONF_KEY_END,
+	};
+	struct map_keys *map = owner;
+	struct mapped_keys keys = { 0 };
+	const struct access_lun *of_target;
+	unsigned number, target_number;
+	bool read_only;
+	const char *why;
+
+	conf_take_section(conf, section, node, "lun", &keys);
+	if (!lun_number(conf, node, &number))
+		return;
+	target_number = number;
+	if (keys.target_lun && !conf_number(conf, keys.target_lun, "target-lun", 0, ACCESS_LUNS - 1,
+					    &target_number))
+		return;
+	of_target = access_find_lun(map->target->maps[0], target_number);
+	if (!of_target) {
+		conf_wrong(conf, node->line, "lun %u: the target has no lun %u", number, target_number);
+		return;
+	}
+	read_only = of_target->read_only;
+	if (keys.read_only)
+		conf_bool(conf, keys.read_only, "read-only", &read_only);
+	conf_count_view(conf, of_target->export, read_only);
+	why = access_add_lun(map->map, number, of_target->export, read_only);
+	if (why)
+		conf_wrong(conf, node->line, "lun %u: %s", number, why);
+}
+
+static void take_map(struct conf *conf, void *owner, const struct ucl_node *node)
+{
+	static const struct conf_key section[] = {
+		CONF_KEY_NAMED("lun", take_mapped_lun),
+		CONF_KEY_END,
+	};
+	struct target_keys *target = owner;
+	struct map_keys keys = { .target = target->target };
+	char what[CONF_WHAT_LEN];
+	const char *why = access_add_map(target->target, node->key, &keys.map);
+
+	conf_what(what, "map", node->key);
+	if (why)
+		conf_wrong(conf, node->line, "%s: %s", what, why);
+	else
+		conf_take_section(conf, section, node, what, &keys);
+}
+
+/* Targets ------------------------------------------------------------------ */
+
+static void finish_target(struct conf *conf, struct target_keys *keys)
+{
+	struct access_target *target = keys->target;
+	const struct ucl_node *to;
+	enum access_redirect redirect = conf_redirect(keys->redirect, keys->redirect_permanent, &to);
+	const char *why = keys->alias ? access_set_alias(target, keys->alias->text) : NULL;
+
+	if (why)
+		conf_wrong(conf, keys->alias->line, "alias = %.200s: %s", keys->alias->text, why);
+	why = to ? access_redirect_target(target, redirect, to->text) : NULL;
+	if (why)
+		conf_wrong(conf, to->line, "%s = %.200s: %s", to->key, to->text, why);
+	if (keys->offline)
+		conf_bool(conf, keys->offline, "offline", &target->offline);
+}
+
+/* Before the rest of its section, since its entrances are by it. */
+static const struct access_auth_group *auth_of(struct conf *conf, const struct ucl_node *node)
+{
+	const struct ucl_node *name = ucl_find(node, "auth-group");
+	const struct access_auth_group *auth = NULL;
+
+	if (!name || name->type == UCL_VALUE)
+		auth = conf_auth_group(conf, name);
+	return auth ? auth : conf_auth_group(conf, NULL);
+}
+
+void conf_take_target(struct conf *conf, void *owner, const struct ucl_node *node)
+{
+	static const struct conf_key section[] = {
+		CONF_KEY_ONE("alias", struct target_keys, alias),
+		CONF_KEY_ONE("auth-group", struct target_keys, auth_group),
+		CONF_KEY_ANY("portal-group", take_entrance),
+		CONF_KEY_NAMED("lun", take_lun),
+		CONF_KEY_NAMED("map", take_map),
+		CONF_KEY_ONE("offline", struct target_keys, offline),
+		CONF_KEY_ONE("redirect", struct target_keys, redirect),
+		CONF_KEY_ONE("redirect-permanent", struct target_keys, redirect_permanent),
+		CONF_KEY_END,
+	};
+	struct target_keys keys = { 0 };
+	char what[CONF_WHAT_LEN];
+	const char *why = access_add_target(conf->access, node->key, auth_of(conf, node), &keys.target);
+
+	(void)owner;
+	conf_what(what, "target", node->key);
+	keys.what = what;
+	if (why) {
+		conf_wrong(conf, node->line, "%s: %s", what, why);
+		return;
+	}
+	conf_take_section(conf, section, node, what, &keys);
+	if (keys.target->entrance_count == 0 && !ucl_find(node, "portal-group"))
+		default_entrance(conf, &keys, node);
+	finish_target(conf, &keys);
+}
