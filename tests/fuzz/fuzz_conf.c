@@ -65,8 +65,8 @@ static void judge_tree(const struct ucl_node *node, unsigned depth, unsigned las
 
 static void read_file(unsigned last_line)
 {
-	char option[80];
-	char *argv[] = { "fuzz", option, NULL };
+	char name[] = "fuzz", option[80];
+	char *argv[] = { name, option, NULL };
 	enum conf_verdict verdict;
 	struct conf conf;
 
