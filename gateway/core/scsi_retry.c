@@ -63,6 +63,9 @@ static void grow_depth(struct scsi_blk *sb)
 
 void scsi_pump(struct scsi_blk *sb)
 {
+	/* Nothing was under way when the path ended, so nothing has told of it. */
+	if (sb->lu->losses != sb->lu_losses)
+		scsi_path_lost(sb);
 	while (!sb->lost && sb->running < sb->depth) {
 		struct list *node = list_pop(&sb->urgent);
 		struct scsi_io *io;
