@@ -18,9 +18,16 @@
 #include "stream.h"
 #include "target_private.h"
 
-/* A connection on its way. */
+/*
+ * A connection on its way. A descriptor that is no longer watched stays in libev's epoll
+ * set until epoll reports what nobody wants to know; only then is it taken out. It must
+ * not be there any more when it is another thread's, so we wait for it to be writable,
+ * which it is as nothing has been sent, stop waiting, and let the loop turn once.
+ */
 struct target_passage {
-	struct loop_call leave;		/* here, when parse() has returned */
+	struct loop_call leave;		/* here, when parse() has returned, */
+	ev_io	 writable;		/* when epoll has been asked anew, */
+	ev_timer turn;			/* and when it is out of it */
 	struct loop_msg arrive;		/* there */
 	struct target_conn *conn;
 	struct target_service *to;
@@ -47,11 +54,13 @@ static void on_arrive(struct loop_msg *msg)
 	free(p);
 }
 
-static void on_leave(struct loop_call *call)
+static void on_turn(struct ev_loop *ev, struct ev_timer *w, int events)
 {
-	struct target_passage *p = container_of(call, struct target_passage, leave);
+	struct target_passage *p = container_of(w, struct target_passage, turn);
 	struct target_conn *c = p->conn;
 
+	(void)ev;
+	(void)events;
 	if (!target_conn_alive(c))
 		return;		/* it has been ended meanwhile: target_join_forget() comes */
 	p->stream = conn_detach(&c->conn, &p->bytes, &p->len);
@@ -63,6 +72,23 @@ static void on_leave(struct loop_call *call)
 	c->passage = NULL;
 	target_conn_vanish(c);
 	loop_post(p->to->loop, &p->arrive);
+}
+
+static void on_writable(struct ev_loop *ev, struct ev_io *w, int events)
+{
+	struct target_passage *p = container_of(w, struct target_passage, writable);
+
+	(void)events;
+	ev_io_stop(ev, &p->writable);
+	ev_timer_start(ev, &p->turn);
+}
+
+static void on_leave(struct loop_call *call)
+{
+	struct target_passage *p = container_of(call, struct target_passage, leave);
+
+	if (target_conn_alive(p->conn))
+		ev_io_start(p->conn->service->loop->ev, &p->writable);
 }
 
 bool target_join_moves(struct target_conn *c, const struct bhs *b)
@@ -79,6 +105,8 @@ bool target_join_moves(struct target_conn *c, const struct bhs *b)
 	if (!p)
 		return false;	/* it will be told that there is no such session here */
 	loop_call_init(&p->leave, on_leave);
+	ev_io_init(&p->writable, on_writable, c->conn.stream->write_fd, EV_WRITE);
+	ev_timer_init(&p->turn, on_turn, 0, 0);
 	p->arrive.run = on_arrive;
 	p->conn = c;
 	p->to = to;
@@ -94,6 +122,8 @@ void target_join_forget(struct target_conn *c)
 	if (!c->passage)
 		return;
 	loop_call_cancel(&c->passage->leave);
+	ev_io_stop(c->service->loop->ev, &c->passage->writable);
+	ev_timer_stop(c->service->loop->ev, &c->passage->turn);
 	free(c->passage);
 	c->passage = NULL;
 }

@@ -91,7 +91,7 @@ struct key_pair {
 };
 
 /*
- * Walk text[len], which must end in NUL unless it is empty. *at starts at 0 and
+ * Walk text[len], which must end in NUL unless it is empty (then it may be NULL). *at starts at 0 and
  * moves on. 1: a pair; 0: the end; -1: broken (no '=', a key name that is empty or
  * longer than KEY_NAME_MAX, missing NUL), with *why a static text.
  */

@@ -113,11 +113,12 @@ void keys_defaults(struct login_params *params)
 
 int keys_next(const char *text, size_t len, size_t *at, struct key_pair *pair, const char **why)
 {
-	const char *name = text + *at, *end, *equals;
+	const char *name, *end, *equals;
 
 	assert(*at <= len);
 	if (*at == len)
 		return 0;
+	name = text + *at;
 	end = memchr(name, '\0', len - *at);
 	if (!end) {
 		*why = "text does not end in NUL";

@@ -141,8 +141,6 @@ static void flush_now(struct loop_call *call)
 static void keep(struct log_member *member, const struct blk_req *req)
 {
 	struct write_log *log = member->log;
-	/* Of a COMPARE AND WRITE, what is to be compared comes first. */
-	const uint8_t *data = req->data + (req->flags & BLK_COMPARE ? req->length : 0);
 	struct entry *entry;
 	uint64_t seq;
 	bool flush;
@@ -166,7 +164,7 @@ static void keep(struct log_member *member, const struct blk_req *req)
 
 	if (entry) {
 		if (req->op == BLK_WRITE)
-			memcpy(entry + 1, data, req->length);
+			memcpy(entry + 1, blk_written(req), req->length);
 		atomic_store_explicit(&entry->filled, true, memory_order_release);
 	}
 	if (flush)

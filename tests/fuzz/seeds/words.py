@@ -28,6 +28,33 @@ def stores():
     yield "empty", b"\1"
 
 
+def configurations():
+    yield "global", b"threads = 2\nlisten-nbd = \"127.0.0.1:10809\"\nread-only = yes; block-size: 4096\noutage-timeout = -1\n"
+    yield "unknown", b"colour = blue\ntarget iqn.x { colour = blue }\n"
+    yield "device", b'device d { uri = "mem:1M"; read-only = no; block-size = 512; serial = s; naa = 3000000000000001; shared = yes }\n'
+    yield "device-wrong", b"device a:b { uri = nowhere }\ndevice c { }\ndevice c { uri = \"mem:x\"; naa = 1 }\n"
+    yield "export", b'nbd-export e { device = "mem:1M"; description = "a disk"; tls-only = yes; allow = "CN=x" }\n'
+    yield "target", b"""auth-group a { initiator-name = "iqn.i"; initiator-portal = 192.0.2.0/24; initiator-portal = "[2001:db8::]/32" }
+portal-group p { listen = "127.0.0.1:0"; tag = 1; discovery-auth-group = a; discovery-filter = portal }
+target "iqn.2001-04.com.example:disk" { alias = x; auth-group = a; portal-group = p
+  lun 0 { device = "mem:1M" }
+  lun 16384 { device = "mem:1M" }
+  map { initiator = "iqn.i"; lun 0 { device = "mem:2M"; read-only = yes } } }
+"""
+    yield "chap", b"auth-group a { chap { user = u; secret-file = /dev/null } chap-mutual { user = u; secret = open } }\n"
+    yield "redirect", b"portal-group p { listen = 0.0.0.0; redirect = \"h:1\" }\ntarget t { redirect-permanent = x; offline = yes }\n"
+    yield "json", b'{"device": {"d": {"uri": "mem:1M", "read-only": true}}, "a": [1, "b", null, {"c": []}]}'
+    yield "texts", b"a = \"x\\n\\t\\u00e9\\\"\"\nb = 'y'\nc = <<END\nlines\nof text\nEND\n/* a /* nested */ comment */ d: e, f g;\n"
+    yield "deep", b"a { " * 40 + b"}" * 40
+    yield "arrays", b"a = " + b"[" * 40 + b"]" * 40
+    yield "open", b"a { b = \"text"
+    yield "open-comment", b"/* /* */"
+    yield "closed", b"}}]"
+    yield "not-utf-8", b"\xff\xfe = \x00\n"
+    yield "include", b'.include "/etc/passwd"\na = ${HOME}\n'
+    yield "long", b"k" * 5000 + b" = " + b"v" * 5000
+
+
 def chap():
     """Flags (INITIATOR = 1, MUTUAL = 2, MD5_ONLY = 4 of fuzz_chap.c), then a line per step."""
     for flags in range(8):
@@ -46,6 +73,8 @@ def chap():
 def seeds():
     for name, content in urls():
         yield "iscsi_url", name, content
+    for name, content in configurations():
+        yield "conf", name, content
     for name, content in stores():
         yield "reservation_store", name, content
     for name, content in chap():
