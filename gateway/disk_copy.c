@@ -435,7 +435,7 @@ void disk_extended_copy(struct disk_lu *disk, struct scsi_task *task)
 		disk_refuse(disk, task, SENSE_OPERATION_IN_PROGRESS);
 		return;
 	}
-	if (disk->copies.running == COPY_MAX_RUNNING) {
+	if (disk->copies.running == COPY_MAX_RUNNING || !copy_records_ready(&disk->copies)) {
 		task->status = STATUS_TASK_SET_FULL;
 		disk_finish(disk, task);
 		return;

@@ -48,8 +48,11 @@ struct copy_record {
 
 struct copy_state {
 	unsigned running;
-	struct copy_record records[COPY_RECORDS];
+	struct copy_record *records;	/* COPY_RECORDS; NULL until the first copy, as most units see none */
 };
+
+/* Room for the records, before a copy begins; false without memory. Owned by the state. */
+bool copy_records_ready(struct copy_state *state);
 
 /* The record of a copy, or NULL. */
 struct copy_record *copy_record_find(struct copy_state *state, const struct nexus *nexus,

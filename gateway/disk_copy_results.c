@@ -7,6 +7,7 @@
  * the room is needed. No segment that we know holds data for the host to fetch.
  */
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "disk_private.h"
@@ -17,10 +18,17 @@ static const uint8_t descriptor_types[] = { SEGMENT_BLOCKS, SEGMENT_BYTES, CSCD_
 
 /* Records --------------------------------------------------------------------------- */
 
+bool copy_records_ready(struct copy_state *state)
+{
+	if (!state->records)
+		state->records = calloc(COPY_RECORDS, sizeof *state->records);
+	return state->records != NULL;
+}
+
 struct copy_record *copy_record_find(struct copy_state *state, const struct nexus *nexus,
 				     uint8_t list_id)
 {
-	for (unsigned i = 0; nexus && i < COPY_RECORDS; i++)
+	for (unsigned i = 0; state->records && nexus && i < COPY_RECORDS; i++)
 		if (state->records[i].nexus == nexus && state->records[i].list_id == list_id)
 			return &state->records[i];
 	return NULL;
@@ -57,7 +65,7 @@ struct copy_record *copy_record_new(struct copy_state *state, const struct nexus
 
 void copy_record_forget(struct copy_state *state, const struct nexus *nexus)
 {
-	for (unsigned i = 0; i < COPY_RECORDS; i++) {
+	for (unsigned i = 0; state->records && i < COPY_RECORDS; i++) {
 		if (state->records[i].nexus != nexus)
 			continue;
 		assert(!state->records[i].running);

@@ -318,6 +318,7 @@ void disk_close_if_idle(struct disk_lu *disk)
 	assert(list_empty(&disk->held) && list_empty(&disk->active) && list_empty(&disk->finished));
 	loop_call_cancel(&disk->turn);
 	blk_look_cancel(&disk->look);
+	free(disk->copies.records);
 	free(disk);
 	closed(opaque);
 }

@@ -85,9 +85,12 @@ static void open_store(struct lu_shared *shared)
 static bool init_reservations(struct lu_shared *shared)
 {
 	shared->turns = range_lock_new();
-	shared->reservations = calloc(1, sizeof *shared->reservations);
+	shared->reservations = malloc(sizeof *shared->reservations);
 	if (!shared->turns || !shared->reservations)
 		return false;
+	/* Not the registrations, of which there are none: room for all that there may be takes
+	 * no memory until it is written to. */
+	memset(shared->reservations, 0, offsetof(struct reservations, registrations));
 	open_store(shared);
 	if (reservation_restricts(shared->reservations))
 		atomic_store(&shared->restricted, ++shared->reserved);

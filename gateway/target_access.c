@@ -252,20 +252,44 @@ static void ask_to_leave(struct target_session *s, const char *why)
 	}
 }
 
-void target_session_follow(struct target_session *s)
+/* What the rules in force say to those who are there. Each connection has an address of its own. */
+static enum login_status judge(const struct target_session *s, struct target_place *place)
 {
 	const char *redirect_to;
+
+	list_for_each(node, &s->connections) {
+		const struct target_conn *c =
+			container_of(node, const struct target_conn, session_node);
+		enum login_status status;
+
+		if (!target_conn_alive(c))
+			continue;
+		status = target_find_place(s->service->access, c->group, &s->nexus, s->discovery,
+					   c->conn.stream->fd, place, &redirect_to);
+		if (!status && !access_admits_user(place->auth, s->user))
+			status = LOGIN_AUTHENTICATION_FAILURE;
+		if (status)
+			return status;
+	}
+	return LOGIN_OK;
+}
+
+static bool has_connection(const struct target_session *s)
+{
+	list_for_each(node, &s->connections)
+		if (target_conn_alive(container_of(node, const struct target_conn, session_node)))
+			return true;
+	return false;
+}
+
+void target_session_follow(struct target_session *s)
+{
 	struct target_place place;
 	enum login_status status;
-	const struct target_conn *c;
 
-	if (s->ending || list_empty(&s->connections))
-		return;
-	c = container_of(s->connections.next, const struct target_conn, session_node);
-	status = target_find_place(s->service->access, c->group, &s->nexus, s->discovery,
-				   c->conn.stream->fd, &place, &redirect_to);
-	if (!status && !access_admits_user(place.auth, s->user))
-		status = LOGIN_AUTHENTICATION_FAILURE;
+	if (!has_connection(s))
+		return;		/* it ends with what it has */
+	status = judge(s, &place);
 	if (status)
 		ask_to_leave(s, why_unwelcome(status));
 	else

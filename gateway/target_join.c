@@ -52,6 +52,8 @@ static void on_leave(struct loop_call *call)
 	struct target_passage *p = container_of(call, struct target_passage, leave);
 	struct target_conn *c = p->conn;
 
+	if (!target_conn_alive(c))
+		return;		/* it has been ended meanwhile: target_join_forget() comes */
 	p->stream = conn_detach(&c->conn, &p->bytes, &p->len);
 	if (!p->stream) {
 		conn_fail(&c->conn, "no memory for a connection on its way");

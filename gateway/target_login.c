@@ -2,10 +2,9 @@
  * Login phase (RFC 7143 §6.3, §11.12, §11.13): stages, continuation of long text in
  * both directions, refusals with their status, and the way into full feature phase.
  *
- * Called by target_receive.c with every Login Request. What an unknown peer can
- * make us hold is a struct target_login, and TARGET_TEXT_MAX bytes twice while text
- * is being exchanged. A session, and with it all that the initiator can ask for, is made
- * after it has proved who it is.
+ * Called by target_receive.c with every Login Request. What an unknown peer can make us
+ * hold is a struct target_login, and what target_guard.c grants of text. A session, and with
+ * it all that the initiator can ask for, is made after it has proved who it is.
  */
 #include "target_login.h"
 

@@ -25,6 +25,7 @@ struct blk_child {
 	struct blkdev *dev;
 	struct range range;
 	bool	 holds_range;
+	bool	 aborted;	/* nothing more is to be issued for it */
 
 	/* Of an edge, a block of which the request covers a part: */
 	uint8_t	*bounce;	/* the whole block as it was, and perhaps as it is to be; NULL: not an edge */

@@ -37,6 +37,16 @@ static void child_done(struct blk_req *req)
 	blk_child_ended(child);
 }
 
+/* Who asked has gone: what a later request of somebody else may read must not change any more. */
+static bool is_over(struct blk_child *child)
+{
+	if (child->aborted) {
+		blk_fail(&child->req, ECANCELED, NULL);
+		child_done(&child->req);
+	}
+	return child->aborted;
+}
+
 static void write_without_comparing(struct blk_child *child)
 {
 	child->req.flags &= ~(uint32_t)BLK_COMPARE;
@@ -51,9 +61,11 @@ static void compared(struct blk_req *req)
 	struct blk_child *child = container_of(req, struct blk_child, req);
 
 	if (req->error == ENOTSUP) {
-		write_without_comparing(child);
+		if (!is_over(child))
+			write_without_comparing(child);
 	} else if (req->error == EILSEQ && ++child->tries < MAX_TRIES) {
-		edge_read(child);
+		if (!is_over(child))
+			edge_read(child);
 	} else {
 		if (req->error == EILSEQ)
 			blk_fail(req, EIO, "other hosts do not cease to write the same block");
@@ -94,7 +106,8 @@ static void edge_read_done(struct blk_req *req)
 	struct blk_child *child = container_of(req, struct blk_child, req);
 
 	if (!req->error && child->edge_op != BLK_READ) {
-		edge_write(child);
+		if (!is_over(child))
+			edge_write(child);
 		return;
 	}
 	if (!req->error)
@@ -126,7 +139,10 @@ static void go(struct blk_child *child)
 
 static void locked(struct range *range)
 {
-	go(container_of(range, struct blk_child, range));
+	struct blk_child *child = container_of(range, struct blk_child, range);
+
+	if (!is_over(child))
+		go(child);
 }
 
 /* Does the child change its blocks, in a way that others must be kept out of, or let be? */

@@ -352,6 +352,10 @@ void blk_split_abort(struct blk_split *split)
 {
 	split->aborted = true;
 	split->stopped = true;
-	list_for_each(node, &split->children)
-		blk_abort(split->dev, &container_of(node, struct blk_child, node)->req);
+	list_for_each(node, &split->children) {
+		struct blk_child *child = container_of(node, struct blk_child, node);
+
+		child->aborted = true;
+		blk_abort(split->dev, &child->req);
+	}
 }

@@ -104,20 +104,27 @@ static bool set_digest(struct initiator_conf *conf, const char *value, char *why
 
 static bool parse_yes_no(const char *value, uint32_t *number, char *why, size_t size)
 {
-	*number = strcmp(value, "yes") == 0;
-	if (*number || strcmp(value, "no") == 0)
-		return true;
-	snprintf(why, size, "not yes or no");
-	return false;
+	bool yes = strcmp(value, "yes") == 0;
+
+	if (!yes && strcmp(value, "no") != 0) {
+		snprintf(why, size, "not yes or no");
+		return false;
+	}
+	*number = yes;
+	return true;
 }
 
 static bool parse_number(const char *value, uint32_t min, uint32_t max, uint32_t *number, char *why,
 			 size_t size)
 {
-	if (keys_number(value, number) && *number >= min && *number <= max)
-		return true;
-	snprintf(why, size, "not a number from %u to %u", min, max);
-	return false;
+	uint32_t n;
+
+	if (!keys_number(value, &n) || n < min || n > max) {
+		snprintf(why, size, "not a number from %u to %u", min, max);
+		return false;
+	}
+	*number = n;
+	return true;
 }
 
 static bool set_key(struct login_params *params, enum key_id id, const char *value, char *why,

@@ -78,6 +78,7 @@ struct task_slot {
 	bool	 answered;		/* outcome known, but unsent > 0 */
 	bool	 aborting;		/* ABORT TASK sent and not yet answered */
 	bool	 escalated;		/* ... in time, so that the unit was reset */
+	bool	 late;			/* the last task ended by its abort: an answer may come yet */
 	double	 abort_deadline;
 };
 
@@ -315,6 +316,8 @@ void task_r2t(struct initiator *ini, const struct bhs *bhs);
 void task_pdu_sent(struct initiator *ini, struct task_slot *slot);
 /* The slot of a task tag that is in use, or NULL. */
 struct task_slot *task_slot(struct initiator *ini, uint32_t itt);
+/* Is what comes with this tag about a task that has been aborted? */
+bool task_is_over(const struct initiator *ini, uint32_t itt);
 /* The outcome is in slot->task: end it as soon as no PDU points into its buffer. */
 void task_finish(struct initiator *ini, struct task_slot *slot);
 /* All that are on the wire, sent before that CmdSN if one is given, end with "status". */

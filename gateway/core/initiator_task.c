@@ -27,6 +27,21 @@ struct task_slot *task_slot(struct initiator *ini, uint32_t itt)
 	return slot->itt == itt && slot->task && !slot->answered ? slot : NULL;
 }
 
+/*
+ * Once a target has said that an abort is complete, nothing may come of the task (RFC 7143
+ * §4.2.3.3); tgtd says so and then sends the outcome all the same. It costs nothing to look
+ * away, and a session not to.
+ */
+bool task_is_over(const struct initiator *ini, uint32_t itt)
+{
+	const struct task_slot *slot;
+
+	if (TAG_KIND(itt) != TAG_TASK || TAG_INDEX(itt) >= ini->conf.max_tasks)
+		return false;
+	slot = &ini->slots[TAG_INDEX(itt)];
+	return slot->itt == itt && slot->late;
+}
+
 static struct task_slot *slot_take(struct initiator *ini, struct scsi_task *task)
 {
 	struct list *node = list_pop(&ini->idle);
@@ -38,7 +53,7 @@ static struct task_slot *slot_take(struct initiator *ini, struct scsi_task *task
 	slot->itt = TAG(TAG_TASK, (slot->itt >> 16) + 1, slot - ini->slots);
 	slot->task = task;
 	slot->data_sn = 0;
-	slot->answered = false;
+	slot->answered = slot->late = false;
 	task->priv = slot;
 	ini->busy++;
 	return slot;
@@ -49,7 +64,10 @@ static void slot_put(struct initiator *ini, struct task_slot *slot)
 {
 	if (slot->task || slot->aborting)
 		return;
-	list_add_head(&ini->idle, &slot->node);	/* it is still in the cache */
+	if (slot->late)
+		list_add_tail(&ini->idle, &slot->node);	/* its tag is to be remembered for long */
+	else
+		list_add_head(&ini->idle, &slot->node);	/* it is still in the cache */
 	ini->busy--;
 }
 
@@ -209,6 +227,8 @@ void task_data_in(struct initiator *ini, const struct bhs *bhs)
 {
 	struct task_slot *slot = task_slot(ini, bhs->itt);
 
+	if (!slot && task_is_over(ini, bhs->itt))
+		return;
 	assert(slot);		/* task_place() has seen it, and nothing came in between */
 	slot->data_sn++;
 	slot->task->moved += bhs->data_len;
@@ -236,6 +256,8 @@ void task_response(struct initiator *ini, const struct bhs *bhs, const uint8_t *
 	struct task_slot *slot = task_slot(ini, bhs->itt);
 	struct scsi_task *task;
 
+	if (!slot && task_is_over(ini, bhs->itt))
+		return;
 	if (!slot) {
 		conn_fail(&ini->conn, "SCSI Response to no command of ours, ITT 0x%x "
 			  "(RFC 7143 §11.2.1.8)", bhs->itt);
@@ -275,7 +297,7 @@ void task_r2t(struct initiator *ini, const struct bhs *bhs)
 {
 	struct task_slot *slot = task_slot(ini, bhs->itt);
 
-	if (!r2t_ok(ini, slot, bhs))
+	if ((!slot && task_is_over(ini, bhs->itt)) || !r2t_ok(ini, slot, bhs))
 		return;
 	slot->data_sn++;
 	send_data(ini, slot, bhs->ttt, bhs->offset, bhs->offset + bhs->desired_len);

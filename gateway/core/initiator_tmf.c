@@ -89,8 +89,8 @@ static void unit_answered(struct initiator *ini, uint8_t response)
 }
 
 /*
- * Of an aborted task nothing more comes once the function is complete (RFC 7143
- * §4.2.3.3). A target that does not know the task, when we never had its answer, leaves
+ * Of an aborted task nothing more is to come once the function is complete (RFC 7143
+ * §4.2.3.3; but see task_is_over()). A target that does not know the task, when we never had its answer, leaves
  * its outcome open. One that refuses to abort will end the task in its own time.
  */
 static void abort_answered(struct initiator *ini, struct task_slot *slot, uint8_t response)
@@ -98,6 +98,7 @@ static void abort_answered(struct initiator *ini, struct task_slot *slot, uint8_
 	bool over = response == TMF_COMPLETE || response == TMF_NO_TASK;
 
 	if (slot->task && !slot->answered && over) {
+		slot->late = true;
 		slot->task->status = response == TMF_COMPLETE ? STATUS_TASK_ABORTED : LU_LOST;
 		task_finish(ini, slot);
 	}

@@ -154,4 +154,4 @@ def add_latency(uri, run, result):
 
 
 CLIENTS = {"fio": fio, "qemu-img": qemu_img, "iscsi-perf": iscsi_perf}
-NEEDS_COUNT = {"qemu-img"}
+NEEDS_COUNT = {qemu_img}

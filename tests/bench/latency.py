@@ -10,6 +10,16 @@ NO_TAG = 0xFFFFFFFF
 NOP_IN, SCSI_RESPONSE, LOGIN_RESPONSE, DATA_IN = 0x20, 0x21, 0x23, 0x25
 
 
+def receive(sock, count):
+    parts = bytearray()
+    while len(parts) < count:
+        part = sock.recv(count - len(parts))
+        if not part:
+            raise ConnectionError("the server has closed the connection")
+        parts += part
+    return parts
+
+
 class Initiator:
     def __init__(self, uri):
         portal, self.target, lun = uri[len("iscsi://"):].split("/")
@@ -24,19 +34,10 @@ class Initiator:
     def close(self):
         self.socket.close()
 
-    def receive(self, count):
-        parts = bytearray()
-        while len(parts) < count:
-            part = self.socket.recv(count - len(parts))
-            if not part:
-                raise ConnectionError("the target has closed the connection")
-            parts += part
-        return parts
-
     def receive_pdu(self):
-        header = self.receive(BHS)
+        header = receive(self.socket, BHS)
         length = int.from_bytes(header[5:8], "big")
-        self.receive((length + 3) & ~3)
+        receive(self.socket, (length + 3) & ~3)
         # StatSN is only a number of the sequence where the PDU carries a status.
         if header[0] != DATA_IN or header[1] & 1:
             self.exp_stat_sn = (int.from_bytes(header[24:28], "big") + 1) & 0xFFFFFFFF
@@ -57,13 +58,21 @@ class Initiator:
         if answer[0] != LOGIN_RESPONSE or answer[36] or answer[1] & 0x83 != 0x83:
             raise ConnectionError(f"login: {bytes(answer).hex()}")
 
-    def command(self, cdb, length, data=b""):
-        """Send a command with immediate data, and wait for its status."""
+    def request(self, cdb, length, data=b""):
+        """A command with immediate data."""
         flags = 0x80 | (0x20 if data else 0x40)
         header = struct.pack(">BBHI8sIIII16s", 0x01, flags, 0, len(data), self.lun, self.cmd_sn,
                              length, self.cmd_sn, self.exp_stat_sn, cdb)
         self.cmd_sn += 1
-        self.socket.sendall(header + data)
+        return header + data
+
+    def command(self, cdb, length, data=b""):
+        """Send it, and wait for its status."""
+        self.socket.sendall(self.request(cdb, length, data))
+        return self.status()
+
+    def status(self):
+        """Of whichever command ends next."""
         while True:
             answer = self.receive_pdu()
             if answer[0] == SCSI_RESPONSE or answer[0] == DATA_IN and answer[1] & 1:

@@ -6,6 +6,12 @@
 #include "fuzz.h"
 #include "initiator.h"
 
+static void judge(const struct iscsi_portal *portal)
+{
+	assert(memchr(portal->host, '\0', sizeof portal->host) && portal->host[0]);
+	assert(atoi(portal->port) > 0 && atoi(portal->port) <= 65535);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz_input in = { data, size };
@@ -20,9 +26,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!iscsi_url_parse(text, &url, why, why_size)) {
 		assert(strlen(why) < why_size && (why[0] || why_size == 1));
 	} else {
-		assert(url.host[0] && atoi(url.port) > 0 && atoi(url.port) <= 65535);
+		assert(url.portal_count > 0 && url.portal_count <= ISCSI_PORTALS_MAX);
+		for (unsigned i = 0; i < url.portal_count; i++)
+			judge(&url.portals[i]);
 		assert(memchr(url.user, '\0', sizeof url.user));
-		assert(memchr(url.host, '\0', sizeof url.host));
 		assert(url.lun <= 16383 && (url.has_lun || !url.lun));
 		assert(memchr(url.target, '\0', sizeof url.target));
 	}

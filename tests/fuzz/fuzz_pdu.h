@@ -35,6 +35,7 @@ enum {
 	PDU_BAD_DIGEST = 16,
 	PDU_LATER = 32,		/* some seconds after what was said before, where time is ours */
 	PDU_TOGETHER = 64,	/* the next one follows before the other end can do anything */
+	PDU_ELSEWHERE = 128,	/* by another connection, where there may be several */
 };
 
 struct fuzz_record {

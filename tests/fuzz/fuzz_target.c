@@ -1,6 +1,7 @@
 /*
- * A whole iSCSI connection: the input is what an initiator says, PDU by PDU, to a target
- * with a disk in memory. The first byte says how far we take it by the hand.
+ * A whole iSCSI session: the input is what an initiator says, PDU by PDU, to a target with
+ * a disk in memory, by one connection or two. The first byte says how far we take it by
+ * the hand.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -24,6 +25,17 @@ enum {
 #define INITIATOR	"InitiatorName=iqn.2001-04.com.example:fuzz"
 #define TARGET		"iqn.2001-04.com.example:disk"
 
+#define ENDS		2
+#define JOINS		4	/* of the second connection, which may come back */
+
+/* A connection, by CID - 1. */
+struct end {
+	struct fuzz_pdus pdus;
+	struct bed *bed;
+	bool	 open;
+	uint32_t stat_sn;	/* what the target said last */
+};
+
 struct bed {
 	struct mem *mem;
 	struct blk_shared blk_shared;
@@ -35,8 +47,10 @@ struct bed {
 	struct target_conf conf;
 	struct target_shared *shared;
 	struct target_service service;
-	struct fuzz_pdus initiator;
-	uint32_t cmd_sn, stat_sn;	/* what the target expects, and said last */
+	struct end ends[ENDS];
+	unsigned joins;
+	uint32_t cmd_sn;		/* what the target expects */
+	uint16_t tsih;
 	struct bhs r2t;			/* the latest; also a Text Response that goes on */
 };
 
@@ -113,7 +127,7 @@ static void bed_init(struct bed *b, struct loop *loop, uint8_t flags)
 
 static void bed_exit(struct bed *b)
 {
-	struct fuzz_peer *peer = &b->initiator.peer;
+	struct fuzz_peer *peer = &b->ends[0].pdus.peer;
 
 	assert(list_empty(&b->service.connections) && list_empty(&b->service.sessions));
 	lu_close(b->instance.lu, nothing, NULL);
@@ -132,39 +146,54 @@ static void bed_exit(struct bed *b)
 /* Keep what an initiator must know to be understood. */
 static void got(struct fuzz_pdus *p, const struct bhs *b)
 {
-	struct bed *bed = container_of(p, struct bed, initiator);
+	struct end *end = container_of(p, struct end, pdus);
+	struct bed *bed = end->bed;
 
 	bed->cmd_sn = b->exp_cmd_sn;
 	if (b->op != OP_R2T && (b->op != OP_DATA_IN || b->has_status))
-		bed->stat_sn = b->stat_sn;
+		end->stat_sn = b->stat_sn;
+	if (b->op == OP_LOGIN_RESPONSE && b->tsih)
+		bed->tsih = b->tsih;
 	if (b->op == OP_R2T || b->op == OP_TEXT_RESPONSE)
 		bed->r2t = *b;
 }
 
-static void log_in(struct bed *b, uint8_t flags)
+static void connect_end(struct bed *b, unsigned i, bool drip)
+{
+	struct end *end = &b->ends[i];
+
+	fuzz_pdus_init(&end->pdus, b->service.loop);
+	end->pdus.got = got;
+	end->pdus.peer.piece = drip ? 13 : 0;
+	end->bed = b;
+	end->open = true;
+	target_start(&b->service, &end->pdus.peer.stream, 1);
+}
+
+static void log_in(struct bed *b, unsigned i, uint8_t flags)
 {
 	static const char *const yes_no[] = { "HeaderDigest=None", "HeaderDigest=CRC32C",
 					      "DataDigest=None", "DataDigest=CRC32C" };
 	struct bhs login = { .op = OP_LOGIN_REQUEST, .immediate = true, .final = true, .csg = 1,
-			     .nsg = 3, .isid = UINT64_C(0x800000010000), .itt = 1, .cid = 1,
-			     .cmd_sn = 1 };
+			     .nsg = 3, .isid = UINT64_C(0x800000010000), .itt = 1,
+			     .tsih = i ? b->tsih : 0, .cid = (uint16_t)(i + 1), .cmd_sn = 1 };
 	char text[500];
 	struct key_text out = { .text = text, .room = sizeof text };
 	const char *pairs[] = {
 		INITIATOR, flags & DISCOVERY ? "SessionType=Discovery" : "TargetName=" TARGET,
 		yes_no[flags & HEADER_DIGEST ? 1 : 0], yes_no[flags & DATA_DIGEST ? 3 : 2],
 		flags & UNSOLICITED ? "InitialR2T=No" : "InitialR2T=Yes",
-		"MaxOutstandingR2T=4",
+		"MaxOutstandingR2T=4", "MaxConnections=2",
 	};
+	struct fuzz_pdus *p = &b->ends[i].pdus;
 
-	for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
-		memcpy(text + out.len, pairs[i], strlen(pairs[i]) + 1);
-		out.len += strlen(pairs[i]) + 1;
+	for (size_t j = 0; j < sizeof pairs / sizeof pairs[0]; j++) {
+		memcpy(text + out.len, pairs[j], strlen(pairs[j]) + 1);
+		out.len += strlen(pairs[j]) + 1;
 	}
-	b->initiator.header_digest = flags & HEADER_DIGEST;
-	b->initiator.data_digest = flags & DATA_DIGEST;
-	fuzz_pdu_say(&b->initiator, &login, text, (uint32_t)out.len);
-	assert(!list_empty(&b->service.sessions));
+	p->header_digest = flags & HEADER_DIGEST;
+	p->data_digest = flags & DATA_DIGEST;
+	fuzz_pdu_say(p, &login, text, (uint32_t)out.len);
 }
 
 /* The first command learns of a unit attention and nothing else: not to be every input's. */
@@ -173,12 +202,36 @@ static void clear_attention(struct bed *b)
 	struct bhs test = { .op = OP_SCSI_COMMAND, .final = true, .itt = 2 };
 
 	test.cmd_sn = b->cmd_sn;
-	fuzz_pdu_say(&b->initiator, &test, NULL, 0);
+	fuzz_pdu_say(&b->ends[0].pdus, &test, NULL, 0);
+}
+
+/* Where the PDU goes: by the second connection, if it asks for that and there can be one. */
+static struct end *choose(struct bed *b, const struct fuzz_record *r, uint8_t flags)
+{
+	struct end *second = &b->ends[1];
+
+	if (!(r->how & PDU_ELSEWHERE) || !(flags & LOGGED_IN))
+		return &b->ends[0];
+	if ((!second->open || second->pdus.peer.closed) && b->joins < JOINS) {
+		b->joins++;
+		connect_end(b, 1, flags & DRIP);
+		log_in(b, 1, flags);
+	}
+	return second->open ? second : &b->ends[0];
+}
+
+static bool is_over(const struct bed *b)
+{
+	for (unsigned i = 0; i < ENDS; i++)
+		if (b->ends[i].open && !b->ends[i].pdus.peer.closed)
+			return false;
+	return true;
 }
 
 /* Make the input's PDU one that the target may listen to. */
-static void help(struct bed *bed, struct fuzz_record *r)
+static void help(struct end *end, struct fuzz_record *r)
 {
+	struct bed *bed = end->bed;
 	struct bhs b;
 
 	if (r->how & PDU_RAW || (r->how & PDU_OWN_NUMBERS && r->how & PDU_OWN_TAGS)
@@ -186,7 +239,7 @@ static void help(struct bed *bed, struct fuzz_record *r)
 		return;
 	if (!(r->how & PDU_OWN_NUMBERS)) {
 		b.cmd_sn = b.immediate ? bed->cmd_sn : bed->cmd_sn++;
-		b.exp_stat_sn = bed->stat_sn + 1;
+		b.exp_stat_sn = end->stat_sn + 1;
 	}
 	if (!(r->how & PDU_OWN_TAGS) && b.op == OP_DATA_OUT) {
 		b.itt = bed->r2t.itt;
@@ -207,21 +260,25 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct fuzz_record record;
 
 	bed_init(&bed, fuzz_loop(), flags);
-	fuzz_pdus_init(&bed.initiator, bed.service.loop);
-	bed.initiator.got = got;
-	target_start(&bed.service, &bed.initiator.peer.stream, 1);
-	if (flags & LOGGED_IN)
-		log_in(&bed, flags);
+	connect_end(&bed, 0, false);
+	if (flags & LOGGED_IN) {
+		log_in(&bed, 0, flags);
+		assert(!list_empty(&bed.service.sessions));
+	}
 	if (flags & LOGGED_IN && !(flags & DISCOVERY))
 		clear_attention(&bed);
-	bed.initiator.peer.piece = flags & DRIP ? 13 : 0;
-	while (!bed.initiator.peer.closed && fuzz_record_read(&in, &record)) {
-		help(&bed, &record);
-		fuzz_record_say(&bed.initiator, &record);
+	bed.ends[0].pdus.peer.piece = flags & DRIP ? 13 : 0;
+	while (!is_over(&bed) && fuzz_record_read(&in, &record)) {
+		struct end *end = choose(&bed, &record, flags);
+
+		help(end, &record);
+		fuzz_record_say(&end->pdus, &record);
 	}
 	if (flags & SHUTDOWN)
 		target_shutdown(&bed.service);
-	fuzz_pdus_end(&bed.initiator);
+	for (unsigned i = 0; i < ENDS; i++)
+		if (bed.ends[i].open)
+			fuzz_pdus_end(&bed.ends[i].pdus);
 	bed_exit(&bed);
 	return 0;
 }

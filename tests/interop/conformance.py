@@ -122,13 +122,14 @@ def main(text, letters, start, after=lambda: None):
         return 0
     if "-c" in options:
         return compare(arguments)
+    if "-l" not in options:
+        start(options, arguments)
     pattern = options.get("-k", "").lower()
     tests = [t for t in TESTS if pattern in (t[0] + " " + t[2]).lower()]
     if "-l" in options:
         for sentence, level, section, _ in tests:
             print("%-6s %-50s %s" % (level, section, sentence))
         return 0
-    start(options, arguments)
     return run_all(tests, "-s" in options, after)
 
 

@@ -18,6 +18,21 @@ conform ours -t 15
 truncate -s 64M "$tmp/disk"
 start_gateway -T 2 -i 127.0.0.1:0 "file:$tmp/disk"
 conform file
+start_gateway -T 2 -i 127.0.0.1:0 --read-only "file:$tmp/disk"
+conform read-only
+if [ -n "${SOAK:-}" ]; then
+	start_nbdkit --filter=blocksize-policy memory 64M blocksize-minimum=4096 blocksize-preferred=4096
+	start_gateway -T 2 -i 127.0.0.1:0 "$peer_uri"
+	conform large-blocks
+	start_gateway -T 2 -i 127.0.0.1:0 --block-size=4096 "$peer_uri"
+	conform blocks-of-4096
+	# Neither flush nor trim.
+	start_nbdkit eval get_size='echo 67108864' \
+		pread="dd if=$tmp/disk skip=\$4 count=\$3 iflag=count_bytes,skip_bytes status=none" \
+		pwrite="dd of=$tmp/disk seek=\$4 conv=notrunc oflag=seek_bytes status=none"
+	start_gateway -T 2 -i 127.0.0.1:0 "$peer_uri"
+	conform bare
+fi
 
 # The suite is more than tgtd takes: as often as it crashes, start it again.
 keep_tgtd() {
@@ -38,3 +53,16 @@ cleanup_fn "kill -9 $keeper"
 python3 "$suite" -w 1 "$tgt_uri" >"$tmp/tgtd" || :
 echo "tgtd: $(tail -n 1 "$tmp/tgtd"); $(wc -l <"$tmp/crashes") crashes"
 python3 "$suite" -c "$tmp/ours" "$tmp/file" "$tmp/tgtd"
+
+# CHAP needs a target that asks for it, which only a file can say.
+"$gateway" --help-all | grep -q -e --config= || exit 0
+printf 'what only alice sees' >"$tmp/secret"
+chmod 600 "$tmp/secret"
+cat >"$tmp/chap.conf" <<-END
+device disk { uri = "mem:16M" }
+auth-group alice { chap { user = "alice"; secret-file = "$tmp/secret" } }
+portal-group here { listen = "127.0.0.1:0" }
+target "iqn.2026-11.test:chap" { auth-group = alice; portal-group = here; lun 0 { device = disk } }
+END
+start_gateway -c "$tmp/chap.conf"
+conform chap -u alice -f "$tmp/secret"

@@ -47,6 +47,7 @@ class Settings:
     seconds = 20.0
     login_timeout = None        # the target's, to check that it keeps to it
     pid = None                  # of the target, to see its memory
+    user = secret = None        # CHAP: text, bytes
 
     @classmethod
     def parse(cls, uri):

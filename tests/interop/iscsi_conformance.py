@@ -17,6 +17,8 @@ kind that it needs. Output is TAP; exit status 1 if a test failed.
     -w SECONDS how long to wait for an answer (20)
     -t SECONDS the target's login timeout, to check that it keeps to it
     -p PID     of the target, here: to see how much memory it takes
+    -u USER    the target asks for CHAP, and only the rules of that are wanted
+    -f FILE    with the secret, as it is
 """
 import sys
 import time
@@ -24,11 +26,13 @@ import time
 sys.dont_write_bytecode = True      # the source tree stays as it is
 
 import conformance
-from iscsi_client import Client, Closed, Settings, check
+from iscsi_client import AUTHENTICATION, Client, Closed, Settings, check
 # Each of these registers its tests.
 import iscsi_rules_login
 import iscsi_rules_keys
+import iscsi_rules_chap
 import iscsi_rules_session
+import iscsi_rules_connections
 import iscsi_rules_tasks
 import iscsi_rules_data
 import iscsi_rules_scsi
@@ -43,6 +47,11 @@ def start(options, arguments):
     Settings.seconds = float(options.get("-w", 20))
     Settings.login_timeout = float(options["-t"]) if "-t" in options else None
     Settings.pid = options.get("-p")
+    Settings.user = options.get("-u")
+    if Settings.user:
+        with open(options["-f"], "rb") as file:
+            Settings.secret = file.read()
+        conformance.TESTS[:] = [t for t in conformance.TESTS if t[3].__module__ == "iscsi_rules_chap"]
 
 
 def still_there():
@@ -52,7 +61,7 @@ def still_there():
     while True:
         try:
             with Client(login=False) as c:
-                ready = c.login(first=True).login_status == 0
+                ready = c.login(first=True).login_status in (0, AUTHENTICATION)
         except (Closed, OSError, AssertionError):
             ready = False
         if ready or time.monotonic() > until:
@@ -63,4 +72,4 @@ def still_there():
 
 
 if __name__ == "__main__":
-    sys.exit(conformance.main(__doc__, "w:t:p:", start, still_there))
+    sys.exit(conformance.main(__doc__, "w:t:p:u:f:", start, still_there))

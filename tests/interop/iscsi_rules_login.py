@@ -310,6 +310,12 @@ def without_InitiatorName_0207():
         c.refused(MISSING_PARAMETER, {"TargetName": Settings.target})
 
 
+@test("MUST", "RFC 7143 13.5")
+def without_any_text_0207():
+    with begun() as c:
+        c.refused(MISSING_PARAMETER)
+
+
 @test("MUST", "RFC 7143 13.4")
 def without_TargetName_0207():
     with begun() as c:

@@ -186,9 +186,19 @@ def the_list_of_pages_is_in_ascending_order_and_true():
 
 # Allocation lengths ----------------------------------------------------------------------------------
 
-def cut(make, largest, limit=None):
+def log_sense(page, alloc):
+    return struct.pack(">BBBBBHHB", 0x4d, 0, 0x40 | page, 0, 0, 0, alloc, 0)
+
+
+def has_log_page(c, page):
+    pages = has(c, c.scsi(log_sense(0, 512), read=512), "LOG SENSE").data[4:]
+    offered(page in pages, "log page %02X" % page)
+
+
+def cut(make, largest, there=lambda c: None):
     """The answer is the same whatever the room for it, but for where it ends."""
     with session() as c:
+        there(c)
         full = has(c, c.scsi(make(largest), read=largest), "the command")
         check(full.status == GOOD, full)
         data = full.data
@@ -214,12 +224,6 @@ CUT = {
     "MODE SENSE 10": (lambda n: mode_sense_10(0x3f, n), 4096, "SPC-4 6.12"),
     "MODE SENSE 6 of page 08": (lambda n: mode_sense_6(8, n), 252, "SPC-4 6.11"),
     "REPORT LUNS": (lambda n: report_luns(n), 4096, "SPC-4 6.33"),
-    "LOG SENSE of page 00": (lambda n: struct.pack(">BBBBBHHB", 0x4d, 0, 0x40, 0, 0, 0, n, 0),
-                             512, "SPC-4 6.8"),
-    "LOG SENSE of page 0C": (lambda n: struct.pack(">BBBBBHHB", 0x4d, 0, 0x4c, 0, 0, 0, n, 0),
-                             512, "SBC-3 6.4"),
-    "LOG SENSE of page 0D": (lambda n: struct.pack(">BBBBBHHB", 0x4d, 0, 0x4d, 0, 0, 0, n, 0),
-                             512, "SPC-4 7.3.20"),
     "REPORT SUPPORTED OPERATION CODES": (report_opcodes, 65536, "SPC-4 6.35"),
     "REPORT SUPPORTED OPERATION CODES with timeouts":
         (lambda n: report_opcodes(n, rctd=1), 65536, "SPC-4 6.35"),
@@ -247,6 +251,11 @@ def add_cuts():
         def rule(make=make, largest=largest):
             cut(make, largest)
         rule.__name__ = "the_allocation_length_of_" + name + "_only_cuts"
+        test("MUST", section)(rule)
+    for page, section in ((0x00, "SPC-4 7.3.14"), (0x0c, "SBC-3 6.4.4"), (0x0d, "SPC-4 7.3.20")):
+        def rule(page=page):
+            cut(lambda n: log_sense(page, n), 512, lambda c: has_log_page(c, page))
+        rule.__name__ = "the_allocation_length_of_LOG_SENSE,_page_%02X,_only_cuts" % page
         test("MUST", section)(rule)
     for page in (0x00, 0x80, 0x83, 0x86, 0x87, 0x88, 0xb0, 0xb1, 0xb2):
         def rule(page=page):
@@ -402,7 +411,7 @@ def MODE_SELECT_of_what_is_current_is_taken():
 
 @test("MUST", "SPC-4 6.9")
 def MODE_SELECT_without_a_list_changes_nothing():
-    with session() as c:
+    with writing() as c:
         has(c, c.scsi(mode_select_10(0)), "MODE SELECT")
         c.good(mode_select_10(0))
 

@@ -83,6 +83,40 @@ static void a_refused_abort_changes_nothing(void)
 	CU_ASSERT_EQUAL(run.state[0].task.status, STATUS_GOOD);
 }
 
+/* tgtd says that the abort is complete, and then answers the task as if nothing had been. */
+static void answering_late_script(struct run *r)
+{
+	uint32_t aborted, other;
+	struct bhs bhs;
+
+	login(r);
+	expect(r, OP_SCSI_COMMAND);
+	aborted = r->got.itt;
+	expect(r, OP_SCSI_COMMAND);
+	other = r->got.itt;
+	expect(r, OP_TMF_REQUEST);
+	bhs = tmf_answer(r, TMF_COMPLETE);
+	give(r, &bhs, NULL);
+	give_data(r, aborted, zeroes, 512, true);
+	bhs = answer(r, OP_SCSI_RESPONSE);
+	bhs.itt = aborted;
+	r->stat_sn++;
+	give(r, &bhs, NULL);
+	give_data(r, other, zeroes, 512, true);
+	serve_logout(r);
+}
+
+static void an_answer_to_an_aborted_task_is_looked_away_from(void)
+{
+	run_init(&run, answering_late_script);
+	add_order(&run, CDB_DATA_IN, 512);
+	add_order(&run, CDB_DATA_IN, 512);
+	run.submitted = abort_first;
+	execute(&run);
+	CU_ASSERT_EQUAL(run.state[0].task.status, STATUS_TASK_ABORTED);
+	CU_ASSERT_EQUAL(run.state[1].task.status, STATUS_GOOD);
+}
+
 static struct scsi_tmf tmf;
 static unsigned tmf_done, tasks_done_before_tmf;
 
@@ -213,6 +247,7 @@ static const struct unit_test tests[] = {
 	UNIT_TEST(an_abort_without_an_answer_escalates),
 	UNIT_TEST(an_abort_ends_its_task_or_lets_it_end),
 	UNIT_TEST(a_refused_abort_changes_nothing),
+	UNIT_TEST(an_answer_to_an_aborted_task_is_looked_away_from),
 	UNIT_TEST(a_reset_of_the_unit_ends_every_task_before_it_ends),
 	UNIT_TEST(task_management_ends_with_the_session),
 };

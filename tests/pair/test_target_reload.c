@@ -462,6 +462,42 @@ static void discovery_sessions_are_ended_too(void)
 	finish();
 }
 
+/* All connections of a session go by the same rules. */
+static void every_connection_is_asked_to_leave(void)
+{
+	struct peer second;
+	struct bhs b, want = { .op = OP_ASYNC_MESSAGE, .async_event = 1, .parameter3 = 1 };
+
+	begin();
+	peer_log_in_with(&peer, TEXT(NAMES "\0MaxConnections=2"));
+	peer_connect(&second, &rig, 1);
+	second.isid = peer.isid;
+	second.cmd_sn = peer.cmd_sn;
+	b = peer_login_request(&second, sizeof(NAMES));
+	b.tsih = peer.got.tsih;
+	b.cid = 2;
+	peer_send(&second, &b, NAMES);
+	CU_ASSERT_FATAL(peer_get(&second));
+	CU_ASSERT_FATAL(second.got.final && !second.got.status_class);
+	second.stat_sn++;
+	begin_change();
+	for (unsigned i = 0; i < RIG_LUNS; i++)
+		map(i, i, false);
+	CU_ASSERT_EQUAL(change(), RIG_WORKERS);
+	peer_expect_silence(&peer);
+	peer_expect_silence(&second);
+	begin_change();
+	target->offline = true;
+	change();
+	expect_logout_request(1);
+	peer_expect(&second, &want, NULL, 0);
+	peer_expect_end(&peer);
+	peer_expect_end(&second);
+	peer_disconnect(&second);
+	CU_ASSERT_EQUAL(rig.follows, RIG_WORKERS);
+	finish();
+}
+
 static void who_logs_out_when_asked_is_answered(void)
 {
 	struct bhs b = { .op = OP_LOGOUT_REQUEST, .final = true, .itt = 8 };
@@ -709,6 +745,7 @@ static const struct unit_test tests[] = {
 	UNIT_TEST(sessions_of_a_target_that_goes_offline_are_ended),
 	UNIT_TEST(who_has_proved_nothing_must_when_it_is_asked_for),
 	UNIT_TEST(discovery_sessions_are_ended_too),
+	UNIT_TEST(every_connection_is_asked_to_leave),
 	UNIT_TEST(who_logs_out_when_asked_is_answered),
 	UNIT_TEST(who_is_asked_to_leave_may_finish),
 	UNIT_TEST(tasks_at_the_unit_outlive_the_farewell),

@@ -330,6 +330,35 @@ static void a_submitter_that_holds_the_range_does_not_wait_for_itself(void)
 	blk_bed_tear_down(&bed);
 }
 
+/* A read that the device has done already, or a range that comes late: nothing is written any more. */
+static void of_an_aborted_edge_nothing_is_written(void)
+{
+	struct blk_bed bed;
+	struct range range = { .first = 0, .end = 512, .exclusive = true };
+	uint8_t data[100] = { 1 };
+	struct blk_item *item;
+
+	blk_bed_set_up(&bed, 65536, 512);
+	bed.device.ignores_aborts = true;
+	item = blk_bed_submit(&bed, 0, BLK_WRITE, 700, 100, 0, data);
+	blk_abort(&bed.device.dev, &item->req);
+	blk_bed_wait(&bed);
+	CU_ASSERT_EQUAL(item->req.error, ECANCELED);
+	CU_ASSERT_EQUAL(bed.device.seen[BLK_READ], 1);
+
+	range.loop = bed.loop;
+	range.locked = (void (*)(struct range *))abort;
+	CU_ASSERT(range_lock(bed.shared.ranges, &range));
+	item = blk_bed_submit(&bed, 0, BLK_WRITE, 0, 512, 0, (uint8_t[512]){ 1 });
+	blk_abort(&bed.device.dev, &item->req);
+	blk_bed_turn(&bed);
+	range_unlock(bed.shared.ranges, &range);
+	blk_bed_wait(&bed);
+	CU_ASSERT_EQUAL(item->req.error, ECANCELED);
+	CU_ASSERT_EQUAL(bed.device.seen[BLK_WRITE], 0);
+	blk_bed_tear_down(&bed);
+}
+
 static bool granted;
 
 static void on_granted(struct range *range)
@@ -466,6 +495,7 @@ static const struct unit_test tests[] = {
 	UNIT_TEST(an_abort_reaches_every_piece_and_ends_once),
 	UNIT_TEST(a_device_that_shrinks_fails_the_rest_and_no_more),
 	UNIT_TEST(status_is_asked_in_pieces_and_joined),
+	UNIT_TEST(of_an_aborted_edge_nothing_is_written),
 	UNIT_TEST(whoever_excludes_others_waits_for_plain_writes_and_they_for_him),
 	UNIT_TEST(a_submitter_that_holds_the_range_does_not_wait_for_itself),
 	UNIT_TEST(workers_that_write_parts_of_one_block_keep_each_others_bytes),

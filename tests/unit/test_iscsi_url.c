@@ -89,7 +89,43 @@ static void a_name_of_223_bytes_fits_and_not_one_more(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(why, "longer than 223"));
 }
 
+static void a_target_may_have_several_portals(void)
+{
+	struct iscsi_url url;
+	char why[160] = "", text[ISCSI_PORTAL_TEXT];
+
+	CU_ASSERT_TRUE(iscsi_url_parse("iscsi://joe@san1,[2001:db8::1]:3261,192.0.2.1:1/" IQN "/0", &url,
+				       why, sizeof why));
+	CU_ASSERT_EQUAL(url.portal_count, 3);
+	CU_ASSERT_STRING_EQUAL(iscsi_portal_format(&url.portals[0], text), "san1:3260");
+	CU_ASSERT_STRING_EQUAL(iscsi_portal_format(&url.portals[1], text), "[2001:db8::1]:3261");
+	CU_ASSERT_STRING_EQUAL(iscsi_portal_format(&url.portals[2], text), "192.0.2.1:1");
+	CU_ASSERT_STRING_EQUAL(url.user, "joe");
+	CU_ASSERT_FALSE(iscsi_url_parse("iscsi://a,/" IQN "/0", &url, why, sizeof why));
+	CU_ASSERT_STRING_EQUAL(why, "the host is missing");
+	CU_ASSERT_TRUE(iscsi_url_parse("iscsi://1,2,3,4,5,6,7,8/" IQN "/0", &url, why, sizeof why));
+	CU_ASSERT_FALSE(iscsi_url_parse("iscsi://1,2,3,4,5,6,7,8,9/" IQN "/0", &url, why, sizeof why));
+	CU_ASSERT_STRING_EQUAL(why, "there are more than 8 portals");
+}
+
+/* What targets say of portals has no escapes: a scope is written as it is. */
+static void a_portal_of_a_target_is_taken_as_it_is_written(void)
+{
+	static const char scoped[] = "[fe80::1%25]:3260";
+	struct iscsi_portal portal;
+	char why[160];
+
+	CU_ASSERT_TRUE(iscsi_portal_parse(scoped, strlen(scoped), false, &portal, why, sizeof why));
+	CU_ASSERT_STRING_EQUAL(portal.host, "fe80::1%25");
+	CU_ASSERT_TRUE(iscsi_portal_parse(scoped, strlen(scoped), true, &portal, why, sizeof why));
+	CU_ASSERT_STRING_EQUAL(portal.host, "fe80::1%");
+	for (size_t len = 0; len < strlen(scoped); len++)	/* no byte beyond len counts */
+		iscsi_portal_parse(scoped, len, false, &portal, why, sizeof why);
+}
+
 static const struct unit_test tests[] = {
+	UNIT_TEST(a_target_may_have_several_portals),
+	UNIT_TEST(a_portal_of_a_target_is_taken_as_it_is_written),
 	UNIT_TEST(good_urls_are_taken_apart),
 	UNIT_TEST(every_mistake_is_named),
 	UNIT_TEST(a_name_of_223_bytes_fits_and_not_one_more),

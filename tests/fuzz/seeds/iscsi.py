@@ -3,7 +3,7 @@ from struct import pack
 
 import scsi
 
-RAW, OWN_LENGTH, OWN_NUMBERS, OWN_TAGS, BAD_DIGEST, LATER, TOGETHER = (1 << i for i in range(7))
+RAW, OWN_LENGTH, OWN_NUMBERS, OWN_TAGS, BAD_DIGEST, LATER, TOGETHER, ELSEWHERE = (1 << i for i in range(8))
 
 NOP_OUT, COMMAND, TMF, LOGIN, TEXT, DATA_OUT, LOGOUT, SNACK = 0, 1, 2, 3, 4, 5, 6, 0x10
 NOP_IN, RESPONSE, TMF_RESPONSE, LOGIN_RESPONSE, TEXT_RESPONSE, DATA_IN = range(0x20, 0x26)
@@ -160,6 +160,23 @@ def full_feature():
     yield "cmd-sn-ahead", (ff + command(tur, how=OWN_NUMBERS) + command(tur) + command(tur, itt=4))
     yield "login-again", ff + login(*NAMES)
     yield "shutdown", b"\x41" + command(read(0, 8), 4096, read=True)
+    other = command(tur, itt=30, how=ELSEWHERE)
+    yield "two-connections", ff + other + command(read(0, 8), 4096, read=True) \
+        + command(read(0, 8), 4096, read=True, itt=31, how=ELSEWHERE)
+    yield "two-connections-digests", b"\x0d" + other + command(write(0, 1), 512, b"w" * 512, write=True, how=ELSEWHERE)
+    yield "allegiance", ff + other + command(write(0, 8), 4096, write=True, itt=31, how=ELSEWHERE) \
+        + data_out(b"w" * 4096) + data_out(b"w" * 4096, how=ELSEWHERE)
+    yield "tmf-elsewhere", ff + other + command(write(0, 8), 4096, write=True, itt=31, how=ELSEWHERE) + tmf(5) \
+        + record(header(NOP_OUT | IMMEDIATE, itt=NO_TAG, rest=words(NO_TAG)), b"", ELSEWHERE | OWN_TAGS) + tmf(2)
+    yield "hole-elsewhere", ff + other + command(tur, itt=31, how=ELSEWHERE | OWN_NUMBERS) + command(tur)
+    for reason, cid in ((0, 1), (0, 2), (1, 1), (1, 2), (1, 3)):
+        for how in (0, ELSEWHERE):
+            yield "logout-%d-%d-by-%d" % (reason, cid, 2 if how else 1), (
+                ff + other + command(write(0, 8), 4096, write=True) + record(
+                    header(LOGOUT | IMMEDIATE, 0x80 | reason, itt=7, rest=pack(">HH", cid, 0)), b"", how)
+                + command(tur) + other)
+    yield "lost-and-back", ff + other + record(b"", b"garbage" * 20, RAW | ELSEWHERE) + command(tur) + other * 3
+    yield "in-its-place", ff + other + login(*NAMES, tsih=1, cid=1, how=ELSEWHERE)
     for reason in range(3):
         yield "logout-%d" % reason, ff + record(
             header(LOGOUT | IMMEDIATE, 0x80 | reason, itt=7, rest=pack(">HH", 1, 0)))
@@ -290,7 +307,40 @@ def target_says():
     yield "attention-loop", bytes([HONEST]) + response(2, scsi.sense(6, 0x29, 0)) * 12
 
 
+def text_response(*pairs, cont=0, ttt=NO_TAG, data=None, final=0x80):
+    return record(header(TEXT_RESPONSE, (0 if cont else final) | cont, itt=0, rest=words(ttt)),
+                  text(*pairs) if data is None else data)
+
+
+def portal_says():
+    yield from login_answers()
+    one = ("TargetName=iqn.2001-04.com.example:disk", "TargetAddress=192.0.2.1:3260,1",
+           "TargetAddress=[2001:db8::1]:860,2")
+    out = record(header(LOGOUT_RESPONSE, itt=0))
+    yield "none", b"\1" + text_response() + out
+    yield "one", b"\1" + text_response(*one) + out
+    yield "no-address", b"\1" + text_response(one[0], "TargetName=iqn.x") + out
+    yield "address-first", b"\1" + text_response(one[1], one[0]) + out
+    yield "malformed", b"\1" + text_response(one[0], "TargetAddress=", "TargetAddress=[::1", "TargetAddress=h:1,99999",
+                                             "TargetAddress=h,x", "TargetAddress=h:0,1") + out
+    yield "long-name", b"\1" + text_response("TargetName=" + "n" * 300) + out
+    yield "many", b"\1" + text_response(*(f"TargetName=iqn.{i}" for i in range(300))) + out
+    yield "pieces", b"\1" + text_response(cont=0x40, ttt=7, data=b"TargetName=iq") + text_response(data=b"n.x\0") + out
+    yield "pieces-for-ever", b"\1" + text_response(cont=0x40, ttt=7, data=b"TargetName=x\0") * 40
+    yield "open-end", b"\1" + text_response(*one, ttt=7, final=0) * 3 + out
+    yield "reject", b"\1" + text_response("SendTargets=Reject") + out
+    yield "rejected", b"\1" + record(header(REJECT, 0x80, 4, itt=NO_TAG), header(TEXT))
+    yield "async", b"\1" + async_message(1, 1, 2, 30) + text_response(*one) + out
+    yield "silent", b"\1"
+    for flags in (4, 12):
+        yield "chap-%d" % flags, bytes([flags]) + login_response("AuthMethod=CHAP", csg=0, nsg=0, transit=0) \
+            + login_response("CHAP_A=5", "CHAP_I=1", "CHAP_C=0x" + "ab" * 16, csg=0, nsg=0, transit=0) \
+            + login_response("CHAP_N=storage", "CHAP_R=0x" + "cd" * 16, csg=0, nsg=1)
+
+
 def seeds():
+    for name, content in portal_says():
+        yield "discovery", name, content
     for name, content in (*logins(), *full_feature()):
         yield "target", name, content
     for name, content in (*login_answers(), *target_says()):
