@@ -4,17 +4,16 @@
  * the command line or the configuration file, immutable from the moment that a worker
  * has it, counted by those who look at it.
  *
- * How a snapshot comes to be in force (gateway.c; the same at start and at reload):
+ * How a snapshot comes to be in force (gateway_change.c; the same at start and at reload):
  *
  *  1. Build it: access_new(), access_add_...(). The devices that are new in it are opened
  *     on every worker first (WORKER_OPEN), so that whoever sees a LUN can use it.
- *  2. Listeners of portal groups that are no more are closed. Those of new ones are bound,
- *     and not accepted from; what each is bound to goes into its group by
- *     access_add_portal(). A listener knows the tag of its group and hands it on with every
- *     connection (worker_serve()).
- *  3. Give every worker the order WORKER_ACCESS with it. The order takes a hold of its own;
+ *  2. Listeners of new portal groups are bound, and not accepted from; what each is bound to
+ *     goes into its group by access_add_portal(). A listener knows the tag of its group and
+ *     hands it on with every connection (worker_serve()).
+ *  3. Give every worker the order WORKER_ACCESS with it. The worker takes a hold of its own;
  *     the main thread keeps its hold on what is in force, for the next comparison.
- *  4. Accept from the new listeners.
+ *  4. Accept from the new listeners, close those of portal groups that are no more.
  *  5. When every worker has reported, nobody uses an export any more that is in the old
  *     snapshot alone: only now may it be closed (WORKER_CLOSE) and freed. The main thread
  *     drops the old snapshot. One change at a time: the next waits for all the reports.
@@ -35,9 +34,11 @@
  *    or now stands for another export, the tasks end: 05/25/00 is their status if the
  *    device can still be kept from executing them, else that of the device. Later commands
  *    get 05/25/00, or go to the new export, which begins with 06/29/00. If any LUN came or
- *    went, all others of the session report 06/3F/0E (REPORTED LUNS DATA HAS CHANGED) until
- *    the initiator asks for REPORT LUNS. A LUN that becomes read-only, or writable,
- *    reports 06/2A/01 (MODE PARAMETERS CHANGED).
+ *    went, all others of the session report 06/3F/0E (REPORTED LUNS DATA HAS CHANGED), once
+ *    each, until the initiator asks for REPORT LUNS; of those that pass through to another
+ *    target, the first that is used reports it for all. A LUN that becomes read-only, or writable,
+ *    reports 06/2A/01 (MODE PARAMETERS CHANGED). An EXTENDED COPY ends if the session loses
+ *    any LUN, or the right to write to one.
  *  - Discovery sessions that their auth group no longer admits end likewise.
  *
  * Names of targets and initiators are iSCSI names, and are kept in lower case (RFC 7143

@@ -23,7 +23,8 @@ struct auth_keys {
 };
 
 struct chap_keys {
-	const struct ucl_node *user, *secret_file, *mutual_user, *mutual_secret_file;
+	const struct ucl_node *user, *secret_file;
+	const struct ucl_node *mutual_user, *mutual_secret_file;	/* chap-mutual's alone */
 };
 
 /* Relative to where the configuration file is. */
@@ -42,12 +43,25 @@ static bool load_secret(struct conf *conf, const struct ucl_node *node, struct c
 	return false;
 }
 
-static bool has_all(struct conf *conf, const struct ucl_node *node, const char *name,
-		    const struct ucl_node *key)
+/* All that are missing are told. */
+static bool has_all(struct conf *conf, const struct ucl_node *node, const struct chap_keys *keys,
+		    bool mutual)
 {
-	if (!key)
-		conf_wrong(conf, node->line, "%s has no %s", node->key ? node->key : "chap", name);
-	return key;
+	const struct { const char *name; const struct ucl_node *key; } wanted[] = {
+		{ "user", keys->user },
+		{ "secret-file", keys->secret_file },
+		{ "mutual-user", keys->mutual_user },
+		{ "mutual-secret-file", keys->mutual_secret_file },
+	};
+	bool all = true;
+
+	for (unsigned i = 0; i < (mutual ? 4 : 2); i++)
+		if (!wanted[i].key) {
+			conf_wrong(conf, node->line, "%s has no %s", mutual ? "chap-mutual" : "chap",
+				   wanted[i].name);
+			all = false;
+		}
+	return all;
 }
 
 static void add_user(struct conf *conf, struct access_auth_group *group,
@@ -81,7 +95,7 @@ static void take_chap(struct conf *conf, void *owner, const struct ucl_node *nod
 	struct chap_keys keys = { 0 };
 
 	conf_take_section(conf, section, node, "chap", &keys);
-	if (has_all(conf, node, "user", keys.user) & has_all(conf, node, "secret-file", keys.secret_file))
+	if (has_all(conf, node, &keys, false))
 		add_user(conf, auth->group, node, &keys);
 }
 
@@ -100,10 +114,7 @@ static void take_chap_mutual(struct conf *conf, void *owner, const struct ucl_no
 	struct chap_keys keys = { 0 };
 
 	conf_take_section(conf, section, node, "chap-mutual", &keys);
-	if (has_all(conf, node, "user", keys.user) &
-	    has_all(conf, node, "secret-file", keys.secret_file) &
-	    has_all(conf, node, "mutual-user", keys.mutual_user) &
-	    has_all(conf, node, "mutual-secret-file", keys.mutual_secret_file))
+	if (has_all(conf, node, &keys, true))
 		add_user(conf, auth->group, node, &keys);
 }
 

@@ -185,8 +185,8 @@ void conf_count_view(struct conf *conf, const struct export *export, bool read_o
 struct export_keys {
 	struct device_keys device;
 	const struct ucl_node *tls_only, *description;
-	const struct ucl_node **allow;
-	unsigned allow_count;
+	const struct ucl_node **allow, **from;
+	unsigned allow_count, from_count;
 };
 
 static void take_allow(struct conf *conf, void *owner, const struct ucl_node *node)
@@ -197,6 +197,15 @@ static void take_allow(struct conf *conf, void *owner, const struct ucl_node *no
 	keys->allow[keys->allow_count++] = node;
 	if (!conf->tls.verify_peer)
 		conf_wrong(conf, node->line, "\"allow\" needs tls-verify-peer = yes");
+}
+
+static void take_allow_from(struct conf *conf, void *owner, const struct ucl_node *node)
+{
+	struct export_keys *keys = owner;
+
+	(void)conf;
+	keys->from = conf_grow(keys->from, keys->from_count, sizeof(*keys->from));
+	keys->from[keys->from_count++] = node;
 }
 
 static void add_export(struct conf *conf, const struct ucl_node *node,
@@ -224,6 +233,12 @@ static void add_export(struct conf *conf, const struct ucl_node *node,
 		why = nbd_export_allow(export, keys->allow[i]->text);
 	if (why)
 		conf_wrong(conf, node->line, "%s: %s", what, why);
+	for (unsigned i = 0; i < keys->from_count; i++) {
+		why = nbd_export_allow_from(export, keys->from[i]->text);
+		if (why)
+			conf_wrong(conf, keys->from[i]->line, "allow-from = %.100s: %s", keys->from[i]->text,
+				   why);
+	}
 }
 
 static void take_export(struct conf *conf, void *owner, const struct ucl_node *node)
@@ -234,6 +249,7 @@ static void take_export(struct conf *conf, void *owner, const struct ucl_node *n
 		CONF_KEY_ONE("description", struct export_keys, description),
 		CONF_KEY_ONE("tls-only", struct export_keys, tls_only),
 		CONF_KEY_EACH("allow", take_allow),
+		CONF_KEY_EACH("allow-from", take_allow_from),
 		CONF_DEVICE_KEYS(struct export_keys, device),
 		CONF_KEY_END,
 	};
@@ -245,6 +261,7 @@ static void take_export(struct conf *conf, void *owner, const struct ucl_node *n
 	conf_take_section(conf, section, node, what, &keys);
 	add_export(conf, node, &keys, what);
 	free(keys.allow);
+	free(keys.from);
 }
 
 /* The whole ---------------------------------------------------------------- */

@@ -14,6 +14,7 @@
 #include "lu.h"
 #include "range_lock.h"
 #include "scsi_luns.h"
+#include "write_log.h"
 
 struct tour {
 	struct discover *d;
@@ -167,6 +168,7 @@ static void step(struct loop_call *call)
 		return;
 	}
 	range_lock_free(t->shared.ranges);
+	write_log_free(t->shared.log);
 	t->done(d);
 	free(t);
 }
@@ -181,7 +183,8 @@ void discover_luns(struct discover *d, void (*done)(struct discover *d))
 	t->done = done;
 	t->lun = LIST_FIRST;
 	t->shared.ranges = range_lock_new();
-	if (!t->shared.ranges)
+	t->shared.log = write_log_new(0);	/* nothing is written */
+	if (!t->shared.ranges || !t->shared.log)
 		abort();
 	loop_call_init(&t->next, step);
 	go_on(t);

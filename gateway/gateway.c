@@ -366,6 +366,10 @@ static void take_apart(struct gateway *g)
 	if (g->state_dir >= 0)
 		close(g->state_dir);
 	free(g->workers);
+	if (g->conf && g->conf != g->start) {
+		conf_free(g->conf);
+		free(g->conf);
+	}
 	front_free(&g->front);
 	tls_free(g->tls);
 	if (g->loop)

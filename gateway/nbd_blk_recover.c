@@ -66,7 +66,7 @@ void nbd_blk_lose(void *device, const char *why)
 	nb->delay = FIRST_DELAY;
 	/* Before the commands that were in flight come back, so that they wait for what is to be
 	 * written before them. */
-	if (nb->dev.info.can_flush)
+	if (nb->dev.info.can_flush && !nb->dev.info.read_only)
 		write_log_suspect(&nb->member);
 	drop_link(nb);
 	nbd_blk_log_look(nb);

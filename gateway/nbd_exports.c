@@ -24,13 +24,14 @@ struct nbd_exports *nbd_exports_hold(struct nbd_exports *exports)
 	return exports;
 }
 
-static void export_free(struct nbd_export *export)
+static void nbd_export_free(struct nbd_export *export)
 {
 	if (!export)
 		return;
 	for (unsigned i = 0; i < export->allow_count; i++)
 		free(export->allow[i]);
 	free(export->allow);
+	free(export->from.prefixes);
 	free(export->description);
 	free(export->name);
 	free(export);
@@ -41,7 +42,7 @@ void nbd_exports_drop(struct nbd_exports *exports)
 	if (!exports || atomic_fetch_sub(&exports->holders, 1) > 1)
 		return;
 	for (unsigned i = 0; i < exports->count; i++)
-		export_free(exports->list[i]);
+		nbd_export_free(exports->list[i]);
 	free(exports->list);
 	free(exports);
 }
@@ -64,10 +65,11 @@ const char *nbd_exports_add(struct nbd_exports *exports, const char *name, struc
 	if (new)
 		new->name = strdup(name);
 	if (!larger || !new || !new->name) {
-		export_free(new);
+		nbd_export_free(new);
 		return "out of memory";
 	}
 	new->export = export;
+	new->from.auth = ACCESS_OPEN;
 	exports->list[exports->count++] = new;
 	*added = new;
 	return NULL;
@@ -86,6 +88,11 @@ const char *nbd_export_allow(struct nbd_export *export, const char *distinguishe
 	}
 	export->allow[export->allow_count++] = copy;
 	return NULL;
+}
+
+const char *nbd_export_allow_from(struct nbd_export *export, const char *text)
+{
+	return access_add_prefix(&export->from, text);
 }
 
 const char *nbd_export_describe(struct nbd_export *export, const char *description)

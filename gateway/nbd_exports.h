@@ -15,7 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-struct export;
+#include "access.h"
 
 struct nbd_export {
 	char *name;			/* UTF-8, at most 4096 bytes */
@@ -24,6 +24,7 @@ struct nbd_export {
 	bool  tls_only;			/* SELECTIVETLS: only clients with TLS see it */
 	char **allow;			/* distinguished names (RFC 4514); none: whoever comes in */
 	unsigned allow_count;
+	struct access_auth_group from;	/* nameless, of whose conditions only the addresses hold */
 	struct export *export;
 };
 
@@ -45,6 +46,8 @@ const char *nbd_exports_add(struct nbd_exports *exports, const char *name, struc
 			    struct nbd_export **added);
 /* NULL, or why not. */
 const char *nbd_export_allow(struct nbd_export *export, const char *distinguished_name);
+/* An address, or ADDRESS/BITS, from which clients may come; none: from anywhere. */
+const char *nbd_export_allow_from(struct nbd_export *export, const char *text);
 const char *nbd_export_describe(struct nbd_export *export, const char *description);
 
 /* By name; "" is the first. NULL when there is no such export. */

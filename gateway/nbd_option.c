@@ -4,6 +4,7 @@
  * may carry; nbd_handshake.c has seen to that before a handler is called.
  */
 #include <string.h>
+#include <sys/socket.h>
 
 #include "export.h"
 #include "field.h"
@@ -24,10 +25,24 @@ static bool is_allowed(const struct nbd_conn *c, const struct nbd_export *export
 	return export->allow_count == 0;
 }
 
+static bool comes_from_there(const struct nbd_conn *c, const struct nbd_export *export)
+{
+	struct sockaddr_storage storage;
+	struct sockaddr *from = (struct sockaddr *)&storage;
+	socklen_t len = sizeof(storage);
+
+	if (export->from.prefix_count == 0)
+		return true;
+	/* Pipes and unix sockets lead from no address. */
+	if (getpeername(c->conn.stream->fd, from, &len) < 0)
+		from = NULL;
+	return access_admits_address(&export->from, from);
+}
+
 bool nbd_export_is_shown(const struct nbd_conn *c, const struct nbd_export *export)
 {
 	return blk_of(c, export) && (!export->tls_only || c->tls == TLS_STARTED) &&
-	       is_allowed(c, export);
+	       is_allowed(c, export) && comes_from_there(c, export);
 }
 
 const struct nbd_export *nbd_export(const struct nbd_conn *c, const char *name, size_t len)

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "field.h"
+#include "field_inline.h"
 
 #define LAYOUT(name, length) \
 	const struct nbd_layout name##_layout = { name##_fields, length }
@@ -114,17 +114,28 @@ static const struct field nbd_chunk_status_ext_fields[] = {
 LAYOUT(nbd_chunk_status_ext, 8);
 #undef FIELD_STRUCT
 
+/* Requests and the simple replies to them have code of their own, made from the same tables. */
 size_t nbd_encode(const struct nbd_layout *layout, const void *object, uint8_t *wire)
 {
 	/* The fields cover every byte of every layout, so nothing old shines through. */
-	field_encode(layout->fields, object, wire);
+	if (layout == &nbd_simple_reply_layout)
+		FIELD_ENCODE(nbd_simple_reply_fields, object, wire);
+	else if (layout == &nbd_compact_request_layout)
+		FIELD_ENCODE(nbd_compact_request_fields, object, wire);
+	else
+		field_encode(layout->fields, object, wire);
 	return layout->len;
 }
 
 void nbd_decode(const struct nbd_layout *layout, const uint8_t *wire, void *object, size_t size)
 {
 	memset(object, 0, size);
-	field_decode(layout->fields, wire, layout->len, object);
+	if (layout == &nbd_simple_reply_layout)
+		FIELD_DECODE(nbd_simple_reply_fields, wire, object);
+	else if (layout == &nbd_compact_request_layout)
+		FIELD_DECODE(nbd_compact_request_fields, wire, object);
+	else
+		field_decode(layout->fields, wire, layout->len, object);
 }
 
 static const uint8_t *take(struct nbd_cursor *cursor, size_t len)

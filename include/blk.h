@@ -96,6 +96,12 @@ struct blk_req {
 
 #define BLK_MAX_DATA	(64u << 20)
 
+/* What a WRITE writes: behind what it compares with, if it does. */
+static inline const uint8_t *blk_written(const struct blk_req *req)
+{
+	return req->data + (req->flags & BLK_COMPARE ? req->length : 0);
+}
+
 /* What a device is and can. The owner of the blkdev updates it on its own loop; readers look each time. */
 struct blk_info {
 	uint64_t size;			/* bytes, a multiple of min_block */

@@ -129,6 +129,8 @@ struct scsi_lu {
 	bool	 interprets;		/* judges CDBs by our table (disk_lu): undecodable ones still come as raw bytes */
 	uint32_t max_transfer;		/* bytes of data that one task may carry */
 	unsigned paths;			/* that other_path() goes round; 0, 1: there is but one */
+	unsigned losses;		/* paths that have ended so far: what is submitted next may find another
+					 * unit there, or the same one after a reset */
 	unsigned in_flight;		/* lu.c counts */
 	uint64_t tasks, failures;
 	const struct scsi_task *submitting; /* contract, 3: lu.c asserts that it is not completed meanwhile */

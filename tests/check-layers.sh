@@ -9,7 +9,7 @@ cd "${1:-$(dirname "$0")/..}"
 # without its suffix, has it. A file on no line is an error: it has no place in the house.
 layers='
 0 list log pool loop offload
-1 field bhs keys keys_value negotiation crc32c nbd_wire
+1 field field_inline bhs keys keys_value negotiation crc32c nbd_wire
 2 cdb cdb_table sense scsi_data port_group vpd errmap
 3 lu blk blk_* range_lock write_log
 4 stream conn login chap chap_* tls tls_*

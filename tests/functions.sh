@@ -6,6 +6,7 @@
 #				sets gateway_pid, nbd_uri, iscsi_uri; its log is $tmp/gateway.N.log
 #	start_tgtd SIZE [LUN COUNT], restart_tgtd, kill_tgtd, start_istgt SIZE, start_nbdkit ARG..., start_qemu_nbd ARG...
 #				peers, ready when these return; each sets a URI
+#	$tools, $nbd_model		programs for tests, built in tests/tools
 #	free_port		a TCP port of 127.0.0.1 that nobody listens on
 #
 # Every process is ended at exit by its pid; all of a test's files are in $tmp.

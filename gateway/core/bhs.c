@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "bhs.h"
-#include "field.h"
+#include "field_inline.h"
 
 #define FIELD_STRUCT struct bhs
 
@@ -180,16 +180,57 @@ static const struct bhs_row *row_of(uint8_t op)
 	return &rows[op];
 }
 
+/* The PDUs of the data path have code of their own, made from the same tables. */
+static void decode_fields(const struct bhs_row *row, const uint8_t *wire, struct bhs *b)
+{
+	switch (b->op) {
+	case OP_SCSI_COMMAND:
+		FIELD_DECODE(scsi_command, wire, b);
+		break;
+	case OP_DATA_OUT:
+		FIELD_DECODE(data_out, wire, b);
+		break;
+	case OP_SCSI_RESPONSE:
+		FIELD_DECODE(scsi_response, wire, b);
+		break;
+	case OP_DATA_IN:
+		FIELD_DECODE(data_in, wire, b);
+		break;
+	default:
+		field_decode(row->fields, wire, BHS_LEN, b);
+	}
+}
+
+static void encode_fields(const struct bhs_row *row, const struct bhs *b, uint8_t *wire)
+{
+	switch (b->op) {
+	case OP_SCSI_COMMAND:
+		FIELD_ENCODE(scsi_command, b, wire);
+		break;
+	case OP_DATA_OUT:
+		FIELD_ENCODE(data_out, b, wire);
+		break;
+	case OP_SCSI_RESPONSE:
+		FIELD_ENCODE(scsi_response, b, wire);
+		break;
+	case OP_DATA_IN:
+		FIELD_ENCODE(data_in, b, wire);
+		break;
+	default:
+		field_encode(row->fields, b, wire);
+	}
+}
+
 int bhs_decode(const uint8_t wire[BHS_LEN], struct bhs *b)
 {
 	const struct bhs_row *row;
 
 	memset(b, 0, sizeof(*b));
-	field_decode(common, wire, BHS_LEN, b);
+	FIELD_DECODE(common, wire, b);
 	row = row_of(b->op);
 	if (!row)
 		return -1;
-	field_decode(row->fields, wire, BHS_LEN, b);
+	decode_fields(row, wire, b);
 	if (b->op == OP_SCSI_COMMAND)
 		memcpy(b->cdb, wire + CDB_OFFSET, sizeof(b->cdb));
 	return 0;
@@ -201,8 +242,8 @@ void bhs_encode(const struct bhs *b, uint8_t wire[BHS_LEN])
 
 	assert(row);
 	memset(wire, 0, BHS_LEN);
-	field_encode(common, b, wire);
-	field_encode(row->fields, b, wire);
+	FIELD_ENCODE(common, b, wire);
+	encode_fields(row, b, wire);
 	if (row->constants & ALWAYS_FINAL)
 		wire[1] |= 0x80;
 	if (row->constants & NO_ITT)

@@ -25,6 +25,13 @@
 #define RECV_CALLS_PER_WAKEUP	8
 #define RECV_BYTES_PER_WAKEUP	(1u << 20)
 
+/*
+ * Small messages are copied from the scratch buffer into buffers of their own, from which
+ * they are sent on. So much at a time (32 requests of 4 KiB, say, with their headers)
+ * stays in the cache all the way; beyond that, fewer calls cost more than they save.
+ */
+#define RECV_BATCH		(32u * (4096u + 128u))
+
 /* The same for sending. The batch is what one sendmsg gathers; the kernel takes 1024. */
 #define SEND_CALLS_PER_WAKEUP	16
 #define SEND_BATCH		256
@@ -170,7 +177,7 @@ static size_t receive_once(struct conn *c, bool *full)
 {
 	uint8_t *scratch = c->loop->scratch;
 	size_t old = unstash(c, scratch);
-	size_t room = LOOP_SCRATCH_LEN - old;
+	size_t room = LOOP_SCRATCH_LEN - old, batch = c->bulk ? BULK_READ_AHEAD : RECV_BATCH;
 	struct iovec iov[2];
 	int count = 0;
 	size_t asked;
@@ -180,8 +187,8 @@ static size_t receive_once(struct conn *c, bool *full)
 		conn_fail(c, "a message of more than %u bytes", LOOP_SCRATCH_LEN);
 		return 0;
 	}
-	if (c->bulk && room > BULK_READ_AHEAD)
-		room = BULK_READ_AHEAD;
+	if (room > batch)
+		room = batch;
 	asked = c->into_len + room;
 	if (c->into)
 		iov[count++] = (struct iovec){ c->into, c->into_len };
@@ -213,7 +220,7 @@ static void receive(struct conn *c)
 			return;
 		if (!full && !c->stream->ops->pending(c->stream))
 			return;
-		if (total >= RECV_BYTES_PER_WAKEUP)
+		if (total >= (c->bulk ? RECV_BYTES_PER_WAKEUP : RECV_BATCH))
 			break;
 	}
 	/* poll() does not know of what the stream holds itself. */

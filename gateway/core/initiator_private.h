@@ -67,6 +67,9 @@ enum other_tag { OTHER_NOP, OTHER_TMF, OTHER_LOGOUT, OTHER_LOGIN, OTHER_TEXT };
 #define ABORT_TAG(itt)	((itt) | (uint32_t)TAG_ABORT << 30)
 #define TASK_TAG(itt)	((itt) & ~((uint32_t)TAG_ABORT << 30))
 
+/* Of aborted tasks, whose answers may come late: as many as a target may have at once, or so. */
+#define TAGS_REMEMBERED	256
+
 /* A command on the wire. */
 struct task_slot {
 	struct list node;		/* on initiator.idle while free */
@@ -78,7 +81,6 @@ struct task_slot {
 	bool	 answered;		/* outcome known, but unsent > 0 */
 	bool	 aborting;		/* ABORT TASK sent and not yet answered */
 	bool	 escalated;		/* ... in time, so that the unit was reset */
-	bool	 late;			/* the last task ended by its abort: an answer may come yet */
 	double	 abort_deadline;
 };
 
@@ -194,6 +196,8 @@ struct initiator {
 	/* RFC 7143 §4.2.2.1, §4.2.2.2 */
 	uint32_t cmd_sn, exp_cmd_sn, max_cmd_sn, exp_stat_sn;
 	unsigned generation;		/* of the tags of kind "other" */
+	uint32_t over[TAGS_REMEMBERED];	/* tags of tasks that were aborted, in a ring */
+	unsigned over_count;
 
 	struct list idle;		/* slots */
 	unsigned busy;			/* slots that are not idle */
@@ -217,6 +221,7 @@ struct initiator {
 	unsigned time2wait;		/* seconds that the target wants between the end of this session and
 					 * the next login */
 	double	 up_since;
+	bool	 served;		/* the session has answered a command */
 	struct log_limit log_limit;
 
 	struct task_slot slots[];	/* conf.max_tasks */
@@ -316,7 +321,8 @@ void task_r2t(struct initiator *ini, const struct bhs *bhs);
 void task_pdu_sent(struct initiator *ini, struct task_slot *slot);
 /* The slot of a task tag that is in use, or NULL. */
 struct task_slot *task_slot(struct initiator *ini, uint32_t itt);
-/* Is what comes with this tag about a task that has been aborted? */
+/* A task has ended by its abort; is what comes with this tag about one that has? */
+void task_over(struct initiator *ini, uint32_t itt);
 bool task_is_over(const struct initiator *ini, uint32_t itt);
 /* The outcome is in slot->task: end it as soon as no PDU points into its buffer. */
 void task_finish(struct initiator *ini, struct task_slot *slot);

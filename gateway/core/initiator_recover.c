@@ -125,8 +125,11 @@ static void session_lost(struct initiator *ini, const char *why)
 {
 	bool asked = ini->leaving && ini->busy == 0;
 
+	ini->lu.losses++;
 	if (loop_now(ini->lu.loop) - ini->up_since >= HELD)
 		ini->attempts = ini->portals_tried = 0;
+	else if (ini->served)
+		ini->attempts = 0;	/* a line that is cut again and again must not end in silence */
 	if (!ini->ending) {
 		snprintf(ini->why, sizeof ini->why, "%s", why);
 		outage_begins(ini);

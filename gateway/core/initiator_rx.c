@@ -66,7 +66,8 @@ static bool place(struct initiator *ini)
 {
 	struct rx *rx = &ini->rx;
 
-	if (rx->bhs.op == OP_DATA_IN && !task_is_over(ini, rx->bhs.itt))
+	if (rx->bhs.op == OP_DATA_IN &&
+	    (task_slot(ini, rx->bhs.itt) || !task_is_over(ini, rx->bhs.itt)))
 		return task_place(ini, &rx->bhs, &rx->payload);
 	if (!rx->bhs.data_len)
 		return true;

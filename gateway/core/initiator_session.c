@@ -101,7 +101,7 @@ void session_begin(struct initiator *ini)
 {
 	assert(ini->connected && ini->state == INITIATOR_LOGIN);
 	ini->state = INITIATOR_UP;
-	ini->leaving = false;
+	ini->leaving = ini->served = false;
 	ini->nop_itt = ini->tmf_itt = ISCSI_NO_TAG;
 	ini->bytes_seen = ini->conn.bytes_in;
 	if (ini->conf.noop_interval > 0)

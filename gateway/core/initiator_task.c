@@ -28,18 +28,23 @@ struct task_slot *task_slot(struct initiator *ini, uint32_t itt)
 }
 
 /*
- * Once a target has said that an abort is complete, nothing may come of the task (RFC 7143
- * §4.2.3.3); tgtd says so and then sends the outcome all the same. It costs nothing to look
- * away, and a session not to.
+ * Once a target has said that an abort is complete, or that there is no such task, nothing may
+ * come of it (RFC 7143 §4.2.3.3); tgtd says so and then sends the outcome all the same. It costs
+ * nothing to look away, and a session not to.
  */
+void task_over(struct initiator *ini, uint32_t itt)
+{
+	ini->over[ini->over_count++ % TAGS_REMEMBERED] = itt;
+}
+
 bool task_is_over(const struct initiator *ini, uint32_t itt)
 {
-	const struct task_slot *slot;
+	unsigned count = ini->over_count < TAGS_REMEMBERED ? ini->over_count : TAGS_REMEMBERED;
 
-	if (TAG_KIND(itt) != TAG_TASK || TAG_INDEX(itt) >= ini->conf.max_tasks)
-		return false;
-	slot = &ini->slots[TAG_INDEX(itt)];
-	return slot->itt == itt && slot->late;
+	for (unsigned i = 0; i < count; i++)
+		if (ini->over[i] == itt)
+			return true;
+	return false;
 }
 
 static struct task_slot *slot_take(struct initiator *ini, struct scsi_task *task)
@@ -53,7 +58,7 @@ static struct task_slot *slot_take(struct initiator *ini, struct scsi_task *task
 	slot->itt = TAG(TAG_TASK, (slot->itt >> 16) + 1, slot - ini->slots);
 	slot->task = task;
 	slot->data_sn = 0;
-	slot->answered = slot->late = false;
+	slot->answered = false;
 	task->priv = slot;
 	ini->busy++;
 	return slot;
@@ -64,10 +69,7 @@ static void slot_put(struct initiator *ini, struct task_slot *slot)
 {
 	if (slot->task || slot->aborting)
 		return;
-	if (slot->late)
-		list_add_tail(&ini->idle, &slot->node);	/* its tag is to be remembered for long */
-	else
-		list_add_head(&ini->idle, &slot->node);	/* it is still in the cache */
+	list_add_head(&ini->idle, &slot->node);	/* it is still in the cache */
 	ini->busy--;
 }
 
@@ -264,6 +266,7 @@ void task_response(struct initiator *ini, const struct bhs *bhs, const uint8_t *
 		return;
 	}
 	task = slot->task;
+	ini->served = true;
 	/* Anything but "completed at target" leaves the outcome open: RFC 7143 §11.4.3 */
 	task->status = bhs->response ? LU_LOST : bhs->status;
 	take_residual(task, bhs);

@@ -52,7 +52,10 @@ static void finish(struct initiator *ini, const char *why)
 
 	t->active = false;
 	t->in = NULL;
-	t->done(ini, why ? NULL : in, why ? 0 : t->in_len, why);
+	if (why)
+		t->done(ini, NULL, 0, why);
+	else
+		t->done(ini, in ? in : "", t->in_len, NULL);
 	free(in);
 }
 

@@ -98,7 +98,7 @@ static void abort_answered(struct initiator *ini, struct task_slot *slot, uint8_
 	bool over = response == TMF_COMPLETE || response == TMF_NO_TASK;
 
 	if (slot->task && !slot->answered && over) {
-		slot->late = true;
+		task_over(ini, slot->itt);
 		slot->task->status = response == TMF_COMPLETE ? STATUS_TASK_ABORTED : LU_LOST;
 		task_finish(ini, slot);
 	}

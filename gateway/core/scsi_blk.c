@@ -123,6 +123,7 @@ static void opening_ended(struct scsi_blk *sb, const char *why)
 		return;
 	}
 	sb->facts = sb->probe.facts;
+	sb->lu_losses = sb->lu->losses;
 	sb->detours = 0;
 	sb->lu->block_len = scsi_block_len(sb);
 	scsi_same_init(sb);

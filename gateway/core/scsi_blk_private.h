@@ -219,6 +219,7 @@ struct scsi_blk {
 	struct list urgent;		/* ... of the write log's, ahead of those and whatever is held */
 
 	/* The path (scsi_path.c). */
+	unsigned lu_losses;		/* lu->losses when it was last probed */
 	bool lost;			/* nothing is sent but probing commands */
 	bool given_up;			/* lost for longer than retry_timeout */
 	bool probe_again;		/* news came while a probe was running */

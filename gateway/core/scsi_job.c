@@ -223,12 +223,24 @@ static void end_own(struct scsi_job *job)
 	scsi_blk_own_ended(sb);
 }
 
+/* Written, lost before it was synchronized, and not to be done twice: then nobody knows. */
+static bool undo_is_vain(struct scsi_job *job)
+{
+	if (!job->first_op->once)
+		return false;
+	if (job->req->flags & BLK_FUA) {
+		job->error = EILSEQ;
+		blk_fail(job->req, EILSEQ, "a reset of the unit came between");
+	}
+	return true;
+}
+
 static void job_continue(struct scsi_job *job)
 {
 	struct scsi_blk *sb = job->sb;
 
 	job_fill(job);
-	if (!job->ios && scsi_log_undone(job))
+	if (!job->ios && scsi_log_undone(job) && !undo_is_vain(job))
 		job_begin(job, job->first_op);
 	if (!job->ios && !job->error && job->sync) {
 		begin_sync(job);

@@ -95,7 +95,8 @@ bool scsi_log_doubts(const struct scsi_io *io)
 {
 	const struct scsi_blk *sb = io->job->sb;
 
-	return io->resets != sb->resets && has_cache(sb) && !io->job->aborted;
+	/* What cannot be done twice was done; the log has it as it has other writes. */
+	return io->resets != sb->resets && has_cache(sb) && !io->job->aborted && !io->job->op->once;
 }
 
 bool scsi_log_undone(const struct scsi_job *job)

@@ -27,6 +27,7 @@ static void reprobed(struct scsi_blk *sb, const char *why);
 static void probe(struct scsi_blk *sb)
 {
 	sb->probe_again = false;
+	sb->lu_losses = sb->lu->losses;
 	scsi_probe_start(sb, reprobed);
 }
 

@@ -63,6 +63,9 @@ static void grow_depth(struct scsi_blk *sb)
 
 void scsi_pump(struct scsi_blk *sb)
 {
+	/* Nothing was under way when the path ended, so nothing has told of it. */
+	if (sb->lu->losses != sb->lu_losses)
+		scsi_path_lost(sb);
 	while (!sb->lost && sb->running < sb->depth) {
 		struct list *node = list_pop(&sb->urgent);
 		struct scsi_io *io;
@@ -207,19 +210,25 @@ static void try_again(struct scsi_io *io, const struct sense *sense, int error, 
 		scsi_io_send(io);
 }
 
-/* The path died, or the unit is gone: to be sent again when the same unit answers. */
-static void hold(struct scsi_io *io, const struct sense *sense)
+/* To be sent, again or for the first time, when the same unit answers. */
+static void wait_for_path(struct scsi_io *io, const struct sense *sense)
 {
-	struct scsi_blk *sb = io->job->sb;
 	double delay;
 
-	scsi_log_look(sb);
-	if (io->job->op->once)
-		scsi_io_fail(io, EILSEQ, NULL, SCSI_LOST_TEXT);
-	else if (io->job->aborted || !scsi_retry_delay(sb, &io->attempts, sense, &delay))
+	if (io->job->aborted || !scsi_retry_delay(io->job->sb, &io->attempts, sense, &delay))
 		scsi_io_fail(io, EIO, NULL, SCSI_LOST_TEXT);
 	else
 		scsi_io_send(io);
+}
+
+/* The path died, or the unit is gone: nobody knows whether it was carried out. */
+static void hold(struct scsi_io *io, const struct sense *sense)
+{
+	scsi_log_look(io->job->sb);
+	if (io->job->op->once)
+		scsi_io_fail(io, EILSEQ, NULL, SCSI_LOST_TEXT);
+	else
+		wait_for_path(io, sense);
 }
 
 /* All the blocks that a READ or WRITE is about must have moved. Of other data, a parameter
@@ -302,7 +311,8 @@ void scsi_io_done(struct scsi_task *task)
 	action = judge(io, &sense, &error);
 	if (action == ERRMAP_PATH) {
 		scsi_path_barred(sb);
-		hold(io, &sense);
+		scsi_log_look(sb);
+		wait_for_path(io, &sense);
 		return;
 	}
 	if (action == ERRMAP_OK) {

@@ -248,7 +248,7 @@ static void keep(struct log_member *member, const struct blk_req *req)
 
 	if (entry) {
 		if (req->op == BLK_WRITE)
-			memcpy(entry + 1, req->data, req->length);
+			memcpy(entry + 1, blk_written(req), req->length);
 		atomic_store_explicit(&entry->filled, true, memory_order_release);
 	}
 	if (flush)

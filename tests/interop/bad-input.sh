@@ -38,6 +38,9 @@ expect 2 "--iscsi=unix:/tmp/x: iSCSI runs over TCP only" -i unix:/tmp/x mem:1M
 expect 2 "--target=disk: not an iSCSI name (iqn.YYYY-MM.reversed.domain:name, eui. or naa.)" \
 	-t disk -n :0 mem:1M
 expect 2 "--threads=0: not a number from 1 to 256" -T 0 -n :0 mem:1M
+expect 2 "--write-log=much: not a size up to 64G (for example 64M)" --write-log=much -n :0 mem:1M
+expect 2 "--write-log=65G: not a size up to 64G (for example 64M)" --write-log=65G -n :0 mem:1M
+expect 2 "--shared=b: no device has this name" --shared=b -n :0 a=mem:1M
 expect 2 "--threads=many: not a number from 1 to 256" -T many -n :0 mem:1M
 expect 2 "--block-size=520: neither 512 nor 4096" --block-size=520 -i :0 mem:1M
 expect 2 "--debug=scsi.nothing: no such area; there are: *scsi.cdb*" --debug=scsi.nothing -n :0 mem:1M

@@ -45,7 +45,8 @@ target $iqn:chap { auth-group = chap; portal-group = one; lun 0 { device = mem:2
 target $iqn:mutual { auth-group = mutual; portal-group = one; lun 0 { device = mem:3M } }
 target $iqn:six { auth-group = six; portal-group = one; lun 0 { device = mem:5M } }
 target $iqn:moved { auth-group = no-authentication; portal-group = one; redirect = "127.0.0.1:$port2" }
-nbd-export all { device = shared }
+nbd-export all { device = shared; allow-from = 127.0.0.0/8 }
+nbd-export far { device = shared; allow-from = [192.0.2.0/24, "2001:db8::/32"] }
 nbd-export alice { device = mem:6M; allow = "CN=alice,O=Test" }
 END
 start_gateway -c "$tmp/gw.conf"
@@ -125,6 +126,7 @@ secure() {
 nbdinfo --list "$(secure '' "$tmp/bob")" >"$tmp/list.txt"
 grep -q 'export="all"' "$tmp/list.txt" && ! grep -q 'export="alice"' "$tmp/list.txt" || fail "bob sees: $(cat "$tmp/list.txt")"
 nbdinfo --list "$(secure '' "$tmp/alice")" | grep -q 'export="alice"' || fail "alice does not see her export"
+! nbdinfo --size "$(secure far "$tmp/alice")" 2>/dev/null || fail "an export for others' addresses"
 ! nbdinfo --size "$nbd_uri/all" 2>/dev/null || fail "an export without TLS"
 
 ! grep -q 'secret-of-it' "$log" || fail "a secret is in the log"

@@ -66,7 +66,7 @@ wrong 'auth-group ag { x = y }' \
 wrong 'device d { uri = mem:1M; bs = 1 }' \
 	'1: unknown key "bs" in device "d"; there are: uri, read-only, block-size, serial, naa, shared'
 wrong 'nbd-export e { device = mem:1M; x = y }' \
-	'1: unknown key "x" in nbd-export "e"; there are: device, read-only, description, tls-only, allow, block-size, serial, naa, shared'
+	'1: unknown key "x" in nbd-export "e"; there are: device, read-only, description, tls-only, allow, allow-from, block-size, serial, naa, shared'
 wrong "$group$target"'lun 0 { device = mem:1M; x = y } }' \
 	"2: unknown key \"x\" in lun \"0\"; there are: $lun_keys"
 wrong 'threads = 0' '1: threads = 0: not a number from 1 to 256'
@@ -188,6 +188,9 @@ wrong 'nbd-export e { device = mem:1M }\nnbd-export e { device = mem:1M }' \
 	'2: nbd-export "e": there are two of this name'
 wrong 'nbd-export e { device = mem:1M; tls-only = yes }' '1: "tls-only" needs tls = on'
 wrong 'nbd-export e { device = mem:1M; allow = CN=x }' '1: "allow" needs tls-verify-peer = yes'
+
+wrong 'nbd-export e { device = mem:1M; allow-from = [127.0.0.1, here] }' \
+	'1: allow-from = here: not an address, nor ADDRESS/BITS'
 
 # All that is wrong is told, from the top.
 wrong "threads = 0\n${target}auth-group = a }\nnbd-export e { }\nauth-group b { auth-type = c }\n" \

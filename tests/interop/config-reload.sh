@@ -41,12 +41,26 @@ after() {
 		"portal-group = extra; lun 2 { device = file:$tmp/third.img; serial = third }"
 }
 
+# What systemd would hear.
+notify=$tmp/notify.sock
+python3 -c '
+import socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(sys.argv[1])
+while True:
+    print(s.recv(4096).decode().replace("\n", " "), flush=True)
+' "$notify" >"$tmp/notify.txt" &
+cleanup_fn "kill $! 2>/dev/null"
+wait_for $! test -S "$notify"
+
 before
+export NOTIFY_SOCKET="$notify"
 start_gateway -c "$conf"
+unset NOTIFY_SOCKET
 log=$tmp/gateway.1.log
 target=$gateway_pid
 lun=iscsi://127.0.0.1:$port/$iqn
-NOTIFY_SOCKET= start_gateway -n "unix:$tmp/chain.sock" "$lun/0"
+start_gateway -n "unix:$tmp/chain.sock" "$lun/0"
 chain=$gateway_pid
 
 reloads=0
@@ -122,3 +136,10 @@ echo "$reloads reloads under load"
 
 kill -TERM $target
 wait $target || fail "exit status $?"
+changes=$((reloads + 3))
+sed 's/ MONOTONIC_USEC=[0-9]*$//' "$tmp/notify.txt" >"$tmp/heard.txt"
+{
+	echo READY=1
+	for i in $(seq $changes); do printf 'RELOADING=1\nREADY=1\n'; done
+	echo STOPPING=1
+} | diff - "$tmp/heard.txt" || fail "systemd has heard something else"

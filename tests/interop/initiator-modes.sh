@@ -254,19 +254,15 @@ target $iqn:chap { auth-group = one; portal-group = here; lun 0 { device = "mem:
 target $iqn:mutual { auth-group = both; portal-group = here; lun 0 { device = "mem:$size" } }
 END
 own=iscsi://127.0.0.1:$port1/$iqn
-if "$gateway" --help-all | grep -q -e --config; then
-	start_gateway --config="$tmp/own.conf"
-	chap_modes ours $own:chap/0 $own:mutual/0
-	algorithm_modes ours $own:chap/0 $own:mutual/0 md5 sha1 sha-256 sha3-256
-	listed 'discovery with CHAP' ours 127.0.0.1:$port2 $iqn:own $as_alice
-	works 'redirect, temporary' ours iscsi://127.0.0.1:$port3/$iqn:own/0
-	works 'redirect, permanent' ours iscsi://127.0.0.1:$port4/$iqn:own/0
-else
-	start_gateway -i 127.0.0.1:$port1 -t $iqn:own mem:$size
-fi
+start_gateway --config="$tmp/own.conf"
 works 'CHAP none' ours $own:own/0
+chap_modes ours $own:chap/0 $own:mutual/0
+algorithm_modes ours $own:chap/0 $own:mutual/0 md5 sha1 sha-256 sha3-256
 data_modes ours $own:own/0
 discovery_modes ours 127.0.0.1:$port1 $iqn:own 0
+listed 'discovery with CHAP' ours 127.0.0.1:$port2 $iqn:own $as_alice
+works 'redirect, temporary' ours iscsi://127.0.0.1:$port3/$iqn:own/0
+works 'redirect, permanent' ours iscsi://127.0.0.1:$port4/$iqn:own/0
 failover_mode ours $own:own/0
 
 print_table

@@ -34,6 +34,18 @@ if [ -n "${SOAK:-}" ]; then
 	conform bare
 fi
 
+# CHAP needs a target that asks for it.
+printf 'what only alice sees' >"$tmp/secret"
+chmod 600 "$tmp/secret"
+cat >"$tmp/chap.conf" <<-END
+	device disk { uri = "mem:16M" }
+	auth-group alice { chap { user = "alice"; secret-file = "$tmp/secret" } }
+	portal-group here { listen = "127.0.0.1:0" }
+	target "iqn.2026-11.test:chap" { auth-group = alice; portal-group = here; lun 0 { device = disk } }
+END
+start_gateway -c "$tmp/chap.conf"
+conform chap -u alice -f "$tmp/secret"
+
 # The suite is more than tgtd takes: as often as it crashes, start it again.
 keep_tgtd() {
 	while :; do
@@ -53,16 +65,3 @@ cleanup_fn "kill -9 $keeper"
 python3 "$suite" -w 1 "$tgt_uri" >"$tmp/tgtd" || :
 echo "tgtd: $(tail -n 1 "$tmp/tgtd"); $(wc -l <"$tmp/crashes") crashes"
 python3 "$suite" -c "$tmp/ours" "$tmp/file" "$tmp/tgtd"
-
-# CHAP needs a target that asks for it, which only a file can say.
-"$gateway" --help-all | grep -q -e --config= || exit 0
-printf 'what only alice sees' >"$tmp/secret"
-chmod 600 "$tmp/secret"
-cat >"$tmp/chap.conf" <<-END
-device disk { uri = "mem:16M" }
-auth-group alice { chap { user = "alice"; secret-file = "$tmp/secret" } }
-portal-group here { listen = "127.0.0.1:0" }
-target "iqn.2026-11.test:chap" { auth-group = alice; portal-group = here; lun 0 { device = disk } }
-END
-start_gateway -c "$tmp/chap.conf"
-conform chap -u alice -f "$tmp/secret"

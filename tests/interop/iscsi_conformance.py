@@ -48,10 +48,11 @@ def start(options, arguments):
     Settings.login_timeout = float(options["-t"]) if "-t" in options else None
     Settings.pid = options.get("-p")
     Settings.user = options.get("-u")
+    conformance.TESTS[:] = [t for t in conformance.TESTS
+                            if (t[3].__module__ == "iscsi_rules_chap") == bool(Settings.user)]
     if Settings.user:
         with open(options["-f"], "rb") as file:
             Settings.secret = file.read()
-        conformance.TESTS[:] = [t for t in conformance.TESTS if t[3].__module__ == "iscsi_rules_chap"]
 
 
 def still_there():

@@ -70,7 +70,7 @@ cpu_ticks() {	# utime + stime
 start_proxy() {	# TO-PORT CUTS: sets proxy_port, proxy_pid
 	proxy_port=$(free_port)
 	rm -f "$tmp/proxy.pid"
-	python3 "$srcdir/tools/cut_proxy.py" "$proxy_port" "$1" "$tmp/proxy.pid" "$tmp/cuts" "$2" 300000 &
+	python3 "$srcdir/tools/cut_proxy.py" "$proxy_port" "$1" "$tmp/proxy.pid" "$tmp/cuts" "$2" 3000000 &
 	proxy_pid=$!
 	cleanup_fn "kill $proxy_pid 2>/dev/null || :"
 	wait_for $proxy_pid test -s "$tmp/proxy.pid"

@@ -272,6 +272,7 @@ static void commands_are_executed_in_order_over_all_connections(void)
 static void data_belongs_to_the_connection_of_its_command(void)
 {
 	struct bhs r2t = { .op = OP_R2T, .itt = 1, .desired_len = 1024 };
+	struct bhs want = { .op = OP_SCSI_RESPONSE, .itt = 1 };
 	struct bhs data = { .op = OP_DATA_OUT, .final = true, .itt = 1, .data_len = 1024 };
 
 	begin(1);
@@ -285,7 +286,7 @@ static void data_belongs_to_the_connection_of_its_command(void)
 	CU_ASSERT_EQUAL_FATAL(lu->count, 1);
 	CU_ASSERT_EQUAL(memcmp(lu->task[0]->data, rig_pattern(), 1024), 0);
 	rig_end_good(&rig, lu, 0);
-	expect_good(&second, 1);
+	peer_expect(&second, &want, NULL, 0);
 	finish();
 }
 

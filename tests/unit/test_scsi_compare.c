@@ -8,6 +8,7 @@
 #include "log.h"
 #include "scsi_blk_bed.h"
 #include "unit.h"
+#include "write_log.h"
 
 #define PART	100u		/* from here in block 1 ... */
 #define LENGTH	50u
@@ -202,6 +203,28 @@ static void persistence_is_by_the_bit_or_by_synchronising(void)
 	bed_end(&s);
 }
 
+/* What was written, not what it was compared with. */
+static void the_write_log_keeps_what_was_written(void)
+{
+	const struct fake_traits t = comparing();
+	uint8_t data[512];
+
+	log_set_sink(be_quiet);
+	bed_start(&s, &t);
+	write_log_free(s.shared.log);
+	s.shared.log = write_log_new(1u << 20);
+	bed_open(&s);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s.dev);
+	memset(s.fake->data + 512, 0x11, 512);
+	CU_ASSERT_EQUAL(write_part(0, NULL), 0);
+	memset(s.fake->data + 512, 0x11, 512);		/* a reset, and the cache is gone */
+	fake_inject(s.fake, CDB_READ_16, 1, STATUS_CHECK_CONDITION, SENSE_POWER_ON);
+	CU_ASSERT_EQUAL(bed_do(&s, BLK_READ, 0, 1, 1, data, NULL), 0);
+	CU_ASSERT(part_is_there());
+	CU_ASSERT_EQUAL(data[PART], 0x22);
+	bed_end(&s);
+}
+
 static const struct unit_test tests[] = {
 	UNIT_TEST(a_part_of_a_block_is_written_by_comparing),
 	UNIT_TEST(only_the_edges_are_compared),
@@ -210,6 +233,7 @@ static const struct unit_test tests[] = {
 	UNIT_TEST(an_unknown_outcome_is_looked_at),
 	UNIT_TEST(a_unit_that_refuses_after_all_is_written_plainly),
 	UNIT_TEST(units_without_it_are_not_asked),
+	UNIT_TEST(the_write_log_keeps_what_was_written),
 	UNIT_TEST(persistence_is_by_the_bit_or_by_synchronising),
 };
 

@@ -1,0 +1,48 @@
+/*
+ * Options, wherever they are given: one table is the command line's parser, its help text,
+ * and the keys of the configuration file, so that none can say what the others do not know.
+ * Private to conf*.c.
+ *
+ *	conf_option.c	the table; the command line, and the file's keys, by it
+ *	conf_value.c	what each option means
+ */
+#ifndef CONF_OPTION_H
+#define CONF_OPTION_H
+
+#include "conf.h"
+
+/* The portal group that the command line makes. */
+#define OUR_GROUP	"default"
+#define OUR_TAG		1
+
+#define CONF_MAX_THREADS	256
+#define CONF_EXAMPLE \
+	"nbd-iscsi-gateway --nbd=:10809 iscsi://san.example/iqn.2001-04.com.example:disk/0"
+
+/* Values of the options without a letter. */
+enum {
+	OPTION_RUN = 0x100, OPTION_DEBUG, OPTION_HELP_ALL, OPTION_HANDSHAKE_TIMEOUT, OPTION_TLS,
+	OPTION_TLS_CERTIFICATES, OPTION_TLS_PSK, OPTION_TLS_VERIFY_PEER, OPTION_TLS_ALLOW,
+	OPTION_TLS_ONLY, OPTION_STATE_DIR, OPTION_CHECK_CONFIG, OPTION_IMPORT, OPTION_SECRETS_DIR,
+	OPTION_DISCOVER, OPTION_LUNS, OPTION_JSON, OPTION_CHAP_USER, OPTION_CHAP_SECRET,
+	OPTION_MUTUAL_USER, OPTION_MUTUAL_SECRET, OPTION_BLOCK_SIZE, OPTION_WRITE_LOG, OPTION_SHARED,
+	OPTION_INITIATOR = 0x200,	/* and up: the options of initiator_options() */
+};
+
+/* conf_option.c: parse the command line into conf->given and conf->arguments; what is wrong is
+ * noted. CONF_DONE: --help or --version have been answered. */
+enum conf_verdict conf_collect(struct conf *conf, int argc, char **argv);
+
+/* conf_option.c: take conf->given. False: the first that is wrong is noted. */
+bool conf_take_given(struct conf *conf);
+
+/* conf_option.c: is that option on the command line? */
+bool conf_is_given(const struct conf *conf, int value);
+
+/* conf_option.c: the option's name. */
+const char *conf_option_name(int value);
+
+/* conf_value.c: argument is constant for the life of conf. False: why, without naming the option. */
+bool conf_option_take(struct conf *conf, int value, const char *argument, char *why, size_t size);
+
+#endif
