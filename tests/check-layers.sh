@@ -11,7 +11,7 @@ layers='
 0 list log pool loop offload
 1 field field_inline bhs keys keys_value negotiation crc32c nbd_wire
 2 cdb cdb_table sense scsi_data port_group vpd errmap
-3 lu blk blk_* range_lock write_log
+3 lu blk blk_* range_lock write_log write_log_*
 4 stream conn login chap chap_* tls tls_*
 5 initiator initiator_* iscsi_url discovery scsi_*
 5 access access_* target target_* lu_shared disk_* reservation reservation_* transport_id rsoc export device nbd_* file_blk file_io mem_blk mail_blk

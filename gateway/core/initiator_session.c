@@ -104,7 +104,8 @@ void session_begin(struct initiator *ini)
 	ini->leaving = ini->served = false;
 	ini->nop_itt = ini->tmf_itt = ISCSI_NO_TAG;
 	ini->bytes_seen = ini->conn.bytes_in;
-	if (ini->conf.noop_interval > 0)
+	/* RFC 7143 §4.3: in a discovery session, a target rejects all but Text and Logout. */
+	if (ini->conf.noop_interval > 0 && !ini->discovery)
 		initiator_timer(ini, &ini->keepalive, on_keepalive, ini->conf.noop_interval);
 	recover_succeeded(ini);
 }

@@ -73,7 +73,7 @@ reload() {
 
 load() {	# NAME SOCKET
 	fio --name="$1" --ioengine=nbd --uri="nbd+unix:///?socket=$2" --rw=randrw --bs=4k-64k --size=64m \
-		--iodepth=16 --verify=crc32c --verify_backlog=64 --time_based --runtime=$seconds \
+		--iodepth=16 --verify=crc32c --verify_state_save=0 --verify_backlog=64 --time_based --runtime=$seconds \
 		--aux-path="$tmp" --output="$tmp/fio.$1.log" &
 	loads="$loads $!"
 	cleanup_fn "kill $! 2>/dev/null"

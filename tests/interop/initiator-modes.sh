@@ -3,8 +3,7 @@
 # against every target that there is here, as far as that one knows it; a table at the end.
 . "${srcdir:-$(dirname "$0")/..}/functions.sh"
 requires nbdcopy python3
-[ -z "${SANITIZED:-}" ] || size=1M
-size=${size:-2M}
+size=2M
 iqn=iqn.2026-11.test
 
 random_image "$tmp/in.img" $size
