@@ -40,11 +40,11 @@ static void child_done(struct blk_req *req)
 /* Who asked has gone: what a later request of somebody else may read must not change any more. */
 static bool is_over(struct blk_child *child)
 {
-	if (child->aborted) {
-		blk_fail(&child->req, ECANCELED, NULL);
-		child_done(&child->req);
-	}
-	return child->aborted;
+	if (!child->aborted)
+		return false;
+	blk_fail(&child->req, ECANCELED, NULL);
+	child_done(&child->req);	/* the child may be gone now */
+	return true;
 }
 
 static void write_without_comparing(struct blk_child *child)
