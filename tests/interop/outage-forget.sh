@@ -6,12 +6,12 @@
 seconds=2
 [ -z "${SOAK:-}" ] || seconds=60
 
-start_forgetful() {	# sets disk_pid, disk_iscsi, disk_nbd
+start_forgetful() {	# [OPTION...]: sets disk_pid, disk_iscsi, disk_nbd
 	local iscsi_port nbd_port
 	iscsi_port=$(free_port)
 	nbd_port=$(free_port)
 	rm -f "$tmp/disk.pid"
-	"$tools/forgetful" -i "$iscsi_port" -n "$nbd_port" -s 16 -P "$tmp/disk.pid" >"$tmp/disk.log" &
+	"$tools/forgetful" -i "$iscsi_port" -n "$nbd_port" -s 16 -P "$tmp/disk.pid" "$@" >"$tmp/disk.log" &
 	disk_pid=$!
 	cleanup_fn end_process $disk_pid
 	wait_for $disk_pid test -s "$tmp/disk.pid"
@@ -56,6 +56,17 @@ written_again
 start_forgetful
 start_gateway -T 2 -n 127.0.0.1:0 --write-log=8M "$disk_iscsi"
 check_flushes USR2 2.5 -x -t 8		# a session is back after two seconds (DefaultTime2Wait)
+written_again
+
+# The target says that the power was gone (29/01), instead of a reset (29/04).
+start_forgetful -p
+start_gateway -T 2 -n 127.0.0.1:0 --debug=iscsi.session,scsi.cdb "$disk_iscsi"
+check_flushes USR1 0.2
+some_failed
+grep -q '29/01' "$tmp/gateway.$gateways.log" || fail "no 29/01 was seen"
+start_forgetful -p
+start_gateway -T 2 -n 127.0.0.1:0 --write-log=8M "$disk_iscsi"
+check_flushes USR1 0.2 -x
 written_again
 
 # The NBD server dies; nothing but the end of the connection tells.

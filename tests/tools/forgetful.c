@@ -2,12 +2,13 @@
  * A disk that forgets: memory with a volatile cache, served as an iSCSI target and over
  * NBD, that loses what was not flushed when it is told to.
  *
- *	forgetful [-i iSCSI-port] [-n NBD-port] -s MEGABYTES -P pidfile
+ *	forgetful [-i iSCSI-port] [-n NBD-port] [-p] -s MEGABYTES -P pidfile
  *
  * SIGUSR1: each block that was written and not flushed is lost, or not, by chance. iSCSI
  *	nexuses get the unit attention of a reset; NBD connections, which have no way to say
  *	so, are cut.
  * SIGUSR2: the same, and iSCSI connections are cut as well, as when the power goes.
+ * -p: nexuses are told POWER ON OCCURRED (29/01) instead of DEVICE INTERNAL RESET (29/04).
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -130,6 +131,41 @@ static void forget(void)
 	nbd_server_abort(&nbd);
 	nbd.shutting_down = false;	/* and come again */
 }
+
+/* -p: between the target and the logical unit, which has one kind of reset to tell of ------- */
+
+static const struct scsi_lu_ops *unit_ops;
+static void (*target_done)(struct scsi_task *);	/* the same for every task of the target */
+
+static void power_on_done(struct scsi_task *task)
+{
+	struct sense sense;
+
+	if (sense_parse(task->sense, task->sense_len, &sense) &&
+	    sense.reason == SENSE_INTERNAL_RESET)
+		lu_fail(task, SENSE_POWER_ON);
+	task->done = target_done;
+	target_done(task);
+}
+
+static void power_on_submit(struct scsi_lu *lu, struct scsi_task *task)
+{
+	target_done = task->done;
+	task->done = power_on_done;
+	unit_ops->submit(lu, task);
+}
+
+static void tell_of_power_on(struct scsi_lu *lu)
+{
+	static struct scsi_lu_ops power_on_ops;
+
+	unit_ops = lu->ops;
+	power_on_ops = *unit_ops;
+	power_on_ops.submit = power_on_submit;
+	lu->ops = &power_on_ops;
+}
+
+/* Signals ------------------------------------------------------------------------------ */
 
 static void on_reset(struct ev_loop *ev, ev_signal *w, int events)
 {
@@ -255,14 +291,16 @@ int main(int argc, char **argv)
 	static ev_io nbd_listener, iscsi_listener;
 	static ev_signal reset, power_loss, end;
 	const char *nbd_port = NULL, *iscsi_port = NULL, *pidfile = NULL;
+	bool power_on = false;
 	uint64_t size = 64;
 	FILE *file;
 	int option;
 
-	while ((option = getopt(argc, argv, "i:n:s:P:")) != -1)
+	while ((option = getopt(argc, argv, "i:n:ps:P:")) != -1)
 		switch (option) {
 		case 'i': iscsi_port = optarg; break;
 		case 'n': nbd_port = optarg; break;
+		case 'p': power_on = true; break;
 		case 's': size = strtoull(optarg, NULL, 10); break;
 		case 'P': pidfile = optarg; break;
 		default: return 2;
@@ -273,6 +311,8 @@ int main(int argc, char **argv)
 		die("usage");
 	open_disk(size << 20);
 	open_services();
+	if (power_on)
+		tell_of_power_on(instance.lu);
 	if (nbd_port)
 		listen_at(&nbd_listener, nbd_port, &nbd);
 	if (iscsi_port)
