@@ -25,6 +25,9 @@ read_it() {	# OFFSET: it ends when the target is there again
 	qemu-io -f raw "$peer_uri" -c "read $1 4k" >"$tmp/qemu-io.log" 2>&1
 	grep -q '4 KiB' "$tmp/qemu-io.log"
 }
+wait_for_log() {	# PATTERN: what the latest nbdkit says
+	wait_for $peer_pid grep -q "$1" "$tmp/nbdkit.$peers.log"
+}
 
 start_tgtd 64M
 for filter in '' --filter=retry; do
@@ -64,18 +67,18 @@ start_nbdkit --filter=retry "$plugin" "$tgt_uri" outage-timeout=1 retry-delay=1 
 ready
 kill_tgtd
 read_it 4k & reader=$!
-sleep 3			# longer than outage-timeout
+wait_for_log 'error: the path to the logical unit is lost'	# it has failed once
 run_tgtd
 wait $reader || { cat "$tmp/qemu-io.log"; fail "the retry filter did not help"; }
 end_process $peer_pid
 
 # Who goes, client or nbdkit, does not wait for the end of an outage that may never come.
-start_nbdkit "$plugin" "$tgt_uri" outage-timeout=-1
+start_nbdkit -v "$plugin" "$tgt_uri" outage-timeout=-1
 ready
 kill_tgtd
 timeout 2 qemu-io -f raw "$peer_uri" -c 'read 0 4k' >/dev/null 2>&1 || :
-read_it 0 & reader=$!
-sleep 0.5
+read_it 8k & reader=$!
+wait_for_log 'pread count=4096 offset=8192'
 started=$(date +%s)
 end_process $peer_pid
 [ $(($(date +%s) - started)) -lt 8 ] || fail "nbdkit did not end at once"
