@@ -252,7 +252,8 @@ static void init(struct conf *conf)
 {
 	memset(conf, 0, sizeof(*conf));
 	conf->threads = cpus_available();
-	conf->handshake_timeout = 10;
+	nbd_limits_init(&conf->nbd_limits);
+	target_conf_init(&conf->target_limits);
 	conf->block_size = 512;
 	initiator_conf_init(&conf->initiator);
 	conf->state_dir = getenv("STATE_DIRECTORY");	/* systemd.exec(5), StateDirectory= */

@@ -20,6 +20,8 @@
 #include "initiator.h"
 #include "keys.h"
 #include "nbd_exports.h"
+#include "nbd_server.h"
+#include "target.h"
 #include "tls.h"
 
 struct ucl_node;
@@ -99,7 +101,8 @@ struct conf {
 	const char *pidfile, *run;	/* NULL = none */
 	const char *state_dir;		/* what outlives the process is kept there; NULL = nowhere */
 	bool	 single;		/* one NBD client, on stdin and stdout */
-	double	 handshake_timeout;	/* seconds; 0 = none */
+	struct nbd_limits nbd_limits;
+	struct target_conf target_limits; /* of all targets */
 	bool	 has_write_log;		/* else as device_keep_writes() says */
 	uint64_t write_log;		/* bytes per device */
 	const char **shared;		/* devices that others write, too, by name */

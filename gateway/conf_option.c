@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf_limit.h"
 #include "conf_option.h"
 #include "conf_section.h"
 #include "initiator_option.h"
@@ -53,8 +54,6 @@ static const struct option_row options[] = {
 	  OPTION_IMPORT, ADVANCED | NO_KEY },
 	{ "secrets-dir", "DIR", "... and write its CHAP secrets to files there",
 	  OPTION_SECRETS_DIR, ADVANCED | NO_KEY },
-	{ "handshake-timeout", "SECONDS", "for NBD clients that do not get to the point (10; 0: none)",
-	  OPTION_HANDSHAKE_TIMEOUT, ADVANCED },
 	{ "tls", "MODE", "TLS of NBD clients: off, on (as they like) or require", OPTION_TLS, ADVANCED },
 	{ "tls-certificates", "DIR", "with ca-cert.pem, server-cert.pem, server-key.pem",
 	  OPTION_TLS_CERTIFICATES, ADVANCED },
@@ -110,28 +109,47 @@ static struct option_row initiator_row(const struct initiator_option *option, si
 	};
 }
 
+/* The limits of what is served, likewise. */
+static struct option_row limit_row(const struct conf_limit *limit, size_t i)
+{
+	return (struct option_row){
+		limit->name, limit->argument, limit->help, OPTION_LIMIT + (int)i, ADVANCED,
+	};
+}
+
+/* Where the rows of sessions begin. */
+static size_t initiator_start(void)
+{
+	size_t count;
+
+	conf_limits(&count);
+	return OPTION_COUNT + count;
+}
+
 static size_t all_count(void)
 {
 	size_t count;
 
 	initiator_options(&count);
-	return OPTION_COUNT + count;
+	return initiator_start() + count;
 }
 
-/* Of our table, and behind it those of sessions. */
+/* Of our table, behind it the limits, and behind them those of sessions. */
 static struct option_row row_at(size_t i)
 {
-	size_t count;
+	size_t count, start = initiator_start();
 
 	if (i < OPTION_COUNT)
 		return options[i];
-	return initiator_row(&initiator_options(&count)[i - OPTION_COUNT], i - OPTION_COUNT);
+	if (i < start)
+		return limit_row(&conf_limits(&count)[i - OPTION_COUNT], i - OPTION_COUNT);
+	return initiator_row(&initiator_options(&count)[i - start], i - start);
 }
 
-static void print_initiator_options(void)
+static void print_rows(const char *title, size_t first, size_t end)
 {
-	printf("\nOf iscsi:// devices (and their defaults):\n");
-	for (size_t i = OPTION_COUNT; i < all_count(); i++) {
+	printf("\n%s (and their defaults):\n", title);
+	for (size_t i = first; i < end; i++) {
 		struct option_row row = row_at(i);
 
 		print_option(&row);
@@ -145,8 +163,10 @@ static void print_help(bool all)
 	for (size_t i = 0; i < OPTION_COUNT; i++)
 		if (all || !(options[i].flags & ADVANCED))
 			print_option(&options[i]);
-	if (all)
-		print_initiator_options();
+	if (all) {
+		print_rows("Limits of what is served", OPTION_COUNT, initiator_start());
+		print_rows("Of iscsi:// devices", initiator_start(), all_count());
+	}
 	printf("\nADDR is host:port, [v6]:port, :port or, for NBD, unix:/path or vsock:port; port 0 is\n"
 	       "any free one. DEVICE is iscsi://[user@]host[:port][,host[:port]]/target-iqn/lun,\n"
 	       "file:PATH, mem:SIZE, or an NBD URI: nbd://, nbds://, nbd+unix://, nbds+unix://.\n"

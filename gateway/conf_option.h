@@ -4,7 +4,8 @@
  * Private to conf*.c.
  *
  *	conf_option.c	the table; the command line, and the file's keys, by it
- *	conf_value.c	what each option means
+ *	conf_limit.c	its rows of limits and time-outs, and what they mean
+ *	conf_value.c	what each other option means
  */
 #ifndef CONF_OPTION_H
 #define CONF_OPTION_H
@@ -21,11 +22,12 @@
 
 /* Values of the options without a letter. */
 enum {
-	OPTION_RUN = 0x100, OPTION_DEBUG, OPTION_HELP_ALL, OPTION_HANDSHAKE_TIMEOUT, OPTION_TLS,
+	OPTION_RUN = 0x100, OPTION_DEBUG, OPTION_HELP_ALL, OPTION_TLS,
 	OPTION_TLS_CERTIFICATES, OPTION_TLS_PSK, OPTION_TLS_VERIFY_PEER, OPTION_TLS_ALLOW,
 	OPTION_TLS_ONLY, OPTION_STATE_DIR, OPTION_CHECK_CONFIG, OPTION_IMPORT, OPTION_SECRETS_DIR,
 	OPTION_DISCOVER, OPTION_LUNS, OPTION_JSON, OPTION_CHAP_USER, OPTION_CHAP_SECRET,
 	OPTION_MUTUAL_USER, OPTION_MUTUAL_SECRET, OPTION_BLOCK_SIZE, OPTION_WRITE_LOG, OPTION_SHARED,
+	OPTION_LIMIT = 0x180,		/* and up: those of conf_limits() */
 	OPTION_INITIATOR = 0x200,	/* and up: the options of initiator_options() */
 };
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf_limit.h"
 #include "conf_option.h"
 #include "device.h"
 #include "initiator_option.h"
@@ -49,16 +50,6 @@ static bool set_threads(struct conf *conf, const char *text, char *why, size_t s
 	if (errno || end == text || *end || n < 1 || n > CONF_MAX_THREADS)
 		return wrong(why, size, "not a number from 1 to %d", CONF_MAX_THREADS);
 	conf->threads = (unsigned)n;
-	return true;
-}
-
-static bool set_seconds(double *seconds, const char *text, char *why, size_t size)
-{
-	char *end;
-
-	*seconds = strtod(text, &end);
-	if (end == text || *end || !(*seconds >= 0 && *seconds < 1e6))
-		return wrong(why, size, "not a number of seconds");
 	return true;
 }
 
@@ -159,6 +150,13 @@ static bool set_initiator_option(struct conf *conf, size_t i, const char *value,
 	return initiator_option_set(&conf->initiator, &initiator_options(&count)[i], value, why, size);
 }
 
+static bool set_limit(struct conf *conf, size_t i, const char *value, char *why, size_t size)
+{
+	size_t count;
+
+	return conf_limit_set(conf, &conf_limits(&count)[i], value, why, size);
+}
+
 static bool take_iscsi_option(struct conf *conf, int value, const char *argument)
 {
 	struct accounts *accounts = &conf->accounts;
@@ -194,6 +192,8 @@ bool conf_option_take(struct conf *conf, int value, const char *argument, char *
 	if (value >= OPTION_INITIATOR)
 		return set_initiator_option(conf, (size_t)(value - OPTION_INITIATOR), argument, why,
 					    size);
+	if (value >= OPTION_LIMIT)
+		return set_limit(conf, (size_t)(value - OPTION_LIMIT), argument, why, size);
 	if (value >= OPTION_DISCOVER && value <= OPTION_MUTUAL_SECRET)
 		return take_iscsi_option(conf, value, argument);
 	switch (value) {
@@ -242,8 +242,6 @@ bool conf_option_take(struct conf *conf, int value, const char *argument, char *
 	case 's':
 		conf->single = true;
 		return true;
-	case OPTION_HANDSHAKE_TIMEOUT:
-		return set_seconds(&conf->handshake_timeout, argument, why, size);
 	case 'v':
 		return set_debug("all", why, size);
 	}

@@ -276,12 +276,11 @@ static bool make_workers(struct gateway *g)
 	wc->instances.serve_blk = serves(g->start, false) || g->start->single;
 	wc->instances.serve_lu = serves(g->start, true);
 	wc->instances.outage_timeout = g->start->initiator.outage_timeout;
-	nbd_limits_init(&wc->nbd_limits);
-	wc->nbd_limits.handshake_timeout = g->start->handshake_timeout;
+	wc->nbd_limits = g->start->nbd_limits;
 	wc->tls_mode = g->start->tls.mode;
 	wc->tls = g->tls;
 	wc->single_ended.run = single_ended;
-	target_conf_init(&wc->target);
+	wc->target = g->start->target_limits;
 	wc->target_shared = target_shared_new(&wc->target);
 	if (!wc->target_shared)
 		return gateway_cannot_start();

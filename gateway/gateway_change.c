@@ -20,6 +20,7 @@
 #include <time.h>
 #include <systemd/sd-daemon.h>
 
+#include "conf_limit.h"
 #include "gateway_private.h"
 #include "log.h"
 
@@ -162,13 +163,27 @@ static bool same_texts(const char *const *a, unsigned a_count, const char *const
 	return same;
 }
 
+static void tell_stays(const struct conf *start, const char *name)
+{
+	log_warning("%s: %s changes with the next start", start->file, name);
+}
+
+static void tell_limits(const struct conf *start, const struct conf *next)
+{
+	size_t count;
+	const struct conf_limit *limits = conf_limits(&count);
+
+	for (size_t i = 0; i < count; i++)
+		if (!conf_limit_same(start, next, &limits[i]))
+			tell_stays(start, limits[i].name);
+}
+
 /* Of what the threads were started with, nothing changes while they run. */
 static void tell_what_stays(const struct conf *start, const struct conf *next)
 {
 	const struct conf_tls *a = &start->tls, *b = &next->tls;
 	const struct { const char *name; bool same; } options[] = {
 		{ "threads", start->threads == next->threads },
-		{ "handshake-timeout", start->handshake_timeout == next->handshake_timeout },
 		{ "pidfile", same_text(start->pidfile, next->pidfile) },
 		{ "state-dir", same_text(start->state_dir, next->state_dir) },
 		{ "tls", a->mode == b->mode },
@@ -180,7 +195,8 @@ static void tell_what_stays(const struct conf *start, const struct conf *next)
 
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
 		if (!options[i].same)
-			log_warning("%s: %s changes with the next start", start->file, options[i].name);
+			tell_stays(start, options[i].name);
+	tell_limits(start, next);
 }
 
 void gateway_reload(struct gateway *g)

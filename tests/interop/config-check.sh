@@ -75,7 +75,21 @@ wrong 'threads = [2, x]' '1: threads = x: not a number from 1 to 256'
 wrong 'read-only = maybe' '1: read-only = maybe: neither yes nor no'
 wrong 'nbd = localhost:http' '1: nbd = localhost:http: "http" is not a port from 0 to 65535'
 wrong 'tls = sometimes' '1: tls = sometimes: not off, on or require'
-wrong 'handshake-timeout = soon' '1: handshake-timeout = soon: not a number of seconds'
+wrong 'handshake-timeout = soon' '1: handshake-timeout = soon: not a number of seconds from 0 to 86400'
+wrong 'handshake-timeout = -1' '1: handshake-timeout = -1: not a number of seconds from 0 to 86400'
+wrong 'target-login-timeout = nan' \
+	'1: target-login-timeout = nan: not a number of seconds from 0 to 86400'
+wrong 'target-logout-timeout = 65536' \
+	'1: target-logout-timeout = 65536: not a number of seconds from 1 to 65535'
+wrong 'target-nop-interval = 1d' \
+	'1: target-nop-interval = 1d: not a number of seconds from 0 to 86400'
+wrong 'target-nop-timeout = 0' '1: target-nop-timeout = 0: not a number of seconds from 1 to 86400'
+wrong 'target-queue-depth = 0' '1: target-queue-depth = 0: not a number from 1 to 4096'
+wrong 'target-max-bytes = 64' '1: target-max-bytes = 64: not a size from 1M to 1G (for example 64M)'
+wrong 'nbd-max-requests = 4097' '1: nbd-max-requests = 4097: not a number from 1 to 4096'
+wrong 'nbd-max-requests = -1' '1: nbd-max-requests = -1: not a number from 1 to 4096'
+wrong 'nbd-max-bytes = 2G' '1: nbd-max-bytes = 2G: not a size from 1M to 1G (for example 64M)'
+wrong 'nbd-max-bytes = { }' '1: "nbd-max-bytes" needs a value, not a block'
 wrong "tls = on\nnbd = :0\nnbd-export e { device = mem:1M }" \
 	'1: --tls needs --tls-certificates=DIR or --tls-psk=FILE'
 wrong "tls = on\ntls-psk = none.psk\nnbd = :0\nnbd-export e { device = mem:1M }" \
