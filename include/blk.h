@@ -16,6 +16,7 @@
 #ifndef BLK_H
 #define BLK_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -163,6 +164,9 @@ struct blk_shared {
 	struct range_lock *ranges;
 	/* Never NULL where the device may have a volatile cache that it can lose without us. */
 	struct write_log *log;
+	/* What the device last said of it, to whichever instance: executors write it when they hear, and
+	 * read it where they make info and in ops->look(). */
+	atomic_bool write_protected;
 };
 
 /* One worker's instance of a device. Executors embed it and fill it with blk_init(). */

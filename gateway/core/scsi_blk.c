@@ -127,6 +127,7 @@ static void opening_ended(struct scsi_blk *sb, const char *why)
 	sb->detours = 0;
 	sb->lu->block_len = scsi_block_len(sb);
 	scsi_same_init(sb);
+	scsi_heed_mode(sb);
 	scsi_update_info(sb);
 	scsi_log_join(sb);
 	sb->open = true;

@@ -71,6 +71,12 @@ bool scsi_unmapped_reads_zeroes(const struct scsi_facts *facts);
 /* Bring dev.info up to what is known now: facts, and what was refused since. */
 void scsi_update_info(struct scsi_blk *sb);
 
+/* MODE SENSE has been answered: its WP bit, set or not, is the last word, for all instances. */
+void scsi_heed_mode(struct scsi_blk *sb);
+
+/* By option, or by what the unit last told any instance: the WP bit, or 27/00 of a write. */
+bool scsi_read_only(const struct scsi_blk *sb);
+
 /* How often and how long something was tried. All zero at first. */
 struct scsi_attempts {
 	unsigned count;
@@ -209,7 +215,6 @@ struct scsi_blk {
 	/* What the unit refused since it was opened. */
 	bool refused[CDB_COUNT];
 	bool no_fua, no_ndob, no_same_unmap;
-	bool write_protected;		/* a write ended with 27/00 */
 	struct same_limit same[2];	/* [1]: with UNMAP=1 */
 	uint8_t *zeroes;		/* a block of them, once it is needed */
 
@@ -318,7 +323,8 @@ void scsi_path_stop(struct scsi_blk *sb);
 /* The unit may have changed: probe it again, soon, while work goes on. */
 void scsi_reprobe(struct scsi_blk *sb);
 
-/* blk_ops.look: has the capacity changed? Some units do not say so by themselves. */
+/* blk_ops.look: has the capacity changed, or did another instance hear of a write protection? Some
+ * units do not say so by themselves. */
 void scsi_look(struct blkdev *dev);
 
 /* Nothing gets through: hold all work until the same unit has answered again. */

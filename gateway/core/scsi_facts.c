@@ -126,6 +126,17 @@ static void describe(const struct scsi_facts *f, struct blk_info *info)
 	snprintf(info->identity, sizeof(info->identity), "%s", name);
 }
 
+void scsi_heed_mode(struct scsi_blk *sb)
+{
+	if (sb->facts.has_mode)
+		sb->dev.shared->write_protected = sb->facts.mode.wp;
+}
+
+bool scsi_read_only(const struct scsi_blk *sb)
+{
+	return sb->conf.read_only || sb->dev.shared->write_protected;
+}
+
 void scsi_update_info(struct scsi_blk *sb)
 {
 	const struct scsi_facts *f = &sb->facts;
@@ -138,7 +149,7 @@ void scsi_update_info(struct scsi_blk *sb)
 	info->max_compare_write = max_compare_write(sb);
 	/* Longer ones are split here, by limits that may be learned on the way. */
 	info->max_trim = info->max_zero = info->max_extent = UINT64_MAX;
-	info->read_only = sb->conf.read_only || f->mode.wp || sb->write_protected;
+	info->read_only = scsi_read_only(sb);
 	info->rotational = f->characteristics.rotation_rate >= FIRST_RPM;
 	info->can_flush = !(sb->refused[CDB_SYNCHRONIZE_CACHE_16] &&
 			    sb->refused[CDB_SYNCHRONIZE_CACHE_10]);

@@ -114,8 +114,8 @@ static void adopt(struct scsi_blk *sb)
 	if (p->only_capacity && p->facts.capacity.last_lba == sb->facts.capacity.last_lba)
 		return;
 	sb->facts = p->facts;
-	if (sb->facts.has_mode && !p->only_capacity)
-		sb->write_protected = false;	/* the WP bit knows better; a write will tell */
+	if (!p->only_capacity)
+		scsi_heed_mode(sb);
 	scsi_update_info(sb);
 }
 
@@ -186,6 +186,9 @@ void scsi_look(struct blkdev *dev)
 {
 	struct scsi_blk *sb = container_of(dev, struct scsi_blk, dev);
 
+	/* Another instance may know better; the unit tells a refused write to its session alone. */
+	if (dev->info.read_only != scsi_read_only(sb))
+		scsi_update_info(sb);
 	if (sb->lost || ev_is_active(&sb->probe_timer)) {
 		blk_seen(dev);	/* there is nobody to ask */
 		return;

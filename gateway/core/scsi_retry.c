@@ -118,7 +118,7 @@ static void send_later(struct scsi_io *io, double delay)
 
 static void protect(struct scsi_blk *sb)
 {
-	sb->write_protected = true;
+	sb->dev.shared->write_protected = true;
 	if (sb->open)
 		scsi_update_info(sb);
 }

@@ -357,6 +357,63 @@ static void who_looks_sees_the_capacity_as_it_is(void)
 	bed_end(&s);
 }
 
+static void other_closed(void *loop)
+{
+	loop_stop(loop);
+}
+
+static bool is_seen_read_only(struct scsi_bed *s, struct blkdev *dev)
+{
+	struct onlooker onlooker;
+
+	s->dev = dev;
+	look(s, &onlooker);
+	loop_run(s->loop);
+	CU_ASSERT_EQUAL(onlooker.seen, 1);
+	return dev->info.read_only;
+}
+
+static void have_mode_sensed_by(struct scsi_bed *s, struct blkdev *dev)
+{
+	s->dev = dev;
+	fake_inject(s->fake, CDB_SYNCHRONIZE_CACHE_16, 1, CHECK, SENSE_MODE_PARAMETERS_CHANGED);
+	CU_ASSERT_EQUAL(bed_flush(s), 0);
+	bed_run_for(s, 0.01);
+}
+
+static void what_one_instance_is_told_of_write_protection_all_know(void)
+{
+	struct blkdev *one, *other;
+	struct scsi_bed s;
+
+	bed_begin(&s, &bed_full);
+	one = s.dev;
+	s.dev = NULL;
+	bed_open(&s);
+	other = s.dev;
+	CU_ASSERT_PTR_NOT_NULL_FATAL(other);
+	CU_ASSERT(!is_seen_read_only(&s, one) && !is_seen_read_only(&s, other));
+	/* By a write, until another's MODE SENSE. */
+	fake_inject(s.fake, CDB_WRITE_16, 1, CHECK, SENSE_WRITE_PROTECTED);
+	CU_ASSERT_EQUAL(bed_write_one(&s), EPERM);
+	CU_ASSERT(is_seen_read_only(&s, other) && is_seen_read_only(&s, one));
+	CU_ASSERT_EQUAL(bed_write_one(&s), EROFS);
+	have_mode_sensed_by(&s, one);
+	CU_ASSERT(!is_seen_read_only(&s, one) && !is_seen_read_only(&s, other));
+	CU_ASSERT_EQUAL(bed_write_one(&s), 0);
+	/* By the WP bit. */
+	s.fake->is.wp = true;
+	have_mode_sensed_by(&s, one);
+	CU_ASSERT(is_seen_read_only(&s, one) && is_seen_read_only(&s, other));
+	s.fake->is.wp = false;
+	have_mode_sensed_by(&s, other);
+	CU_ASSERT(!is_seen_read_only(&s, one) && !is_seen_read_only(&s, other));
+
+	blk_close(one, other_closed, s.loop);
+	loop_run(s.loop);
+	bed_end(&s);
+}
+
 static void who_looks_at_a_lost_unit_is_not_kept_waiting(void)
 {
 	struct onlooker a;
@@ -694,6 +751,7 @@ static const struct unit_test tests[] = {
 	UNIT_TEST(a_soft_threshold_is_told_and_the_command_carried_out),
 	UNIT_TEST(an_lba_out_of_range_has_the_capacity_read_again),
 	UNIT_TEST(who_looks_sees_the_capacity_as_it_is),
+	UNIT_TEST(what_one_instance_is_told_of_write_protection_all_know),
 	UNIT_TEST(who_looks_at_a_lost_unit_is_not_kept_waiting),
 	UNIT_TEST(after_a_reset_with_unflushed_writes_one_flush_fails),
 	UNIT_TEST(a_fua_write_owes_that_error_too),
