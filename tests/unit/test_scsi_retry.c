@@ -411,6 +411,7 @@ static void what_one_instance_is_told_of_write_protection_all_know(void)
 
 	blk_close(one, other_closed, s.loop);
 	loop_run(s.loop);
+	s.dev = other;
 	bed_end(&s);
 }
 
