@@ -71,6 +71,9 @@ bool scsi_unmapped_reads_zeroes(const struct scsi_facts *facts);
 /* Bring dev.info up to what is known now: facts, and what was refused since. */
 void scsi_update_info(struct scsi_blk *sb);
 
+/* The unit does not know this command: it is not sent again, and dev.info says so. */
+void scsi_mark_refused(struct scsi_blk *sb, enum cdb_id id);
+
 /* MODE SENSE has been answered: its WP bit, set or not, is the last word, for all instances. */
 void scsi_heed_mode(struct scsi_blk *sb);
 
