@@ -17,6 +17,7 @@
 
 #include "import.h"
 #include "log.h"
+#include "need.h"
 #include "ucl.h"
 
 #define SECRETS_DIR	"/etc/nbd-iscsi-gateway/secrets"
@@ -127,15 +128,6 @@ static void plain_name(const char *text, char name[NAME_LEN])
 	name[len] = '\0';
 }
 
-static void *grow(void *array, unsigned count, size_t item)
-{
-	void *larger = realloc(array, (count + 1) * item);
-
-	if (!larger)
-		abort();
-	return larger;
-}
-
 /* Secrets ------------------------------------------------------------------ */
 
 static void write_secret(struct import *im, const char *path, const char *text)
@@ -173,7 +165,7 @@ static void secret_path(struct import *im, const char *user, const char *text, c
 	snprintf(path, PATH_LEN, "%.3000s/%s", im->secrets_dir, name);
 	if (known)
 		return;
-	im->secrets = grow(im->secrets, im->secret_count, sizeof(*im->secrets));
+	im->secrets = need_more(im->secrets, im->secret_count, sizeof(*im->secrets));
 	snprintf(im->secrets[im->secret_count].name, sizeof(name), "%s", name);
 	im->secrets[im->secret_count++].text = text;
 	if (im->write)
@@ -283,13 +275,11 @@ static struct portal *add_portal(struct import *im, const struct ucl_node *node)
 	for (unsigned i = 0; i < im->portal_count; i++)
 		if (strcmp(im->portals[i].address, address) == 0)
 			return &im->portals[i];
-	im->portals = grow(im->portals, im->portal_count, sizeof(*im->portals));
+	im->portals = need_more(im->portals, im->portal_count, sizeof(*im->portals));
 	portal = &im->portals[im->portal_count++];
 	*portal = (struct portal){ 0 };
 	memcpy(portal->address, address, sizeof(address));
-	portal->serves = calloc(targets_count(im) + 1, sizeof(*portal->serves));
-	if (!portal->serves)
-		abort();
+	portal->serves = need(calloc(targets_count(im) + 1, sizeof(*portal->serves)));
 	return portal;
 }
 

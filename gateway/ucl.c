@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "need.h"
 #include "ucl.h"
 
 struct parser {
@@ -26,13 +27,6 @@ static bool fail(struct parser *p, const char *fmt, ...)
 	vsnprintf(p->why, p->size, fmt, args);
 	va_end(args);
 	return false;
-}
-
-static void *need(void *memory)
-{
-	if (!memory)
-		abort();	/* a configuration does not fit into memory */
-	return memory;
 }
 
 static struct ucl_node *node_new(enum ucl_type type, unsigned line)
