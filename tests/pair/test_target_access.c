@@ -8,7 +8,7 @@
 
 #include "device.h"
 #include "scsi_data.h"
-#include "target_rig.h"
+#include "target_peer.h"
 #include "unit.h"
 
 #define ME		RIG_INITIATOR
