@@ -207,6 +207,25 @@ void port_group_encode(const struct port_group *g, uint8_t wire[PORT_GROUP_LEN])
 /* Walk data with the short header: *at starts at 0. False at the end of what is really there. */
 bool port_group_next(const uint8_t *wire, size_t len, size_t *at, struct port_group *g);
 
+/* REPORT SUPPORTED OPERATION CODES about one command, SPC-4 §6.35.3: this, and cdb_size bytes of
+ * usage map. */
+enum reporting_options {
+	REPORTING_ALL = 0,
+	REPORTING_OPCODE = 1,		/* one that has no service actions */
+	REPORTING_SERVICE_ACTION = 2,	/* one that has */
+	REPORTING_EITHER = 3,
+};
+enum command_support { COMMAND_NOT_SUPPORTED = 1, COMMAND_AS_STANDARD = 3 };
+#define ONE_COMMAND_LEN		4
+struct one_command {
+	bool	 ctdp;			/* a timeouts descriptor comes last */
+	uint8_t	 support;		/* enum command_support, or what the unit cannot tell now */
+	uint16_t cdb_size;
+};
+void one_command_encode(const struct one_command *c, uint8_t wire[ONE_COMMAND_LEN]);
+/* False when wire[len] is shorter than that. */
+bool one_command_decode(const uint8_t *wire, size_t len, struct one_command *c);
+
 /* REPORT LUNS, SPC-4 §6.33: LUNs as the eight bytes (lun_encode()). */
 #define REPORT_LUNS_HEADER_LEN	8
 size_t report_luns_encode(const uint64_t *luns, uint32_t count, uint8_t *wire);

@@ -8,25 +8,7 @@
 #include "field.h"
 #include "scsi_blk_private.h"
 
-/* SPC-4 §6.35.3: REPORT SUPPORTED OPERATION CODES data for one command. */
-struct one_command {
-	uint8_t support;
-	uint16_t cdb_size;
-};
-
-#define FIELD_STRUCT struct one_command
-static const struct field one_command[] = {
-	FIELD(support, 1, 2, 3),
-	FIELD_U16(cdb_size, 2),
-	FIELD_END
-};
-#undef FIELD_STRUCT
-
 #define TARGET_PORT		1	/* what a designator is associated with, SPC-4 §7.8.6.1 */
-#define ONE_COMMAND_LEN		4	/* then come cdb_size bytes of usage data */
-#define SUPPORT_NONE		1	/* the unit knows that it does not support it */
-#define SUPPORT_STANDARD	3	/* in conformance with a SCSI standard */
-#define ONE_WITHOUT_SA		1	/* REPORTING OPTIONS 001b */
 
 static bool read_inquiry(struct scsi_probe *p, const uint8_t *data, size_t len)
 {
@@ -182,13 +164,12 @@ static bool read_write_same(struct scsi_probe *p, const uint8_t *data, size_t le
 	const struct cdb ndob = { .id = CDB_WRITE_SAME_16, .ndob = true };
 	struct one_command one;
 
-	if (len < ONE_COMMAND_LEN)
+	if (!one_command_decode(data, len, &one))
 		return false;
-	field_decode(one_command, data, len, &one);
 	if (one.cdb_size < len - ONE_COMMAND_LEN)
 		len = ONE_COMMAND_LEN + one.cdb_size;
-	p->facts.no_write_same_16 = one.support == SUPPORT_NONE;
-	p->facts.ndob = one.support == SUPPORT_STANDARD &&
+	p->facts.no_write_same_16 = one.support == COMMAND_NOT_SUPPORTED;
+	p->facts.ndob = one.support == COMMAND_AS_STANDARD &&
 		usage_allows(&ndob, data + ONE_COMMAND_LEN, len - ONE_COMMAND_LEN);
 	return true;
 }
@@ -223,7 +204,7 @@ const struct scsi_probe_step scsi_probe_table[] = {
 	{ MODE_6(CACHING_PAGE), .wanted = wants_mode, .read = read_mode_6 },
 	{ MODE_10(ALL_PAGES), .wanted = wants_mode, .read = read_mode_10 },
 	{ MODE_6(ALL_PAGES), .wanted = wants_mode, .read = read_mode_6 },
-	{ .cdb = { .id = CDB_REPORT_SUPPORTED_OPCODES, .reporting_options = ONE_WITHOUT_SA,
+	{ .cdb = { .id = CDB_REPORT_SUPPORTED_OPCODES, .reporting_options = REPORTING_OPCODE,
 		   .alloc_len = SCSI_PROBE_LEN },
 	  .about = CDB_WRITE_SAME_16, .read = read_write_same },
 };
