@@ -21,14 +21,15 @@ static bool can_copy(const struct disk_lu *disk)
 
 static void standard_data(struct disk_lu *disk, struct scsi_task *task)
 {
-	const struct disk_lu_conf *conf = &disk_shared(disk)->conf;
+	struct lu_shared *shared = disk_shared(disk);
+	const struct disk_lu_conf *conf = &shared->conf;
 	uint8_t wire[INQUIRY_LEN];
 	struct inquiry inquiry = {
 		.version = 6,			/* SPC-4 */
 		.hi_sup = true,			/* REPORT LUNS knows more than eight */
 		.tpgs = IMPLICIT_ASYMMETRIC_ACCESS,
 		.third_party_copy = can_copy(disk),
-		.multi_port = conf->port_count > 1,
+		.multi_port = lu_shared_each_port(shared, task->nexus, NULL, NULL) > 1,
 		.response_data_format = 2,
 		.cmd_que = true,
 		.revision = OUR_REVISION,

@@ -110,10 +110,9 @@ enum {
 	IGNORES_ATTENTION = 1 << 0,	/* SAM-5 §5.14: answered in spite of one */
 	ON_MEDIUM = 1 << 1,		/* a unit of no blocks is not ready for it */
 	WRITES = 1 << 2,		/* refused where writing is */
-	RULES = 1 << 3,			/* refused to who may not write: it changes what others may */
-	READINESS = 1 << 4,		/* asks whether the unit is there; others wait for it */
-	LOOKS = 1 << 5,			/* a device that does not tell when it grows is asked */
-	AFTER_FAILURE = 1 << 6,		/* allowed when a sanitize operation has failed */
+	READINESS = 1 << 3,		/* asks whether the unit is there; others wait for it */
+	LOOKS = 1 << 4,			/* a device that does not tell when it grows is asked */
+	AFTER_FAILURE = 1 << 5,		/* allowed when a sanitize operation has failed */
 };
 
 struct command {
@@ -132,8 +131,8 @@ static const struct command commands[CDB_COUNT] = {
 	[CDB_TEST_UNIT_READY] = { disk_test_unit_ready, ACCESS_READY, ON_MEDIUM | READINESS | LOOKS },
 	[CDB_REQUEST_SENSE] = { disk_request_sense, ACCESS_ALWAYS, IGNORES_ATTENTION },
 	[CDB_INQUIRY] = { disk_inquiry, ACCESS_ALWAYS, IGNORES_ATTENTION },
-	[CDB_MODE_SELECT_6] = { disk_mode_select, ACCESS_WRITE, RULES },
-	[CDB_MODE_SELECT_10] = { disk_mode_select, ACCESS_WRITE, RULES },
+	[CDB_MODE_SELECT_6] = { disk_mode_select, ACCESS_WRITE, 0 },
+	[CDB_MODE_SELECT_10] = { disk_mode_select, ACCESS_WRITE, 0 },
 	[CDB_MODE_SENSE_6] = { disk_mode_sense, ACCESS_READ, 0 },
 	[CDB_MODE_SENSE_10] = { disk_mode_sense, ACCESS_READ, 0 },
 	[CDB_START_STOP_UNIT] = { disk_start_stop_unit, ACCESS_WRITE, READINESS },
@@ -172,7 +171,7 @@ static const struct command commands[CDB_COUNT] = {
 	[CDB_SANITIZE_CRYPTO_ERASE] = {
 		disk_sanitize, ACCESS_WRITE, ON_MEDIUM | WRITES | AFTER_FAILURE },
 	[CDB_SANITIZE_EXIT_FAILURE_MODE] = {
-		disk_sanitize_exit, ACCESS_WRITE, RULES | AFTER_FAILURE },
+		disk_sanitize_exit, ACCESS_WRITE, WRITES | AFTER_FAILURE },
 	[CDB_COMPARE_AND_WRITE] = { disk_compare_and_write, ACCESS_WRITE, ON_MEDIUM | WRITES },
 	[CDB_ORWRITE_16] = { disk_orwrite, ACCESS_WRITE, ON_MEDIUM | WRITES },
 	[CDB_GET_LBA_STATUS] = { disk_get_lba_status, ACCESS_READ, ON_MEDIUM },
@@ -271,6 +270,12 @@ static bool is_not_ready(struct disk_lu *disk, struct scsi_task *task)
 	return true;
 }
 
+/* Who may only read wants to say what those may who write? Where nobody writes, all are equal. */
+static bool is_presumptuous(const struct disk_lu *disk, const struct scsi_task *task)
+{
+	return cdb_rules(&task->cdb) && !disk->dev->info.read_only;
+}
+
 void disk_start(struct disk_lu *disk, struct scsi_task *task)
 {
 	const struct command *command = &commands[task->cdb.id];
@@ -297,7 +302,7 @@ void disk_start(struct disk_lu *disk, struct scsi_task *task)
 		disk_refuse(disk, task, SENSE_MEDIUM_NOT_PRESENT);
 	else if ((command->flags & WRITES) && disk_write_protected(disk))
 		disk_refuse(disk, task, SENSE_WRITE_PROTECTED);
-	else if ((command->flags & (WRITES | RULES)) && task->read_only)
+	else if (task->read_only && ((command->flags & WRITES) || is_presumptuous(disk, task)))
 		disk_refuse(disk, task, SENSE_WRITE_PROTECTED);
 	else
 		command->run(disk, task);

@@ -336,10 +336,6 @@ size_t disk_vpd_serial(const struct disk_lu *disk, const struct nexus *nexus, ui
 size_t disk_vpd_device_id(const struct disk_lu *disk, const struct nexus *nexus, uint8_t *wire);
 size_t disk_vpd_scsi_ports(const struct disk_lu *disk, const struct nexus *nexus, uint8_t *wire);
 
-/* The target ports: those that the unit is known to have, else only that of the nexus (which
- * must outlive the use of it). Returns how many. */
-unsigned disk_ports(const struct disk_lu *disk, const struct nexus *nexus, const uint16_t **ports);
-
 /* disk_copy.c, for a copy's operation: its request has failed; it ends, its status is known. */
 void disk_copy_failed(struct disk_op *op);
 void disk_copy_end(struct disk_op *op);

@@ -238,6 +238,14 @@ enum cdb_direction cdb_direction(const struct cdb *cdb);
 bool cdb_may_write(const struct cdb *cdb);
 
 /*
+ * Does it change what others may do with the unit: MODE SELECT (SWP), reservations, and the
+ * end of others' registrations? To a standard's eye it writes nothing, and SBC-3 §4.12 lets it
+ * pass where the medium is write-protected. But whoever may only read would keep away
+ * those who may write.
+ */
+bool cdb_rules(const struct cdb *cdb);
+
+/*
  * The bytes that this CDB itself calls for, given the logical block length:
  * blocks of data, or the allocation or parameter list length. COMPARE AND WRITE
  * counts both halves, WRITE SAME one block (none with NDOB), VERIFY only what

@@ -211,6 +211,25 @@ bool cdb_may_write(const struct cdb *cdb)
 	return false;
 }
 
+/* Who only reads may register: by a reservation for registrants only that is its way to read.
+ * What it gives back is its own. */
+bool cdb_rules(const struct cdb *cdb)
+{
+	switch ((int)cdb->id) {
+	case CDB_MODE_SELECT_6:
+	case CDB_MODE_SELECT_10:
+	case CDB_RESERVE_6:
+	case CDB_RESERVE_10:
+	case CDB_PR_OUT_RESERVE:
+	case CDB_PR_OUT_CLEAR:
+	case CDB_PR_OUT_PREEMPT:
+	case CDB_PR_OUT_PREEMPT_AND_ABORT:
+	case CDB_PR_OUT_REGISTER_AND_MOVE:
+		return true;
+	}
+	return false;
+}
+
 enum cdb_direction cdb_direction(const struct cdb *cdb)
 {
 	const struct cdb_row *row = &cdb_table[cdb->id];
