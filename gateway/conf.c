@@ -136,19 +136,18 @@ static void serve_arguments(struct conf *conf)
 
 /* What only makes sense together ------------------------------------------ */
 
-/* The files are read when the gateway starts; --check-config tells of them before. */
-static void try_keys(struct conf *conf, unsigned line)
+static void read_keys(struct conf *conf, unsigned line)
 {
+	struct conf_tls *tls = &conf->tls;
 	const struct tls_conf keys = {
-		.certificates = conf->tls.certificates, .psk = conf->tls.psk,
-		.verify_peer = conf->tls.verify_peer,
+		.certificates = tls->certificates, .psk = tls->psk, .verify_peer = tls->verify_peer,
+		.allow = tls->allow, .allow_count = tls->allow_count,
 	};
 	char why[300];
-	struct tls *tls = tls_new(&keys, why, sizeof(why));
 
-	if (!tls)
+	tls->credentials = tls_new(&keys, why, sizeof(why));
+	if (!tls->credentials)
 		conf_wrong(conf, line, "TLS: %s", why);
-	tls_free(tls);
 }
 
 static void check_tls(struct conf *conf)
@@ -168,8 +167,8 @@ static void check_tls(struct conf *conf)
 		conf_wrong(conf, line, "--tls-allow needs --tls-verify-peer");
 	else if (tls->only_count && tls->mode != TLS_ON)
 		conf_wrong(conf, line, "--tls-only needs --tls=on");
-	else if (conf->check && tls->mode != TLS_OFF)
-		try_keys(conf, line);
+	else if (tls->mode != TLS_OFF)
+		read_keys(conf, line);
 }
 
 static void check_names(struct conf *conf, const char *option, const char *const *names,
@@ -310,6 +309,7 @@ void conf_free(struct conf *conf)
 	free(conf->errors);
 	free(conf->given);
 	free(conf->listeners);
+	tls_drop(conf->tls.credentials);
 	free(conf->tls.allow);
 	free(conf->tls.only);
 	free(conf->shared);

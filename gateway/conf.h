@@ -53,6 +53,7 @@ struct conf_tls {
 	bool verify_peer;
 	const char **allow;		/* distinguished names */
 	unsigned allow_count;
+	struct tls *credentials;	/* made of these; NULL with TLS_OFF */
 	const char **only;		/* exports that exist only over TLS, by name */
 	unsigned only_count;
 };
@@ -98,6 +99,7 @@ struct conf {
 	bool	 read_only;
 	unsigned block_size;		/* bytes of a logical block: 512 or 4096 */
 	unsigned threads;		/* > 0 */
+	unsigned debug;			/* log_areas() to be traced */
 	const char *pidfile, *run;	/* NULL = none */
 	const char *state_dir;		/* what outlives the process is kept there; NULL = nowhere */
 	bool	 single;		/* one NBD client, on stdin and stdout */
@@ -130,9 +132,8 @@ enum conf_verdict {
 };
 
 /*
- * Parse the command line, and the file that it names; debug areas are switched on as they
- * are met. Reads files (blocking), and opens no device. conf is to be conf_free()d
- * whatever the verdict. argv must outlive it. For a reload, do it again.
+ * Parse the command line, and the file that it names. Reads files (blocking), and opens no
+ * device. conf is to be conf_free()d whatever the verdict. argv must outlive it. For a reload, do it again.
  */
 enum conf_verdict conf_parse(struct conf *conf, int argc, char **argv);
 

@@ -103,12 +103,13 @@ static bool set_target(struct conf *conf, const char *text, char *why, size_t si
 	return true;
 }
 
-static bool set_debug(const char *areas, char *why, size_t size)
+static bool set_debug(struct conf *conf, const char *areas, char *why, size_t size)
 {
 	while (*areas) {
 		size_t len = strcspn(areas, ",");
+		unsigned found = log_areas(areas, len);
 
-		if (!log_enable(areas, len)) {
+		if (!found) {
 			int used = snprintf(why, size, "no such area; there are:");
 #define APPEND_AREA(name, flag) \
 			if (used > 0 && (size_t)used < size) \
@@ -117,6 +118,7 @@ static bool set_debug(const char *areas, char *why, size_t size)
 #undef APPEND_AREA
 			return false;
 		}
+		conf->debug |= found;
 		areas += len + (areas[len] == ',');
 	}
 	return true;
@@ -206,7 +208,7 @@ bool conf_option_take(struct conf *conf, int value, const char *argument, char *
 	case 'T':
 		return set_threads(conf, argument, why, size);
 	case OPTION_DEBUG:
-		return set_debug(argument, why, size);
+		return set_debug(conf, argument, why, size);
 	case OPTION_TLS:
 		return set_tls_mode(conf, argument, why, size);
 	case OPTION_BLOCK_SIZE:
@@ -243,7 +245,7 @@ bool conf_option_take(struct conf *conf, int value, const char *argument, char *
 		conf->single = true;
 		return true;
 	case 'v':
-		return set_debug("all", why, size);
+		return set_debug(conf, "all", why, size);
 	}
 	return take_tls_option(&conf->tls, value, argument);
 }

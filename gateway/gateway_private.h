@@ -38,7 +38,6 @@ struct gateway {
 	struct worker *workers;
 	unsigned worker_count;
 	struct front front;
-	struct tls *tls;		/* NULL: no TLS */
 	struct captive captive;
 	ev_signal sigterm, sigint, sighup;
 	ev_timer deadline;

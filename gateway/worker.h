@@ -24,12 +24,16 @@ struct worker;
 struct worker_conf {
 	struct loop *main_loop;			/* reports go there */
 	struct instance_conf instances;
+	struct target_shared *target_shared;
+	struct loop_msg single_ended;		/* to the main loop: worker_serve_stream()'s client has gone */
+};
+
+/* What holds for whoever comes, beside access.h and nbd_exports.h. */
+struct worker_rules {
 	struct nbd_limits nbd_limits;
 	enum tls_mode tls_mode;
 	struct tls *tls;			/* NULL with TLS_OFF */
 	struct target_conf target;
-	struct target_shared *target_shared;
-	struct loop_msg single_ended;		/* to the main loop: worker_serve_stream()'s client has gone */
 };
 
 enum worker_task { WORKER_OPEN, WORKER_ACCESS, WORKER_DRAIN, WORKER_ABORT, WORKER_CLOSE };
@@ -43,6 +47,7 @@ struct worker_order {
 	/* WORKER_ACCESS: these; the worker takes its own holds */
 	struct access *access;
 	struct nbd_exports *nbd_exports;
+	struct worker_rules rules;
 	void (*reported)(struct worker_order *);/* on the main loop */
 	void *opaque;
 	bool ok;				/* WORKER_OPEN */
@@ -55,6 +60,7 @@ struct worker {
 	pthread_t thread;
 	bool running;
 	struct worker_conf *conf;
+	struct worker_rules rules;		/* in force; with a hold of its TLS */
 	struct nbd_service nbd;
 	struct target_service target;
 	bool single;				/* serves worker_serve_stream()'s client */
@@ -68,8 +74,8 @@ bool worker_start(struct worker *worker, unsigned number, struct worker_conf *co
 
 /*
  *	WORKER_OPEN	fill export->instance[number]
- *	WORKER_ACCESS	target and NBD server follow other snapshots (access.h, nbd_exports.h); reports
- *			when nobody uses what is only in earlier ones. One at a time; the first before
+ *	WORKER_ACCESS	target and NBD server follow other snapshots (access.h, nbd_exports.h) and rules;
+ *			reports when nobody uses what is only in earlier ones. One at a time; the first before
  *			any connection
  *	WORKER_DRAIN	tell the peers, let finish what is in flight; reports when no connection is left
  *	WORKER_ABORT	drop the connections that are left; the drain then reports
