@@ -32,6 +32,14 @@ static void *need(void *memory)
 	return memory;
 }
 
+const char *conf_place(const struct conf *conf, unsigned line, char place[CONF_PLACE_LEN])
+{
+	place[0] = '\0';
+	if (line)
+		snprintf(place, CONF_PLACE_LEN, "%s:%u: ", conf->file, line);
+	return place;
+}
+
 void conf_wrong(struct conf *conf, unsigned line, const char *fmt, ...)
 {
 	char text[1024];
@@ -59,7 +67,8 @@ void conf_add_listener(struct conf *conf, const struct address *address, uint16_
 {
 	conf->listeners = conf_grow(conf->listeners, conf->listener_count,
 				    sizeof(*conf->listeners));
-	conf->listeners[conf->listener_count++] = (struct conf_listener){ *address, group, name };
+	conf->listeners[conf->listener_count++] =
+		(struct conf_listener){ *address, group, name, conf->line };
 }
 
 /* Devices ----------------------------------------------------------------- */
@@ -72,13 +81,16 @@ struct conf_device *conf_add_device(struct conf *conf, const char *key, const ch
 	device = &conf->devices[conf->device_count++];
 	*device = (struct conf_device){
 		.key = need(strdup(key)), .uri = need(strdup(uri)), .lu.block_len = conf->block_size,
-		.export = need(export_new(uri)),
+		.export = need(export_new(uri)), .kind = device_uri_kind(uri), .reach = conf->reach,
 	};
 	return device;
 }
 
 void conf_free_device(struct conf_device *device)
 {
+	if (device->account)
+		chap_account_wipe(device->account);
+	free(device->account);
 	export_free(device->export);
 	free(device->key);
 	free(device->uri);
@@ -254,7 +266,7 @@ static void init(struct conf *conf)
 	nbd_limits_init(&conf->nbd_limits);
 	target_conf_init(&conf->target_limits);
 	conf->block_size = 512;
-	initiator_conf_init(&conf->initiator);
+	initiator_conf_init(&conf->reach.initiator);
 	conf->state_dir = getenv("STATE_DIRECTORY");	/* systemd.exec(5), StateDirectory= */
 	conf->access = need(access_new());
 	conf->nbd_exports = need(nbd_exports_new());

@@ -85,13 +85,15 @@ static void take(struct conf *conf, const struct conf_key *key, const struct ucl
 	case CONF_REFUSED:
 		conf_wrong(conf, node->line, "\"%s\": %s", key->name, key->hint);
 		break;
+	case CONF_REST:
+		break;
 	}
 }
 
 static bool is_known(const struct conf_key *keys, const char *name)
 {
 	for (; keys->name; keys++)
-		if (strcmp(keys->name, name) == 0)
+		if (strcmp(keys->name, name) == 0 || (keys->has && keys->has(name)))
 			return true;
 	return false;
 }
@@ -102,7 +104,9 @@ static void wrong_key(struct conf *conf, const struct conf_key *keys, const stru
 	char known[MESSAGE_LEN] = "";
 
 	for (; keys->name; keys++)
-		if (keys->form != CONF_REFUSED)
+		if (keys->form == CONF_REST)
+			keys->list(known, sizeof(known));
+		else if (keys->form != CONF_REFUSED)
 			snprintf(known + strlen(known), sizeof(known) - strlen(known), ", %s", keys->name);
 	if (!what)
 		conf_list_keys(known, sizeof(known));

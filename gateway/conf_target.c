@@ -102,16 +102,13 @@ static void take_lun(struct conf *conf, void *owner, const struct ucl_node *node
 	static const struct conf_key section[] = {
 		CONF_KEY_ONE("device", struct device_keys, device),
 		CONF_KEY_ONE("read-only", struct device_keys, read_only),
-		CONF_KEY_ONE("block-size", struct device_keys, block_size),
-		CONF_KEY_ONE("serial", struct device_keys, serial),
-		CONF_KEY_ONE("naa", struct device_keys, naa),
-		CONF_KEY_ONE("shared", struct device_keys, shared),
+		CONF_DEVICE_KEYS(struct device_keys, ),
 		CONF_KEY_REFUSED("path", "give device = file:PATH"),
 		CONF_KEY_REFUSED("blocksize", "give block-size"),
 		CONF_KEY_END,
 	};
 	struct target_keys *target = owner;
-	struct device_keys keys = { 0 };
+	struct device_keys keys = { .section = node };
 	char what[CONF_WHAT_LEN], place[2 * CONF_WHAT_LEN];
 	struct conf_device *device;
 	bool read_only = false;

@@ -256,7 +256,6 @@ static bool make_workers(struct gateway *g)
 	wc->main_loop = g->loop;
 	wc->instances.serve_blk = serves(g->start, false) || g->start->single;
 	wc->instances.serve_lu = serves(g->start, true);
-	wc->instances.outage_timeout = g->start->initiator.outage_timeout;
 	wc->single_ended.run = single_ended;
 	wc->target_shared = target_shared_new(&g->start->target_limits);
 	if (!wc->target_shared)

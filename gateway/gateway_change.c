@@ -131,6 +131,7 @@ static void devices_are_open(struct gateway *g)
 		undo(g);
 		return;
 	}
+	gateway_tune_devices(g, followed);
 	order_to_follow(g);
 	front_settle(&g->front, g->next);
 }
@@ -138,6 +139,10 @@ static void devices_are_open(struct gateway *g)
 void gateway_change(struct gateway *g)
 {
 	assert(g->next && g->pending == 0);
+	if (!gateway_find_accounts(g->next)) {
+		undo(g);
+		return;
+	}
 	gateway_adopt_devices(g->next, g->conf);
 	gateway_open_devices(g, g->next, devices_are_open);
 }

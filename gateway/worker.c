@@ -189,6 +189,10 @@ static void obey(struct loop_msg *msg)
 	case WORKER_ACCESS:
 		follow(order);
 		break;
+	case WORKER_TUNE:
+		instance_tune(order->export, worker->number, order->initiator);
+		finish(order);
+		break;
 	case WORKER_DRAIN:
 		drain(order);
 		break;

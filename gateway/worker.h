@@ -36,14 +36,15 @@ struct worker_rules {
 	struct target_conf target;
 };
 
-enum worker_task { WORKER_OPEN, WORKER_ACCESS, WORKER_DRAIN, WORKER_ABORT, WORKER_CLOSE };
+enum worker_task { WORKER_OPEN, WORKER_ACCESS, WORKER_TUNE, WORKER_DRAIN, WORKER_ABORT, WORKER_CLOSE };
 
 /* One order to a worker, and its report. The main thread's, reused when it has come back. */
 struct worker_order {
 	struct loop_msg msg;
 	struct worker *worker;
 	enum worker_task task;
-	struct export *export;			/* WORKER_OPEN, WORKER_CLOSE: of this one */
+	struct export *export;			/* WORKER_OPEN, WORKER_TUNE, WORKER_CLOSE: of this one */
+	const struct initiator_conf *initiator;	/* WORKER_TUNE */
 	/* WORKER_ACCESS: these; the worker takes its own holds */
 	struct access *access;
 	struct nbd_exports *nbd_exports;
@@ -77,6 +78,7 @@ bool worker_start(struct worker *worker, unsigned number, struct worker_conf *co
  *	WORKER_ACCESS	target and NBD server follow other snapshots (access.h, nbd_exports.h) and rules;
  *			reports when nobody uses what is only in earlier ones. One at a time; the first before
  *			any connection
+ *	WORKER_TUNE	export->instance[number] takes other time-outs
  *	WORKER_DRAIN	tell the peers, let finish what is in flight; reports when no connection is left
  *	WORKER_ABORT	drop the connections that are left; the drain then reports
  *	WORKER_CLOSE	close export->instance[number]
