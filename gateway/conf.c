@@ -42,7 +42,7 @@ const char *conf_place(const struct conf *conf, unsigned line, char place[CONF_P
 
 void conf_wrong(struct conf *conf, unsigned line, const char *fmt, ...)
 {
-	char text[1024];
+	char text[2048];
 	int used = line ? snprintf(text, sizeof(text), "%s:%u: ", conf->file, line) : 0;
 	va_list args;
 

@@ -99,6 +99,8 @@ static void take_device(struct conf *conf, void *owner, const struct ucl_node *n
 		CONF_KEY_ONE("uri", struct device_keys, uri),
 		CONF_KEY_ONE("read-only", struct device_keys, read_only),
 		CONF_DEVICE_KEYS(struct device_keys, ),
+		CONF_KEY_REFUSED("device", "give uri = DEVICE"),
+		CONF_KEY_REFUSED("path", "give uri = file:PATH"),
 		CONF_KEY_END,
 	};
 	struct device_keys keys = { .section = node };
@@ -250,6 +252,8 @@ static void take_export(struct conf *conf, void *owner, const struct ucl_node *n
 		CONF_KEY_EACH("allow", take_allow),
 		CONF_KEY_EACH("allow-from", take_allow_from),
 		CONF_DEVICE_KEYS(struct export_keys, device.),
+		CONF_KEY_REFUSED("uri", "give device = URI"),
+		CONF_KEY_REFUSED("path", "give device = file:PATH"),
 		CONF_KEY_END,
 	};
 	struct export_keys keys = { .device.section = node };
@@ -271,6 +275,15 @@ static const struct conf_key whole[] = {
 	CONF_KEY_NAMED("portal-group", conf_take_portal_group),
 	CONF_KEY_NAMED("target", conf_take_target),
 	CONF_KEY_NAMED("nbd-export", take_export),
+	CONF_KEY_REFUSED("iscsi", "give portal-group NAME { listen = ADDR }"),
+	CONF_KEY_REFUSED("shared", "give it in the device's section"),
+	/* What there is in ctl.conf: */
+	CONF_KEY_REFUSED("lun", "give device NAME { uri = DEVICE }, and in a target lun NUMBER { device = NAME }"),
+	CONF_KEY_REFUSED("timeout", "give target-login-timeout = SECONDS"),
+	CONF_KEY_REFUSED("maxproc", "there is one process for all: leave it out"),
+	CONF_KEY_REFUSED("isns-server", "there is no iSNS here: initiators ask the portals"),
+	CONF_KEY_REFUSED("isns-period", "there is no iSNS here: initiators ask the portals"),
+	CONF_KEY_REFUSED("isns-timeout", "there is no iSNS here: initiators ask the portals"),
 	CONF_KEY_END,
 };
 

@@ -6,6 +6,10 @@
 
 #include "conf_file.h"
 
+#define WHO_HINT	"give it in auth-group NAME { ... }, and auth-group = NAME here"
+#define CHAP_HINT	"give auth-group = NAME here, and chap or chap-mutual { ... } in that"
+#define STORE_HINT	"give lun NUMBER { device = file:PATH }"
+
 struct target_keys {
 	struct access_target *target;
 	const char *what;
@@ -103,8 +107,13 @@ static void take_lun(struct conf *conf, void *owner, const struct ucl_node *node
 		CONF_KEY_ONE("device", struct device_keys, device),
 		CONF_KEY_ONE("read-only", struct device_keys, read_only),
 		CONF_DEVICE_KEYS(struct device_keys, ),
+		CONF_KEY_REFUSED("uri", "give device = URI"),
+		/* What there is in ctl.conf: */
 		CONF_KEY_REFUSED("path", "give device = file:PATH"),
+		CONF_KEY_REFUSED("backend", "give device = file:PATH or mem:SIZE"),
+		CONF_KEY_REFUSED("size", "it is that of the device"),
 		CONF_KEY_REFUSED("blocksize", "give block-size"),
+		CONF_KEY_REFUSED("device-id", "give naa, or serial"),
 		CONF_KEY_END,
 	};
 	struct target_keys *target = owner;
@@ -231,6 +240,17 @@ void conf_take_target(struct conf *conf, void *owner, const struct ucl_node *nod
 		CONF_KEY_ONE("offline", struct target_keys, offline),
 		CONF_KEY_ONE("redirect", struct target_keys, redirect),
 		CONF_KEY_ONE("redirect-permanent", struct target_keys, redirect_permanent),
+		/* What there is in ctl.conf, and in tgt's: */
+		CONF_KEY_REFUSED("auth-type", WHO_HINT),
+		CONF_KEY_REFUSED("chap", WHO_HINT),
+		CONF_KEY_REFUSED("chap-mutual", WHO_HINT),
+		CONF_KEY_REFUSED("initiator-name", WHO_HINT),
+		CONF_KEY_REFUSED("initiator-portal", WHO_HINT),
+		CONF_KEY_REFUSED("initiator-address", "give auth-group = NAME here, and initiator-portal in that"),
+		CONF_KEY_REFUSED("incominguser", CHAP_HINT),
+		CONF_KEY_REFUSED("outgoinguser", CHAP_HINT),
+		CONF_KEY_REFUSED("backing-store", STORE_HINT),
+		CONF_KEY_REFUSED("direct-store", STORE_HINT),
 		CONF_KEY_END,
 	};
 	struct target_keys keys = { 0 };

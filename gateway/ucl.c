@@ -464,7 +464,8 @@ static bool end_member(struct parser *p, const struct ucl_node *node, bool brace
 	if (node->type == UCL_ARRAY)
 		return fail(p, "\"%.64s\": something follows the list (a text with [ ] in it needs quotes)",
 			    node->key);
-	return fail(p, "\"%.64s\": something follows the value", node->key);
+	return fail(p, "\"%.64s\": something follows the value (one word, or quoted; several are { ... })",
+		    node->key);
 }
 
 static bool take_members(struct parser *p, struct ucl_node *object, bool braces)
