@@ -68,10 +68,10 @@ static void names_are_iscsi_names_in_lower_case_and_once_each(void)
 	CU_ASSERT_PTR_NULL(access_find_portal_group(rules, 8));
 	OK(access_add_entrance(target, rules->portal_groups[0], NULL));
 	NOT(access_add_entrance(target, rules->portal_groups[0], NULL));
-	OK(access_add_map(target, "iqn.1993-08.org.debian:01:AB", &m));
+	OK(access_add_map(target, NULL, "iqn.1993-08.org.debian:01:AB", &m));
 	CU_ASSERT_STRING_EQUAL(m->initiator, "iqn.1993-08.org.debian:01:ab");
-	NOT(access_add_map(target, "iqn.1993-08.org.debian:01:ab", &m));
-	NOT(access_add_map(target, "ab", &m));
+	NOT(access_add_map(target, NULL, "iqn.1993-08.org.debian:01:ab", &m));
+	NOT(access_add_map(target, NULL, "ab", &m));
 	finish();
 }
 
@@ -98,10 +98,10 @@ static void a_map_is_sorted_and_may_have_holes(void)
 	CU_ASSERT_PTR_NULL(access_find_lun(map, 16384));
 	NOT(access_add_lun(map, 16384, &export[0], false));
 	NOT(access_add_lun(map, 1, &export[0], false));		/* it is LUN 5 */
-	OK(access_add_map(target, "iqn.2026-11.test:i", &own));
+	OK(access_add_map(target, NULL, "iqn.2026-11.test:i", &own));
 	CU_ASSERT_PTR_NULL(access_find_lun(own, 0));
-	CU_ASSERT_PTR_EQUAL(access_map_of(target, "iqn.2026-11.test:i"), own);
-	CU_ASSERT_PTR_EQUAL(access_map_of(target, "iqn.2026-11.test:ii"), map);
+	CU_ASSERT_PTR_EQUAL(access_map_of(target, NULL, "iqn.2026-11.test:i"), own);
+	CU_ASSERT_PTR_EQUAL(access_map_of(target, NULL, "iqn.2026-11.test:ii"), map);
 	finish();
 }
 
