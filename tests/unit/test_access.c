@@ -105,6 +105,26 @@ static void a_map_is_sorted_and_may_have_holes(void)
 	finish();
 }
 
+static void what_is_said_of_the_group_comes_first(void)
+{
+	struct access_portal_group *one, *two;
+	struct access_map *mine, *all, *both;
+
+	begin();
+	OK(access_add_portal_group(rules, "one", 11, target->auth, &one));
+	OK(access_add_portal_group(rules, "two", 12, target->auth, &two));
+	OK(access_add_map(target, one, "iqn.2026-11.test:i", &both));
+	OK(access_add_map(target, one, NULL, &all));
+	OK(access_add_map(target, NULL, "iqn.2026-11.test:i", &mine));
+	NOT(access_add_map(target, one, NULL, &all));
+	NOT(access_add_map(target, one, "iqn.2026-11.test:I", &both));
+	CU_ASSERT_PTR_EQUAL(access_map_of(target, one, "iqn.2026-11.test:i"), both);
+	CU_ASSERT_PTR_EQUAL(access_map_of(target, one, "iqn.2026-11.test:j"), all);
+	CU_ASSERT_PTR_EQUAL(access_map_of(target, two, "iqn.2026-11.test:i"), mine);
+	CU_ASSERT_PTR_EQUAL(access_map_of(target, two, "iqn.2026-11.test:j"), target->maps[0]);
+	finish();
+}
+
 static void every_lun_there_can_be(void)
 {
 	static struct export many[ACCESS_LUNS];
@@ -276,6 +296,7 @@ static const struct unit_test tests[] = {
 	UNIT_TEST(who_holds_it_keeps_it),
 	UNIT_TEST(names_are_iscsi_names_in_lower_case_and_once_each),
 	UNIT_TEST(a_map_is_sorted_and_may_have_holes),
+	UNIT_TEST(what_is_said_of_the_group_comes_first),
 	UNIT_TEST(every_lun_there_can_be),
 	UNIT_TEST(no_secret_proves_both_ends),
 	UNIT_TEST(users_are_the_same_by_name_and_secret),
