@@ -86,7 +86,7 @@ void pdu_send(struct initiator *ini, const struct bhs *bhs, const uint8_t *ahs,
 		add_payload(pdu, payload, bhs->data_len);
 	if (pdu->slot)
 		slot->unsent++;
-	if (iscsi_debug_pdu) {
+	if (log_is_on(iscsi_debug_pdu)) {
 		char text[256];
 
 		bhs_format(bhs, text, sizeof text);
