@@ -1,12 +1,12 @@
 #!/bin/busybox sh
 # Process 1 of the guest of guest.sh: loads its modules, and runs the scripts that come over the
 # second serial line, a line of base64 each, until an empty one. The answer is what they print,
-# and "=STATUS". For them:
+# and "=STATUS". For them, beside what /functions has:
 #
 #	begin NAME COMMAND...	in the background
-#	under_way NAME		... has not ended yet
-#	finish NAME		... wait until it has; with its status, and what it printed if that is not 0
-#	until_it_is COMMAND...	wait until a command succeeds
+#	under_way NAME		it has not ended yet
+#	finish NAME		waits until it has; its status, and what it printed if that is not 0
+#	until_it_is COMMAND...	waits until a command succeeds
 export PATH=/bin
 /bin/busybox mkdir -p /proc /sys /dev /mnt /tmp /run /etc
 /bin/busybox --install /bin
@@ -21,7 +21,8 @@ begin() {
 	local name=$1
 	shift
 	rm -f "/tmp/$name.status"
-	(set +e; "$@" </dev/null >"/tmp/$name.log" 2>&1; echo $? >"/tmp/$name.new"; mv "/tmp/$name.new" "/tmp/$name.status") &
+	(set +e; "$@" </dev/null >"/tmp/$name.log" 2>&1; echo $? >"/tmp/$name.new"
+	 mv "/tmp/$name.new" "/tmp/$name.status") &
 }
 
 under_way() {
@@ -37,11 +38,13 @@ until_it_is() {
 	until "$@" >/dev/null 2>&1; do usleep 50000; done
 }
 
+[ ! -e /functions ] || . /functions
 exec </dev/ttyS1 >/dev/ttyS1
 stty raw -echo
 echo "=0"
 while read -r script && [ -n "$script" ]; do
-	(set -ex; eval "$(echo "$script" | base64 -d)") 2>/dev/console
+	script=$(echo "$script" | base64 -d)
+	(set -ex; eval "$script") 2>/dev/console
 	printf '\n=%d\n' $?
 done
 poweroff -f

@@ -81,9 +81,9 @@ in_guest() {
 	guest_answer || fail "in the guest, status $?: $script"
 }
 
-# What it prints, up to a line "=STATUS".
+# What it prints, up to "\n=STATUS\n".
 guest_answer() {
-	local line= part
+	local line= part between=
 	while :; do
 		if ! IFS= read -r -t 1 -u $guest_out part; then
 			line=$line$part
@@ -94,8 +94,8 @@ guest_answer() {
 		case $line in
 		=*) return "${line#=}" ;;
 		esac
-		printf '%s\n' "$line"
-		line=
+		printf %s "$between$line"
+		between=$'\n' line=
 	done
 }
 
