@@ -39,6 +39,13 @@ struct disk_lu_conf {
  * Blocks for as long as it takes to read a file, if there is a state_dir.
  */
 struct lu_shared *lu_shared_new(const struct disk_lu_conf *conf);
+
+/*
+ * A unit that no target has shown so far (conf->target_name was "") is named by the first
+ * that does, before any initiator sees it. Of one that has a name nothing changes. Main
+ * thread, blocks as above; false without memory.
+ */
+bool lu_shared_name(struct lu_shared *shared, const struct disk_lu_conf *conf);
 void lu_shared_free(struct lu_shared *shared);
 
 /*

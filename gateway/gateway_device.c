@@ -280,15 +280,18 @@ static unsigned list_ports(const struct access *access, const struct export *exp
 	return count;
 }
 
-void gateway_tell_ports(const struct conf *conf)
+/* What was an NBD export only has had neither a name nor a port yet. */
+void gateway_tell_units(const struct conf *conf)
 {
 	for (unsigned i = 0; i < conf->device_count; i++) {
 		const struct export *export = conf->devices[i].export;
+		struct lu_shared *shared = export->device->lu_shared;
 		struct lu_port ports[DISK_MAX_PORTS];
 		unsigned count = list_ports(conf->access, export, ports);
 
-		if (!lu_shared_set_ports(export->device->lu_shared, ports, count))
-			log_error("%s: out of memory for its target ports", export->uri);
+		if (!lu_shared_name(shared, &conf->devices[i].lu)
+		    || !lu_shared_set_ports(shared, ports, count))
+			log_error("%s: out of memory for its names", export->uri);
 	}
 }
 

@@ -269,9 +269,45 @@ void target_session_abort(struct target_session *s, const struct target_conn *c)
 		target_task_abort(task);
 }
 
+static struct target_task *find_unfed(const struct target_session *s, const struct target_conn *c)
+{
+	list_for_each(node, &s->tasks) {
+		struct target_task *task = container_of(node, struct target_task, node);
+
+		if (task->conn == c && !task->aborted && task->state == TASK_COLLECTING
+		    && (!task->started || task->scsi.direction == CDB_DATA_OUT))
+			return task;
+	}
+	return NULL;
+}
+
+void target_session_abort_unfed(struct target_session *s, const struct target_conn *c)
+{
+	struct target_task *task;
+
+	while ((task = find_unfed(s, c)))
+		target_task_abort(task);
+}
+
 bool target_session_is_busy(const struct target_session *s, const struct target_conn *c)
 {
 	return find_task(s, c, true) || (c ? target_tmf_waits(s, c) : !list_empty(&s->tmfs));
+}
+
+unsigned target_session_count(const struct target_session *s)
+{
+	unsigned connections = 0;
+
+	list_for_each(node, &s->connections)
+		connections += target_conn_alive(container_of(node, struct target_conn,
+							      session_node));
+	return connections;
+}
+
+void target_session_dismiss(struct target_session *s, const char *why)
+{
+	list_for_each(node, &s->connections)
+		target_conn_dismiss(container_of(node, struct target_conn, session_node), true, why);
 }
 
 void target_session_kill(struct target_session *s, const char *why)
@@ -367,7 +403,7 @@ static void close_idle(struct target_session *s)
 		struct target_conn *c = container_of(node, struct target_conn, session_node);
 
 		if (c->holds & HOLD_SHUTDOWN && !target_session_is_busy(s, c))
-			target_conn_finish(c, c->logout_why);
+			target_conn_dismiss(c, target_session_count(s) == 1, c->logout_why);
 	}
 }
 

@@ -25,6 +25,12 @@ enum bhs_opcode {
 	OP_ASYNC_MESSAGE = 0x32, OP_REJECT = 0x3f,
 };
 
+/* RFC 7143 §11.9.1 */
+enum async_event {
+	ASYNC_SCSI_EVENT = 0, ASYNC_LOGOUT_WANTED = 1, ASYNC_CONNECTION_DROPPED = 2,
+	ASYNC_ALL_DROPPED = 3, ASYNC_NEGOTIATION_WANTED = 4,
+};
+
 /* One decoded header of any kind: zero where the PDU has no such field. */
 struct bhs {
 	uint8_t	 op;		/* enum bhs_opcode */
@@ -65,7 +71,7 @@ struct bhs {
 	uint8_t	 snack_type;
 	uint32_t beg_run, run_len;
 	/* Async */
-	uint8_t	 async_event, async_vcode;
+	uint8_t	 async_event, async_vcode;	/* enum async_event */
 	uint16_t parameter1, parameter2, parameter3;
 };
 

@@ -161,8 +161,19 @@ def TARGET_COLD_RESET_closes_the_connections():
             offered(p.response == T_COMPLETE, "TARGET COLD RESET")
         except Closed:
             return
-        check(c.is_closed(), "the connection stays open")
+        check(c.is_dropped(), "the connection stays open")
     session().__exit__()
+
+
+@test("OURS", "RFC 7143 11.5.1, 11.9.1")
+def TARGET_COLD_RESET_is_announced_to_the_other_initiators():
+    with session() as c, session() as other:
+        c.tmf(COLD_RESET, lun=0)
+        try:
+            offered(c.get(TMF_RESPONSE).response == T_COMPLETE, "TARGET COLD RESET")
+        except Closed:
+            pass
+        check(other.is_dropped(), "the connection stays open")
 
 
 @test("MUST", "RFC 7143 11.6.1")
