@@ -12,24 +12,14 @@
 #include <unistd.h>
 
 #include "conf_option.h"
+#include "need.h"
 #include "ucl.h"
 
 /* Noting what is wrong --------------------------------------------------- */
 
 void *conf_grow(void *array, unsigned count, size_t item)
 {
-	void *bigger = realloc(array, (count + 1) * item);
-
-	if (!bigger)
-		abort();	/* a configuration does not fit into memory */
-	return bigger;
-}
-
-static void *need(void *memory)
-{
-	if (!memory)
-		abort();	/* likewise */
-	return memory;
+	return need_more(array, count, item);
 }
 
 const char *conf_place(const struct conf *conf, unsigned line, char place[CONF_PLACE_LEN])

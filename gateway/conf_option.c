@@ -11,6 +11,7 @@
 #include "conf_option.h"
 #include "conf_section.h"
 #include "initiator_option.h"
+#include "need.h"
 #include "ucl.h"
 
 #define MAX_DEVICES	16384	/* LUNs of flat addressing, SAM-5 §4.7.7.4 */
@@ -407,9 +408,7 @@ static bool add_argument(struct conf *conf, const char *text)
 	conf->arguments = conf_grow(conf->arguments, conf->argument_count, sizeof(*argument));
 	argument = &conf->arguments[conf->argument_count];
 	snprintf(name, sizeof(name), "lun%u", conf->argument_count);
-	argument->name = named ? strndup(text, name_len) : strdup(name);
-	if (!argument->name)
-		abort();	/* as conf_grow() does */
+	argument->name = need(named ? strndup(text, name_len) : strdup(name));
 	argument->uri = named ? text + name_len + 1 : text;
 	conf->argument_count++;
 	return true;

@@ -27,6 +27,7 @@
 #include "gateway.h"
 #include "gateway_private.h"
 #include "log.h"
+#include "need.h"
 #include "offload.h"
 
 #define OFFLOAD_THREADS	16
@@ -38,10 +39,8 @@
 struct worker_order *gateway_order(struct gateway *g, struct worker *worker,
 				   enum worker_task task, void (*reported)(struct worker_order *))
 {
-	struct worker_order *o = calloc(1, sizeof(*o));
+	struct worker_order *o = need(calloc(1, sizeof(*o)));
 
-	if (!o)
-		abort();	/* not 300 bytes left to start or stop with */
 	o->worker = worker;
 	o->task = task;
 	o->reported = reported;

@@ -90,6 +90,9 @@ void gateway_open_devices(struct gateway *g, struct conf *conf, void (*opened)(s
 /* Of those that stay open in g->next: let the workers know other time-outs, and report. */
 void gateway_tune_devices(struct gateway *g, void (*reported)(struct worker_order *));
 
+/* All are open: which target ports lead to them is what this configuration says. */
+void gateway_tell_ports(const struct conf *conf);
+
 /* Close all that are not marked, on worker 0 last, and free their exports. Then closed(). */
 void gateway_close_devices(struct gateway *g, struct conf *conf, void (*closed)(struct gateway *));
 

@@ -85,15 +85,6 @@ void import_plain_name(const char *text, char name[IMPORT_NAME_LEN])
 	name[len] = '\0';
 }
 
-void *import_grow(void *array, unsigned count, size_t item)
-{
-	void *larger = realloc(array, (count + 1) * item);
-
-	if (!larger)
-		abort();
-	return larger;
-}
-
 void import_note(const char *indent, const char *fmt, ...)
 {
 	char text[1024];

@@ -10,6 +10,7 @@
 
 #include "import_private.h"
 #include "log.h"
+#include "need.h"
 
 struct import_portal {
 	char	 address[IMPORT_NAME_LEN];
@@ -40,13 +41,11 @@ static struct import_portal *add_portal(struct import *im, const struct ucl_node
 	for (unsigned i = 0; i < im->portal_count; i++)
 		if (strcmp(im->portals[i].address, address) == 0)
 			return &im->portals[i];
-	im->portals = import_grow(im->portals, im->portal_count, sizeof(*im->portals));
+	im->portals = need_more(im->portals, im->portal_count, sizeof(*im->portals));
 	portal = &im->portals[im->portal_count++];
 	*portal = (struct import_portal){ .tag = -1 };
 	memcpy(portal->address, address, sizeof(address));
-	portal->serves = calloc(tpg_count(im) + 1, sizeof(*portal->serves));
-	if (!portal->serves)
-		abort();
+	portal->serves = need(calloc(tpg_count(im) + 1, sizeof(*portal->serves)));
 	return portal;
 }
 

@@ -54,9 +54,6 @@ void import_plain_name(const char *text, char name[IMPORT_NAME_LEN]);
 /* Tell of what is not taken over: in the log, and as a comment in what is printed. */
 void import_note(const char *indent, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* Room for one more. Never NULL. */
-void *import_grow(void *array, unsigned count, size_t item);
-
 /* ---- import_object.c */
 
 /* The device's section, or why there is none. */

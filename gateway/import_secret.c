@@ -9,6 +9,7 @@
 
 #include "import_private.h"
 #include "log.h"
+#include "need.h"
 
 struct import_secret {
 	char name[IMPORT_NAME_LEN + 16];	/* of the file */
@@ -50,7 +51,7 @@ static void secret_path(struct import *im, const char *user, const char *text, c
 	snprintf(path, IMPORT_PATH_LEN, "%.3000s/%s", im->secrets_dir, name);
 	if (known)
 		return;
-	im->secrets = import_grow(im->secrets, im->secret_count, sizeof(*im->secrets));
+	im->secrets = need_more(im->secrets, im->secret_count, sizeof(*im->secrets));
 	snprintf(im->secrets[im->secret_count].name, sizeof(name), "%s", name);
 	im->secrets[im->secret_count++].text = text;
 	if (im->write)

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "import_private.h"
+#include "need.h"
 
 #define LUN_LIMIT	16384
 
@@ -116,7 +117,7 @@ static void add_object(struct lun_table *table, const struct ucl_node *object, c
 	if (number >= LUN_LIMIT || is_taken(table, number))
 		for (number = 0; is_taken(table, number); number++)
 			;
-	table->luns = import_grow(table->luns, table->count, sizeof(*table->luns));
+	table->luns = need_more(table->luns, table->count, sizeof(*table->luns));
 	table->luns[table->count++] = (struct numbered){ object, number };
 }
 

@@ -19,6 +19,7 @@
 #include "instance.h"
 #include "mail_blk.h"
 #include "nbd_blk.h"
+#include "need.h"
 #include "scsi_blk.h"
 
 #define CONNECT_TIMEOUT	15.0	/* seconds, as open-iscsi's login timeout */
@@ -38,10 +39,8 @@ struct passage {
 
 static struct passage *passage_new(struct export *export, unsigned worker, void *opaque)
 {
-	struct passage *p = calloc(1, sizeof(*p));
+	struct passage *p = need(calloc(1, sizeof(*p)));
 
-	if (!p)
-		abort();	/* starting or stopping without 100 bytes: there is nothing to save */
 	p->export = export;
 	p->instance = &export->instance[worker];
 	p->opaque = opaque;

@@ -319,7 +319,7 @@ static void on_deadline(struct ev_loop *ev, struct ev_timer *w, int events)
 	(void)ev;
 	(void)events;
 	assert(link->stage < READY);
-	snprintf(link->why, sizeof(link->why), "timed out after %g seconds while %s",
+	snprintf(link->why, sizeof(link->why), "timed out after %g s while %s",
 		 link->timeout, doing[link->stage]);
 	end(link);
 }

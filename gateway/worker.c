@@ -3,7 +3,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 
 #include "log.h"
 #include "stream.h"
+#include "thread.h"
 #include "worker.h"
 
 /* A connection on its way from the listener. */
@@ -28,19 +28,6 @@ static void *run(void *opaque)
 
 	loop_run(worker->loop);
 	return NULL;
-}
-
-/* Signals are the main thread's: a worker must never be the one that is interrupted. */
-static int start_thread(struct worker *worker)
-{
-	sigset_t all, before;
-	int rc;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	rc = pthread_create(&worker->thread, NULL, run, worker);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return rc;
 }
 
 static void report(struct loop_msg *msg)
@@ -145,7 +132,7 @@ bool worker_start(struct worker *worker, unsigned number, struct worker_conf *co
 	};
 	target_service_init(&worker->target);
 	list_init(&worker->nbd.connections);
-	errno = start_thread(worker);
+	errno = thread_start(&worker->thread, run, worker);
 	worker->running = errno == 0;
 	if (!worker->running)
 		loop_free(worker->loop);

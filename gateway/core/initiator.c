@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "initiator_private.h"
+#include "need.h"
 
 #define NAME_PREFIX	"iqn.2026-11.nbd-iscsi-gateway.initiator:"
 #define MAX_TRANSFER	(16u << 20)
@@ -244,13 +245,12 @@ static const struct scsi_lu_ops initiator_ops = {
 struct initiator *initiator_new(struct loop *loop, struct offload *offload,
 				const struct initiator_conf *conf)
 {
-	struct initiator *ini = calloc(1, sizeof *ini + conf->max_tasks * sizeof ini->slots[0]);
+	struct initiator *ini =
+		need(calloc(1, sizeof(*ini) + conf->max_tasks * sizeof(ini->slots[0])));
 
 	assert(loop_is_mine(loop));
 	assert(conf->max_tasks > 0 && conf->max_tasks <= INITIATOR_MAX_TASKS);
 	assert(conf->login_timeout > 0 && conf->chap_algorithms);
-	if (!ini)
-		abort();	/* opening without these few KiB: there is nothing to save */
 	ini->lu.ops = &initiator_ops;
 	ini->offload = offload;
 	ini->lu.loop = loop;

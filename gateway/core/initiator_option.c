@@ -107,7 +107,7 @@ static bool parse_yes_no(const char *value, uint32_t *number, char *why, size_t 
 	bool yes = strcmp(value, "yes") == 0;
 
 	if (!yes && strcmp(value, "no") != 0) {
-		snprintf(why, size, "not yes or no");
+		snprintf(why, size, "neither yes nor no");
 		return false;
 	}
 	*number = yes;
