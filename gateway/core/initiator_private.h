@@ -296,6 +296,7 @@ void pdu_send(struct initiator *ini, const struct bhs *bhs, const uint8_t *ahs,
 void pdu_send_immediate(struct initiator *ini, struct bhs *bhs, const void *payload);
 
 /* initiator_session.c */
+void session_keep_alive(struct initiator *ini);	/* by the interval of now */
 void session_begin(struct initiator *ini);	/* full feature phase */
 void session_stop(struct initiator *ini);	/* its timers */
 /* Take ExpCmdSN, MaxCmdSN and StatSN of any PDU from the target. */

@@ -101,7 +101,7 @@ void pdu_send(struct initiator *ini, const struct bhs *bhs, const uint8_t *ahs,
 		slot->unsent++;
 	else
 		ini->bare_unsent++;
-	if (iscsi_debug_pdu) {
+	if (log_is_on(iscsi_debug_pdu)) {
 		char text[256];
 
 		bhs_format(bhs, text, sizeof text);
