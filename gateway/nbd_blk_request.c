@@ -64,7 +64,7 @@ static void set_outcome(const struct nbd_blk_command *cmd)
 	} else if (cmd->error) {
 		blk_fail(req, cmd->error, NULL);
 		locate_error(cmd);
-	} else if (req->op == BLK_READ && cmd->received != req->length) {
+	} else if (req->op == BLK_READ && cmd->good_until != req->offset + req->length) {
 		blk_fail(req, EIO, "the server left out parts of the data");
 	} else if (req->op == BLK_STATUS && req->extent_count == 0) {
 		blk_fail(req, EIO, "the server described no extent");
@@ -132,11 +132,36 @@ void nbd_blk_finish(struct nbd_blk_command *cmd)
 	nbd_blk_log_look(nb);
 }
 
+/* Does what came ahead begin where we are now? */
+static bool catch_up(struct nbd_blk_command *cmd)
+{
+	for (unsigned i = 0; i < cmd->ahead_count; i++) {
+		if (cmd->ahead[i].from != cmd->good_until)
+			continue;
+		cmd->good_until = cmd->ahead[i].until;
+		cmd->ahead[i] = cmd->ahead[--cmd->ahead_count];
+		return true;
+	}
+	return false;
+}
+
+/*
+ * To count bytes would not do: a server that sends one part twice and another one not at all
+ * would have us pass on what the buffer held before, which is another client's data. "Each byte
+ * by exactly one chunk", as the protocol has it, in whatever order.
+ */
 void nbd_blk_note_data(struct nbd_blk_command *cmd, uint64_t offset, uint64_t length)
 {
-	cmd->received += length;
-	if (offset == cmd->good_until)
-		cmd->good_until += length;
+	if (offset != cmd->good_until) {
+		if (cmd->ahead_count < NBD_BLK_AHEAD) {
+			cmd->ahead[cmd->ahead_count].from = offset;
+			cmd->ahead[cmd->ahead_count++].until = offset + length;
+		}
+		return;
+	}
+	cmd->good_until += length;
+	while (catch_up(cmd))
+		;
 }
 
 void nbd_blk_note_failure(struct nbd_blk_command *cmd, uint64_t offset)
