@@ -124,6 +124,7 @@ static void devices_are_open(struct gateway *g)
 		undo(g);
 		return;
 	}
+	gateway_tell_ports(g->next);
 	order_to_follow(g);
 	front_settle(&g->front, g->next);
 }

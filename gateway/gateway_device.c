@@ -6,6 +6,7 @@
 #include "config.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,29 +83,6 @@ static void opened(struct worker_order *o)
 		g->opened(g);
 }
 
-/* The target ports by which the unit can be reached: the tags of its targets' portal groups. */
-static void list_ports(const struct access *access, const struct export *export,
-		       struct disk_lu_conf *lu)
-{
-	for (unsigned t = 0; t < access->target_count; t++) {
-		const struct access_target *target = access->targets[t];
-		bool shows = false;
-
-		for (unsigned m = 0; m < target->map_count && !shows; m++)
-			for (unsigned l = 0; l < target->maps[m]->count && !shows; l++)
-				shows = target->maps[m]->luns[l].export == export;
-		for (unsigned e = 0; e < target->entrance_count && shows; e++) {
-			uint16_t tag = target->entrances[e].group->tag;
-			bool known = false;
-
-			for (unsigned p = 0; p < lu->port_count && !known; p++)
-				known = lu->ports[p] == tag;
-			if (!known && lu->port_count < DISK_MAX_PORTS)
-				lu->ports[lu->port_count++] = tag;
-		}
-	}
-}
-
 /* What is said of the sessions of iscsi:// devices. */
 static bool prepare_initiator(const struct conf *conf, struct device *device, char *why,
 			      size_t size)
@@ -133,7 +111,6 @@ static bool make_device(struct gateway *g, const struct conf *conf, struct conf_
 
 	lu.state_dir = g->start->state_dir;
 	lu.offload = g->worker_conf.instances.offload;
-	list_ports(conf->access, export, &lu);
 	export->read_only = device->read_only;
 	export->device = device_new(export->uri, device->read_only, why, sizeof(why));
 	if (!export->device || !prepare_initiator(conf, export->device, why, sizeof(why))) {
@@ -163,6 +140,56 @@ void gateway_open_devices(struct gateway *g, struct conf *conf, void (*done)(str
 		}
 	if (g->pending == 0)
 		done(g);
+}
+
+/* Being reached ------------------------------------------------------------- */
+
+static bool shows(const struct access_target *target, const struct export *export)
+{
+	for (unsigned m = 0; m < target->map_count; m++)
+		for (unsigned l = 0; l < target->maps[m]->count; l++)
+			if (target->maps[m]->luns[l].export == export)
+				return true;
+	return false;
+}
+
+/* The target ports of a unit: each of its targets, by each of the target's portal groups. */
+static unsigned list_ports(const struct access *access, const struct export *export,
+			   struct lu_port ports[DISK_MAX_PORTS])
+{
+	unsigned count = 0;
+
+	for (unsigned t = 0; t < access->target_count; t++) {
+		const struct access_target *target = access->targets[t];
+
+		if (!shows(target, export))
+			continue;
+		for (unsigned e = 0; e < target->entrance_count; e++) {
+			struct lu_port *port = &ports[count];
+
+			if (count == DISK_MAX_PORTS) {
+				log_warning("%s: only %u of its target ports are told to initiators",
+					    export->uri, count);
+				return count;
+			}
+			snprintf(port->target, sizeof(port->target), "%s", target->name);
+			port->tag = target->entrances[e].group->tag;
+			count++;
+		}
+	}
+	return count;
+}
+
+void gateway_tell_ports(const struct conf *conf)
+{
+	for (unsigned i = 0; i < conf->device_count; i++) {
+		const struct export *export = conf->devices[i].export;
+		struct lu_port ports[DISK_MAX_PORTS];
+		unsigned count = list_ports(conf->access, export, ports);
+
+		if (!lu_shared_set_ports(export->device->lu_shared, ports, count))
+			log_error("%s: out of memory for its target ports", export->uri);
+	}
 }
 
 /* Closing ------------------------------------------------------------------- */

@@ -83,6 +83,9 @@ struct block_limits {
 	uint32_t unmap_granularity, unmap_alignment;
 	bool	 ugavalid;
 	uint64_t max_write_same;
+	uint32_t max_atomic;		/* SBC-4; 0 = there is no WRITE ATOMIC */
+	uint32_t atomic_alignment, atomic_granularity;
+	uint32_t max_atomic_with_boundary, max_atomic_boundary;
 };
 size_t block_limits_encode(const struct block_limits *bl, uint8_t type,
 			   uint8_t wire[VPD_BLOCK_LIMITS_LEN]);
@@ -93,6 +96,7 @@ bool block_limits_decode(const uint8_t *wire, size_t len, struct block_limits *b
 struct block_characteristics {
 	uint16_t rotation_rate;		/* 0 not reported, 1 solid state, >= 0x401 rpm */
 	uint8_t	 product_type, form_factor;
+	uint8_t	 wabereq, wacereq;	/* reads after an erasure: 0 not specified, 1 are good */
 	bool	 fuab, vbuls;
 };
 size_t block_characteristics_encode(const struct block_characteristics *bc, uint8_t type,

@@ -576,8 +576,14 @@ static void nobody_writes_through_a_read_only_lun(void)
 	peer_send_numbered(&peer, &b, rig_pattern());
 	peer_expect_sense(&peer, 1, SENSE_WRITE_PROTECTED, 512, 0);
 	CU_ASSERT_EQUAL(rig.lu[1][0].submitted, 0);
+	/* Nor does it keep off those who do. */
+	b = command(&(struct cdb){ .id = CDB_RESERVE_6 }, lun_encode(300), 0);
+	peer_send_numbered(&peer, &b, NULL);
+	peer_expect_sense(&peer, b.itt, SENSE_WRITE_PROTECTED, 0, 0);
+	CU_ASSERT_EQUAL(rig.lu[1][0].submitted, 0);
 	peer_disconnect(&peer);
 	log_in(&other);
+	b = peer_write(1, 512, 1, 512);
 	b.lun = 0;
 	peer_send_numbered(&peer, &b, rig_pattern());
 	rig_turn(&rig);
