@@ -61,7 +61,7 @@ static bool prepare(struct discover *d)
 	}
 	if (at)
 		snprintf(user, sizeof(user), "%.*s", (int)(at - text), text);
-	d->initiator = d->conf->initiator;
+	d->initiator = d->conf->reach.initiator;
 	return iscsi_portal_parse(host, strlen(host), false, &d->portal, d->why, sizeof(d->why))
 	       && accounts_find(&d->conf->accounts, user, &d->account, &d->initiator.chap, d->why,
 				sizeof(d->why));

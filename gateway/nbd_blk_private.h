@@ -33,6 +33,7 @@ struct nbd_blk {
 	struct blkdev dev;
 	struct offload *offload;
 	char *uri;
+	char *tls_certificates, *tls_psk;	/* or NULL */
 	bool read_only;
 	double connect_timeout, outage_timeout;
 

@@ -169,7 +169,8 @@ static bool end_member(struct ucl_parser *p, const struct ucl_node *node, bool b
 	if (node->type == UCL_ARRAY)
 		return ucl_fail(p, "\"%.64s\": something follows the list (a text with [ ] in it needs quotes)",
 			    node->key);
-	return ucl_fail(p, "\"%.64s\": something follows the value", node->key);
+	return ucl_fail(p, "\"%.64s\": something follows the value (one word, or quoted; several are { ... })",
+		    node->key);
 }
 
 static bool take_members(struct ucl_parser *p, struct ucl_node *object, bool braces)

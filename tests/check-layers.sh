@@ -15,7 +15,7 @@ layers='
 4 stream conn login chap chap_* tls tls_*
 5 initiator initiator_* iscsi_url discovery scsi_*
 5 access access_* target target_* lu_shared lu_ports disk_* reservation reservation_* transport_id rsoc export device nbd_* file_blk file_io mem_blk mail_blk
-6 main gateway gateway_* conf conf_* accounts import ucl ucl_* discover discover_* address uri front worker listener captive instance plugin plugin_* engine engine_*
+6 main gateway gateway_* conf conf_* accounts import import_* ucl ucl_* discover discover_* address uri front worker listener captive instance plugin plugin_* engine engine_*
 '
 
 # Sets $layer to that of the file $1.

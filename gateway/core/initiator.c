@@ -139,6 +139,20 @@ static bool initiator_other_path(struct scsi_lu *lu)
 	return true;
 }
 
+void iscsi_lu_tune(struct scsi_lu *lu, const struct initiator_conf *conf)
+{
+	struct initiator *ini = initiator_of(lu);
+
+	ini->conf.login_timeout = conf->login_timeout;
+	ini->conf.noop_interval = conf->noop_interval;
+	ini->conf.noop_timeout = conf->noop_timeout;
+	ini->conf.abort_timeout = conf->abort_timeout;
+	ini->conf.tmf_timeout = conf->tmf_timeout;
+	ini->conf.outage_timeout = conf->outage_timeout;
+	if (ini->state == INITIATOR_UP)
+		session_keep_alive(ini);
+}
+
 static void end_now(struct loop_call *call)
 {
 	struct initiator *ini = container_of(call, struct initiator, end);

@@ -31,6 +31,11 @@ static struct scsi_blk *scsi_blk(struct blkdev *dev)
 	return container_of(dev, struct scsi_blk, dev);
 }
 
+void scsi_blk_tune(struct blkdev *dev, double retry_timeout)
+{
+	scsi_blk(dev)->conf.retry_timeout = retry_timeout;
+}
+
 static void submit(struct blkdev *dev, struct blk_req *req)
 {
 	struct scsi_blk *sb = scsi_blk(dev);

@@ -443,10 +443,10 @@ static void begin_with_maps(void)
 
 	rig_init(&rig);
 	rig.target->maps[0]->count = 0;
-	OK(access_add_map(rig.target, ME, &map));
+	OK(access_add_map(rig.target, NULL, ME, &map));
 	OK(access_add_lun(map, 300, &rig.export[1], true));
 	OK(access_add_lun(map, 5, &rig.export[0], true));
-	OK(access_add_map(rig.target, OTHER, &map));
+	OK(access_add_map(rig.target, NULL, OTHER, &map));
 	OK(access_add_lun(map, 0, &rig.export[1], false));
 	rig_start(&rig);
 }
@@ -634,7 +634,7 @@ static void a_copy_reaches_the_luns_of_its_nexus_alone(void)
 	uint64_t naa[2];
 
 	rig_init(&rig);
-	OK(access_add_map(rig.target, OTHER, &map));
+	OK(access_add_map(rig.target, NULL, OTHER, &map));
 	OK(access_add_lun(map, 7, &rig.export[0], true));
 	for (uint16_t i = 0; i < 2; i++) {
 		conf.lun = i;
