@@ -17,11 +17,6 @@
 _Static_assert(MAX_IN_FLIGHT + 1 <= NBD_PIPE_CALLS,
 	       "a place in the pipe for each, and for a flush of the write log's");
 
-static bool modifies(const struct blk_req *req)
-{
-	return req->op == BLK_WRITE || req->op == BLK_TRIM || req->op == BLK_ZERO;
-}
-
 static bool overlap(const struct blk_req *a, const struct blk_req *b)
 {
 	return a->offset < b->offset + b->length && b->offset < a->offset + a->length;
@@ -39,7 +34,7 @@ static void overtake(struct nbd_blk *nb, const struct blk_req *newer)
 
 		if (older == newer)
 			return;
-		if (modifies(older) && overlap(older, newer))
+		if (blk_modifies(older->op) && overlap(older, newer))
 			((struct nbd_blk_command *)older->priv)->overtaken = true;
 	}
 }
@@ -109,7 +104,7 @@ void nbd_blk_finish(struct nbd_blk_command *cmd)
 	bool lost = !cmd->answered || cmd->error == ENOTCONN || cmd->error == ESHUTDOWN;
 	bool own = req->flags & BLK_OWN;
 
-	if (!lost && !cmd->error && modifies(req))
+	if (!lost && !cmd->error && blk_modifies(req->op))
 		overtake(nb, req);
 	list_del(&req->node);
 	nb->in_flight_count--;
