@@ -9,7 +9,7 @@ build="gcc make autoconf automake libtool pkg-config libnbd-dev nbdkit
 	libcunit1-dev perl"
 tests="python3 procps clang libclang-rt-14-dev musl-tools libnbd-bin tgt istgt libiscsi-bin
 	qemu-utils qemu-block-extra fio nbd-server e2fsprogs xz-utils gnutls-bin valgrind
-	qemu-system-x86 linux-image-amd64 busybox-static cpio kmod
+	qemu-system-x86 linux-image-amd64 busybox-static cpio kmod open-iscsi sg3-utils nbd-client dmsetup
 	strace haproxy fuse3 linux-perf"
 
 if [ "$1" = --install-deps ]; then

@@ -130,6 +130,8 @@ struct lu_shared *lu_shared_new(const struct disk_lu_conf *conf)
 	shared->conf = *conf;
 	atomic_init(&shared->mode, MODE_DEFAULTS);
 	atomic_init(&shared->restricted, 0);
+	atomic_init(&shared->sanitize, SANITIZE_NONE);
+	atomic_init(&shared->sanitized, 0);
 	pthread_mutex_init(&shared->mutex, NULL);
 	list_init(&shared->instances);
 	if (!init_reservations(shared) || !take_identity(shared, conf)) {

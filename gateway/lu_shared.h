@@ -47,6 +47,14 @@ enum mode_flag {
 };
 #define MODE_DEFAULTS	MODE_WCE
 
+/* What has become of the last SANITIZE. */
+enum sanitize_state {
+	SANITIZE_NONE,
+	SANITIZE_RUNNING,
+	SANITIZE_FAILED,		/* until EXIT FAILURE MODE, or another one succeeds */
+	SANITIZE_FAILED_RESTRICTED,	/* until another one succeeds */
+};
+
 /* One nexus of one instance. */
 struct nexus_state {
 	struct list node;
@@ -71,6 +79,8 @@ struct lu_shared {
 	struct disk_lu_conf conf;	/* with vendor, product and serial filled in */
 	uint64_t naa;			/* NAA designator: eight bytes as one number */
 	atomic_uint mode;		/* enum mode_flag, current values */
+	atomic_uint sanitize;		/* enum sanitize_state: all is refused unless it is NONE */
+	atomic_uint sanitized;		/* while it runs: how far, in parts of 65,536 */
 	pthread_mutex_t mutex;
 	struct list instances;		/* struct lu_instance */
 

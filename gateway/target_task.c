@@ -438,8 +438,11 @@ void target_task_abort(struct target_task *task)
 {
 	struct target_session *s = task->session;
 
-	if (task->aborted)
+	if (task->aborted) {
+		/* Perhaps it was only its own PDU that it waited for. */
+		target_task_reap(task);
 		return;
+	}
 	log_trace(iscsi_debug_session, "iSCSI %s: task 0x%08x aborted", s->nexus.initiator_name,
 		  task->itt);
 	task->aborted = true;

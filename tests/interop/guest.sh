@@ -1,69 +1,106 @@
-#!/usr/bin/env bash
-# A guest whose virtio disk is an NBD socket of ours: it keeps a filesystem on it, first through
-# the daemon, then through the plugin. The kernel is the host's, run by qemu without KVM.
-. "${srcdir:-$(dirname "$0")/..}/functions.sh"
-requires qemu-system-x86_64 busybox cpio modprobe mke2fs e2fsck debugfs nbdcopy nbdkit gzip
+# Sourced by guest-*.sh: a guest that does what it is told over a serial line. The kernel is the
+# host's, run by qemu without KVM.
+#
+#	guest_modules MODULE...		brings these into the guest, with what they need
+#	guest_programs PROGRAM...	... and these, with their libraries; busybox is there
+#	$guest_root			... and what is put here
+#	start_guest QEMU-ARG...		boots; the guest listens when this returns
+#	in_guest SCRIPT			runs a script there (without argument: what is on stdin), until a
+#					line of it fails; prints what it prints. guest-init.sh has functions.
+#	stop_guest			powers it off, and waits until it is gone
+#
+# What the guest's programs complain about, and a trace of the scripts, is in $tmp/console.N.log.
 
-kernel=$(find /boot -maxdepth 1 -name 'vmlinuz-*' -readable | sort -V | tail -n 1)
-version=${kernel#/boot/vmlinuz-}
-[ -n "$kernel" ] && [ -d "/lib/modules/$version" ] || {
+requires qemu-system-x86_64 busybox cpio modprobe base64
+
+guest_kernel=$(find /boot -maxdepth 1 -name 'vmlinuz-*' -readable | sort -V | tail -n 1)
+guest_version=${guest_kernel#/boot/vmlinuz-}
+[ -n "$guest_kernel" ] && [ -d "/lib/modules/$guest_version" ] || {
 	echo "this test needs a kernel: /boot/vmlinuz-VERSION and /lib/modules/VERSION"
 	[ -z "${NO_SKIPS:-}" ] || exit 1
 	exit 77
 }
+! ldd "$(command -v busybox)" >/dev/null 2>&1 || { echo "this test needs a static busybox"; exit 77; }
 
-# busybox, the modules in the order in which they need each other, and the guest's init.
-root=$tmp/root
-mkdir -p "$root/bin"
-cp "$(command -v busybox)" "$root/bin/busybox"
-! ldd "$root/bin/busybox" >/dev/null 2>&1 || { echo "this test needs a static busybox"; exit 77; }
-cp "$srcdir/interop/guest-init.sh" "$root/init"
-for module in virtio_pci virtio_blk ext4; do
-	modprobe --show-depends -S "$version" $module
-done | sed -n 's/^insmod \([^ ]*\).*/\1/p' | awk '!seen[$0]++' | while read -r path; do
-	name=$(basename "$path" | sed 's/\.ko.*/.ko/')
-	case $path in
-	*.xz) xz -dc "$path" ;;
-	*.zst) zstd -dc "$path" ;;
-	*) cat "$path" ;;
-	esac >"$root/$name"
-	echo "/$name" >>"$root/modules"
-done
-touch "$root/modules"
-(cd "$root" && find . | cpio -o -H newc --quiet) | gzip -1 >"$tmp/initramfs"
+guest_root=$tmp/root
+guests=0
+mkdir -p "$guest_root/bin"
+cp "$(command -v busybox)" "$guest_root/bin/busybox"
+cp "$srcdir/interop/guest-init.sh" "$guest_root/init"
 
-boot() {	# ROUND NBD-URI
-	local console=$tmp/console.$1.log
-	timeout 100 qemu-system-x86_64 -accel tcg -m 256 -nodefaults -display none -no-reboot \
-		-serial "file:$console" -kernel "$kernel" -initrd "$tmp/initramfs" \
-		-append "console=ttyS0 quiet panic=-1 round=$1" \
-		-drive "file=$2,format=raw,if=virtio,cache=none,discard=unmap" ||
-		fail "qemu"
-	grep -q "guest: round $1 is done" "$console" || { cat "$console"; fail "round $1"; }
+# In the order in which they need each other.
+guest_modules() {
+	local module path name
+	for module in virtio_pci "$@"; do
+		modprobe --show-depends -S "$guest_version" "$module"
+	done | sed -n 's/^insmod \([^ ]*\).*/\1/p' | awk '!seen[$0]++' | while read -r path; do
+		name=$(basename "$path" | sed 's/\.ko.*/.ko/')
+		case $path in
+		*.xz) xz -dc "$path" ;;
+		*.zst) zstd -dc "$path" ;;
+		*) cat "$path" ;;
+		esac >"$guest_root/$name"
+		echo "/$name" >>"$guest_root/modules"
+	done
 }
 
-start_tgtd 64M
-truncate -s 64M "$tmp/ext4.img"
-mke2fs -q -t ext4 -F "$tmp/ext4.img"
+guest_programs() {
+	local path library
+	requires "$@"
+	for path in $(command -v "$@"); do
+		cp -L "$path" "$guest_root/bin/"
+		ldd "$path" | sed -n 's/.*=> \([^ ]*\) .*/\1/p; s/^\s*\(\/[^ ]*\) .*/\1/p'
+	done | sort -u | while read -r library; do
+		mkdir -p "$guest_root${library%/*}"
+		cp -L "$library" "$guest_root$library"
+	done
+}
 
-start_gateway -n "unix:$tmp/gateway.sock" "$tgt_uri"
-nbdcopy --flush "$tmp/ext4.img" "nbd+unix:///?socket=$tmp/gateway.sock"
-boot 1 "nbd+unix:///?socket=$tmp/gateway.sock"
-end_process $gateway_pid
+start_guest() {
+	local control
+	guests=$((guests + 1))
+	control=$tmp/control.$guests
+	mkfifo "$control.in" "$control.out"
+	exec {guest_in}<>"$control.in" {guest_out}<>"$control.out"
+	[ -e "$tmp/initramfs" ] ||
+		(cd "$guest_root" && find . | cpio -o -H newc --quiet) >"$tmp/initramfs"
+	timeout 600 qemu-system-x86_64 -M q35 -accel tcg -m 256 -nodefaults -display none -no-reboot \
+		-kernel "$guest_kernel" -initrd "$tmp/initramfs" -append "console=ttyS0 quiet panic=-1" \
+		-serial "file:$tmp/console.$guests.log" \
+		-chardev "pipe,id=control,path=$control" -serial chardev:control "$@" \
+		2>"$tmp/qemu.$guests.log" &
+	guest_pid=$!
+	cleanup_fn end_process $guest_pid
+	guest_answer
+}
 
-last=1
-if [ -z "${SANITIZED:-}" ]; then	# nbdkit itself is not built with the sanitizer
-	start_nbdkit "$plugin" "$tgt_uri"
-	boot 2 "$peer_uri"
-	end_process $peer_pid
-	last=2
-fi
+in_guest() {
+	local script=${1-$(cat)}
+	base64 -w 0 <<<"$script" >&$guest_in
+	echo >&$guest_in
+	guest_answer || fail "in the guest, status $?: $script"
+}
 
-# And what the target then has is a filesystem, with what the guest says that it wrote.
-e2fsck -fn "$tgt_file.1" >"$tmp/e2fsck.log" 2>&1 || { cat "$tmp/e2fsck.log"; fail "e2fsck"; }
-for name in file.$last copy; do
-	debugfs -R "cat $name" "$tgt_file.1" 2>/dev/null >"$tmp/$name"
-	sum=$(sha256sum <"$tmp/$name")
-	debugfs -R "cat sums" "$tgt_file.1" 2>/dev/null | grep -q "^${sum% -} *$name\$" ||
-		fail "$name is not what the guest wrote"
-done
+# What it prints, up to "\n=STATUS\n".
+guest_answer() {
+	local line= part between=
+	while :; do
+		if ! IFS= read -r -t 1 -u $guest_out part; then
+			line=$line$part
+			kill -0 $guest_pid 2>/dev/null || fail "the guest has gone"
+			continue
+		fi
+		line=$line$part
+		case $line in
+		=*) return "${line#=}" ;;
+		esac
+		printf %s "$between$line"
+		between=$'\n' line=
+	done
+}
+
+stop_guest() {
+	echo >&$guest_in
+	wait $guest_pid || fail "qemu: status $?"
+	exec {guest_in}>&- {guest_out}>&-
+}

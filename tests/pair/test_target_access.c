@@ -8,7 +8,7 @@
 
 #include "device.h"
 #include "scsi_data.h"
-#include "target_rig.h"
+#include "target_peer.h"
 #include "unit.h"
 
 #define ME		RIG_INITIATOR
@@ -258,7 +258,7 @@ static void a_cold_reset_leaves_other_targets_alone(void)
 	log_in(&v);
 	peer_send(&peer, &reset, NULL);
 	peer_expect(&peer, &want, NULL, 0);	/* it has no units */
-	peer_expect_end(&peer);
+	peer_expect_drop(&peer, 0);
 	peer_expect_silence(&first);
 	peer_disconnect(&first);
 	peer_disconnect(&peer);
@@ -443,10 +443,10 @@ static void begin_with_maps(void)
 
 	rig_init(&rig);
 	rig.target->maps[0]->count = 0;
-	OK(access_add_map(rig.target, ME, &map));
+	OK(access_add_map(rig.target, NULL, ME, &map));
 	OK(access_add_lun(map, 300, &rig.export[1], true));
 	OK(access_add_lun(map, 5, &rig.export[0], true));
-	OK(access_add_map(rig.target, OTHER, &map));
+	OK(access_add_map(rig.target, NULL, OTHER, &map));
 	OK(access_add_lun(map, 0, &rig.export[1], false));
 	rig_start(&rig);
 }
@@ -634,7 +634,7 @@ static void a_copy_reaches_the_luns_of_its_nexus_alone(void)
 	uint64_t naa[2];
 
 	rig_init(&rig);
-	OK(access_add_map(rig.target, OTHER, &map));
+	OK(access_add_map(rig.target, NULL, OTHER, &map));
 	OK(access_add_lun(map, 7, &rig.export[0], true));
 	for (uint16_t i = 0; i < 2; i++) {
 		conf.lun = i;
