@@ -206,6 +206,8 @@ static struct target_task *from_header(struct target_pdu *pdu)
 	task->serial = s->next_serial++;
 	task->lun = b->lun;
 	task->itt = b->itt;
+	task->cmd_sn = b->cmd_sn;
+	task->immediate = b->immediate;
 	task->edtl = b->edtl;
 	memcpy(task->cdb, b->cdb, sizeof(task->cdb));
 	task->scsi.wire = task->cdb;
