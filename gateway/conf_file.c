@@ -61,10 +61,9 @@ static bool serial_is_printable(const char *serial)
 	return true;
 }
 
-static void describe(struct conf *conf, struct conf_device *device,
-		     const struct device_keys *keys)
+static void take_block_sizes(struct conf *conf, const struct device_keys *keys,
+			     struct disk_lu_conf *lu)
 {
-	struct disk_lu_conf *lu = &device->lu;
 	unsigned number;
 
 	if (keys->block_size &&
@@ -75,19 +74,38 @@ static void describe(struct conf *conf, struct conf_device *device,
 			conf_wrong(conf, keys->block_size->line, "block-size = %u: neither 512 nor 4096",
 				   number);
 	}
-	if (keys->serial) {
-		const char *serial = keys->serial->text;
-
-		if (!*serial || strlen(serial) >= sizeof(lu->serial) || !serial_is_printable(serial))
-			conf_wrong(conf, keys->serial->line, "serial = %.100s: not 1 to %zu ASCII characters",
-				   serial, sizeof(lu->serial) - 1);
+	if (keys->physical &&
+	    conf_number(conf, keys->physical, "physical-block-size", 512, 65536, &number)) {
+		if (number & (number - 1) || number < lu->block_len)
+			conf_wrong(conf, keys->physical->line, "physical-block-size = %u: not a power of 2, or "
+				   "less than a logical block (%u)", number, lu->block_len);
 		else
-			snprintf(lu->serial, sizeof(lu->serial), "%s", serial);
+			lu->physical_len = number;
 	}
+}
+
+static void take_identity(struct conf *conf, const struct device_keys *keys,
+			  struct disk_lu_conf *lu)
+{
+	const char *serial = keys->serial ? keys->serial->text : "";
+
+	if (keys->serial && (!*serial || strlen(serial) >= sizeof(lu->serial) ||
+			     !serial_is_printable(serial)))
+		conf_wrong(conf, keys->serial->line, "serial = %.100s: not 1 to %zu ASCII characters",
+			   serial, sizeof(lu->serial) - 1);
+	else
+		snprintf(lu->serial, sizeof(lu->serial), "%s", serial);
 	if (keys->naa && !parse_naa(keys->naa->text, &lu->naa))
 		conf_wrong(conf, keys->naa->line,
 			   "naa = %.100s: not 16 hexadecimal digits that begin with 2, 3 or 5",
 			   keys->naa->text);
+}
+
+static void describe(struct conf *conf, struct conf_device *device,
+		     const struct device_keys *keys)
+{
+	take_block_sizes(conf, keys, &device->lu);
+	take_identity(conf, keys, &device->lu);
 	if (keys->shared)
 		conf_bool(conf, keys->shared, "shared", &device->shared);
 	conf_take_reach(conf, keys->section, device);
@@ -143,8 +161,14 @@ static struct conf_device *find_or_add(struct conf *conf, const struct ucl_node 
 
 static const struct ucl_node *first_description(const struct device_keys *keys)
 {
-	return keys->block_size ? keys->block_size : keys->serial ? keys->serial :
-	       keys->naa ? keys->naa : keys->shared ? keys->shared : conf_reach_first(keys->section);
+	const struct ucl_node *const all[] = {
+		keys->block_size, keys->physical, keys->serial, keys->naa, keys->shared,
+	};
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		if (all[i])
+			return all[i];
+	return conf_reach_first(keys->section);
 }
 
 struct conf_device *conf_show_device(struct conf *conf, const struct device_keys *keys,

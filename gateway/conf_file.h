@@ -14,16 +14,18 @@
 /* What a LUN, an NBD export or a device section says of the device. */
 struct device_keys {
 	const struct ucl_node *section;	/* all of it, for conf_reach.c's keys */
-	const struct ucl_node *device, *uri, *read_only, *block_size, *serial, *naa, *shared;
+	const struct ucl_node *device, *uri, *read_only, *block_size, *physical, *serial, *naa, *shared;
 };
 
 /* Rows of a section whose struct device_keys is at "at": nothing, or a member and a dot. */
 #define CONF_DEVICE_KEYS(type, at) \
 	CONF_KEY_ONE("block-size", type, at block_size), \
+	CONF_KEY_ONE("physical-block-size", type, at physical), \
 	CONF_KEY_ONE("serial", type, at serial), \
 	CONF_KEY_ONE("naa", type, at naa), \
 	CONF_KEY_ONE("shared", type, at shared), \
 	CONF_KEY_REST(conf_reach_has, conf_reach_list), \
+	CONF_KEY_REFUSED("option", "give physical-block-size, serial or naa"), \
 	CONF_KEY_REFUSED("chap-user", "give chap { user = NAME; secret-file = FILE }"), \
 	CONF_KEY_REFUSED("chap-secret", "give chap { user = NAME; secret-file = FILE }")
 

@@ -36,7 +36,7 @@ said: $(cat said)"
 
 top='there are: device, auth-group, portal-group, target, nbd-export, nbd, read-only, threads'
 reach='chap, chap-mutual, write-log, connections, device-tls-certificates, device-tls-psk, initiator-name, digest, chap-algorithms, discover-portals, login-timeout, outage-timeout, noop-interval, noop-timeout, abort-timeout, tmf-timeout, queue-depth, initial-r2t, immediate-data, first-burst-length, max-burst-length, max-recv-data-segment-length, max-outstanding-r2t, default-time2wait, default-time2retain'
-device_keys="block-size, serial, naa, shared, $reach"
+device_keys="block-size, physical-block-size, serial, naa, shared, $reach"
 group='portal-group pg { listen = 127.0.0.1:0 }\n'
 target='target iqn.2026-11.test:t { '
 
@@ -161,6 +161,12 @@ wrong 'device a:b { uri = mem:1M }' "1: device \"a:b\": a name without ':' is ne
 wrong 'device d { uri = mem:1M }\ndevice d { uri = mem:2M }' '2: device "d" is described in line 1, too'
 wrong 'device d { uri = mem:1M; block-size = 520 }' '1: block-size = 520: neither 512 nor 4096'
 wrong 'device d { uri = mem:1M; block-size = 4k }' '1: block-size = 4k: not a number from 512 to 4096'
+wrong 'device d { uri = mem:1M; physical-block-size = 1000 }' \
+	'1: physical-block-size = 1000: not a power of 2, or less than a logical block (512)'
+wrong 'device d { uri = mem:1M; block-size = 4096; physical-block-size = 512 }' \
+	'1: physical-block-size = 512: not a power of 2, or less than a logical block (4096)'
+wrong "$group$target"'lun 0 { device = mem:1M; option { pblocksize = 4096 } } }' \
+	'2: "option": give physical-block-size, serial or naa'
 wrong 'device d { uri = mem:1M; naa = 6001405000000000 }' \
 	'1: naa = 6001405000000000: not 16 hexadecimal digits that begin with 2, 3 or 5'
 wrong 'device d { uri = mem:1M; serial = "" }' '1: serial = : not 1 to 36 ASCII characters'
