@@ -210,8 +210,8 @@ void conf_count_view(struct conf *conf, const struct export *export, bool read_o
 struct export_keys {
 	struct device_keys device;
 	const struct ucl_node *tls_only, *description;
-	const struct ucl_node **allow, **from;
-	unsigned allow_count, from_count;
+	const struct ucl_node **allow, **from, **listen;
+	unsigned allow_count, from_count, listen_count;
 };
 
 static void take_allow(struct conf *conf, void *owner, const struct ucl_node *node)
@@ -231,6 +231,28 @@ static void take_allow_from(struct conf *conf, void *owner, const struct ucl_nod
 	(void)conf;
 	keys->from = conf_grow(keys->from, keys->from_count, sizeof(*keys->from));
 	keys->from[keys->from_count++] = node;
+}
+
+static void take_export_listen(struct conf *conf, void *owner, const struct ucl_node *node)
+{
+	struct export_keys *keys = owner;
+
+	(void)conf;
+	keys->listen = conf_grow(keys->listen, keys->listen_count, sizeof(*keys->listen));
+	keys->listen[keys->listen_count++] = node;
+}
+
+static void add_door(struct conf *conf, const struct ucl_node *node, struct nbd_export *export)
+{
+	struct address address;
+	char why[200];
+
+	export->own_doors = true;
+	conf->line = node->line;
+	if (address_parse(node->text, ADDRESS_NBD, &address, why, sizeof(why)))
+		conf_add_listener(conf, &address, 0, NULL)->export = export;
+	else
+		conf_wrong(conf, node->line, "listen = %.200s: %s", node->text, why);
 }
 
 static void add_export(struct conf *conf, const struct ucl_node *node,
@@ -258,6 +280,8 @@ static void add_export(struct conf *conf, const struct ucl_node *node,
 		why = nbd_export_allow(export, keys->allow[i]->text);
 	if (why)
 		conf_wrong(conf, node->line, "%s: %s", what, why);
+	for (unsigned i = 0; i < keys->listen_count; i++)
+		add_door(conf, keys->listen[i], export);
 	for (unsigned i = 0; i < keys->from_count; i++) {
 		why = nbd_export_allow_from(export, keys->from[i]->text);
 		if (why)
@@ -273,6 +297,7 @@ static void take_export(struct conf *conf, void *owner, const struct ucl_node *n
 		CONF_KEY_ONE("read-only", struct export_keys, device.read_only),
 		CONF_KEY_ONE("description", struct export_keys, description),
 		CONF_KEY_ONE("tls-only", struct export_keys, tls_only),
+		CONF_KEY_EACH("listen", take_export_listen),
 		CONF_KEY_EACH("allow", take_allow),
 		CONF_KEY_EACH("allow-from", take_allow_from),
 		CONF_DEVICE_KEYS(struct export_keys, device.),
@@ -289,6 +314,7 @@ static void take_export(struct conf *conf, void *owner, const struct ucl_node *n
 	add_export(conf, node, &keys, what);
 	free(keys.allow);
 	free(keys.from);
+	free(keys.listen);
 }
 
 /* The whole ---------------------------------------------------------------- */
@@ -349,6 +375,46 @@ static void settle_devices(struct conf *conf)
 	conf->device_count = kept;
 }
 
+/* Exports may share a listener, also with those that have none of their own. */
+static bool collide(const struct conf_listener *a, const struct conf_listener *b)
+{
+	return strcmp(a->address.host, b->address.host) == 0 && a->address.family == b->address.family &&
+	       strcmp(a->address.port, b->address.port) == 0 && strcmp(a->address.port, "0") != 0 &&
+	       (a->group || b->group || a->export == b->export);
+}
+
+/* The first, in the order of the file, that it collides with; NULL: none that comes before it. */
+static const struct conf_listener *find_collision(const struct conf *conf,
+						  const struct conf_listener *listener)
+{
+	const struct conf_listener *first = NULL;
+
+	for (unsigned i = 0; i < conf->listener_count; i++) {
+		const struct conf_listener *other = &conf->listeners[i];
+		bool before = other->line < listener->line ||
+			      (other->line == listener->line && other < listener);
+
+		if (other->line && before && collide(other, listener) &&
+		    (!first || other->line < first->line))
+			first = other;
+	}
+	return first;
+}
+
+static void check_listeners(struct conf *conf)
+{
+	for (unsigned i = 0; i < conf->listener_count; i++) {
+		const struct conf_listener *listener = &conf->listeners[i];
+		const struct conf_listener *other = find_collision(conf, listener);
+		char text[300];
+
+		if (!other)
+			continue;
+		address_text(&listener->address, text, sizeof(text));
+		conf_wrong(conf, listener->line, "%s: line %u listens there, too", text, other->line);
+	}
+}
+
 static void check_whole(struct conf *conf)
 {
 	bool activated = getenv("LISTEN_FDS");
@@ -378,6 +444,7 @@ void conf_read_file(struct conf *conf)
 	}
 	conf_add_predefined(conf);
 	conf_take_section(conf, whole, conf->tree, NULL, NULL);
+	check_listeners(conf);
 	if (!conf->error_count)
 		check_whole(conf);
 	settle_devices(conf);

@@ -74,7 +74,7 @@ wrong 'auth-group ag { x = y }' \
 wrong 'device d { uri = mem:1M; bs = 1 }' \
 	"1: unknown key \"bs\" in device \"d\"; there are: uri, read-only, $device_keys"
 wrong 'nbd-export e { device = mem:1M; x = y }' \
-	"1: unknown key \"x\" in nbd-export \"e\"; there are: device, read-only, description, tls-only, allow, allow-from, $device_keys"
+	"1: unknown key \"x\" in nbd-export \"e\"; there are: device, read-only, description, tls-only, listen, allow, allow-from, $device_keys"
 wrong "$group$target"'lun 0 { device = mem:1M; x = y } }' \
 	"2: unknown key \"x\" in lun \"0\"; there are: device, read-only, $device_keys"
 wrong 'threads = 0' '1: threads = 0: not a number from 1 to 256'
@@ -267,6 +267,10 @@ wrong 'nbd-export e { device = mem:1M }\nnbd-export e { device = mem:1M }' \
 wrong 'nbd-export e { device = mem:1M; tls-only = yes }' '1: "tls-only" needs tls = on'
 wrong 'nbd-export e { device = mem:1M; allow = CN=x }' '1: "allow" needs tls-verify-peer = yes'
 
+wrong 'nbd-export e { device = mem:1M; listen = localhost:http }' \
+	'1: listen = localhost:http: "http" is not a port from 0 to 65535'
+wrong 'nbd = ":10809"\nnbd-export e { device = mem:1M; listen = ":10809" }\nnbd-export f { device = mem:1M; listen = [":10809",\n":10809"] }\nportal-group pg { listen = ":10809" }' \
+	'4: :10809: line 3 listens there, too' '5: :10809: line 1 listens there, too'
 wrong 'nbd-export e { device = mem:1M; allow-from = [127.0.0.1, here] }' \
 	'1: allow-from = here: not an address, nor ADDRESS/BITS'
 
