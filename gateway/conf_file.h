@@ -1,7 +1,9 @@
 /*
  * What the files of the configuration file's sections share. Private to conf_*.c.
  *
- *	conf_file.c	the file, devices, NBD exports
+ *	conf_file.c	the file
+ *	conf_device.c	devices
+ *	conf_export.c	NBD exports
  *	conf_reach.c	how one device is reached
  *	conf_auth.c	auth groups and portal groups
  *	conf_target.c	targets, their LUNs and maps
@@ -59,6 +61,11 @@ void conf_wipe_chap(struct conf_chap *chap);
 /* Something more shows that device. */
 void conf_count_view(struct conf *conf, const struct export *export, bool read_only);
 
+/* A device that all see as read-only is opened so, and one that nobody sees is not opened. */
+void conf_settle_devices(struct conf *conf);
+
+void conf_take_device(struct conf *conf, void *owner, const struct ucl_node *node);
+void conf_take_export(struct conf *conf, void *owner, const struct ucl_node *node);
 void conf_take_auth_group(struct conf *conf, void *owner, const struct ucl_node *node);
 void conf_take_portal_group(struct conf *conf, void *owner, const struct ucl_node *node);
 void conf_take_target(struct conf *conf, void *owner, const struct ucl_node *node);
