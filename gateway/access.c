@@ -304,7 +304,8 @@ const char *access_add_portal(struct access_portal_group *group, const char *bou
 
 /* ---- targets */
 
-static const char *add_map(struct access_target *target, char *initiator, struct access_map **map)
+static const char *add_map(struct access_target *target, const struct access_portal_group *group,
+			   char *initiator, struct access_map **map)
 {
 	struct access_map **maps = room(target->maps, target->map_count, sizeof(*maps));
 
@@ -315,6 +316,7 @@ static const char *add_map(struct access_target *target, char *initiator, struct
 	if (!*map)
 		return no_memory;
 	(*map)->initiator = initiator;
+	(*map)->group = group;
 	maps[target->map_count++] = *map;
 	return NULL;
 }
@@ -353,7 +355,7 @@ const char *access_add_target(struct access *access, const char *name,
 		return no_memory;
 	}
 	(*target)->auth = auth;
-	return add_map(*target, NULL, &everybodys);
+	return add_map(*target, NULL, NULL, &everybodys);
 }
 
 const char *access_set_alias(struct access_target *target, const char *alias)
@@ -393,16 +395,29 @@ const char *access_add_entrance(struct access_target *target,
 	return NULL;
 }
 
-const char *access_add_map(struct access_target *target, const char *initiator,
-			   struct access_map **map)
+static bool has_map(const struct access_target *target, const struct access_portal_group *group,
+		    const char *initiator)
 {
-	const char *why;
-	char *copy = copy_name(initiator, &why);
+	for (unsigned i = 0; i < target->map_count; i++) {
+		const char *known = target->maps[i]->initiator;
 
-	if (!copy)
+		if (target->maps[i]->group == group &&
+		    (known && initiator ? strcmp(known, initiator) == 0 : known == initiator))
+			return true;
+	}
+	return false;
+}
+
+const char *access_add_map(struct access_target *target, const struct access_portal_group *group,
+			   const char *initiator, struct access_map **map)
+{
+	const char *why = NULL;
+	char *copy = initiator ? copy_name(initiator, &why) : NULL;
+
+	if (why)
 		return why;
-	why = access_map_of(target, copy)->initiator ? "there is a map for this initiator"
-						     : add_map(target, copy, map);
+	why = has_map(target, group, copy) ? "there is a map for this initiator"
+					   : add_map(target, group, copy, map);
 	if (why)
 		free(copy);
 	return why;

@@ -124,6 +124,7 @@ struct access_lun {
 /* What an initiator finds at a target; sorted by number, an export once at most. */
 struct access_map {
 	char *initiator;			/* NULL: whoever has no map of its own */
+	const struct access_portal_group *group; /* that it comes by; NULL: any */
 	struct access_lun *luns;
 	unsigned count;
 };
@@ -140,8 +141,8 @@ struct access_target {
 	const struct access_auth_group *auth;
 	struct access_entrance *entrances;	/* none: nobody can reach it */
 	unsigned entrance_count;
-	struct access_map **maps;		/* maps[0]->initiator is NULL; the others replace it, they do not
-						 * add to it */
+	struct access_map **maps;		/* maps[0] is for all, by any group; the others replace it, they do
+						 * not add to it */
 	unsigned map_count;
 	bool	 offline;			/* known, but not served now: logins get 0301, "try again" */
 	enum access_redirect redirect;
@@ -197,9 +198,9 @@ const char *access_redirect_target(struct access_target *target, enum access_red
 const char *access_add_entrance(struct access_target *target,
 				const struct access_portal_group *group,
 				const struct access_auth_group *auth);
-/* The map of one initiator, empty; everybody's is target->maps[0]. */
-const char *access_add_map(struct access_target *target, const char *initiator,
-			   struct access_map **map);
+/* A further map, empty: of one initiator (NULL: of all) that comes by this group (NULL: by any). */
+const char *access_add_map(struct access_target *target, const struct access_portal_group *group,
+			   const char *initiator, struct access_map **map);
 const char *access_add_lun(struct access_map *map, unsigned number, struct export *export,
 			   bool read_only);
 
@@ -214,8 +215,11 @@ const struct access_target *access_find_target(const struct access *access, cons
 /* By tag, as it is asked of another snapshot than the one that the session came by. */
 const struct access_entrance *access_find_entrance(const struct access_target *target,
 						   uint16_t tag);
-/* The map that holds for this initiator (in lower case). Never NULL. */
-const struct access_map *access_map_of(const struct access_target *target, const char *initiator);
+/* The map that holds for this initiator (in lower case) by this group: what is said of the group comes
+ * first, and then what is said of the initiator. Never NULL. */
+const struct access_map *access_map_of(const struct access_target *target,
+				       const struct access_portal_group *group,
+				       const char *initiator);
 const struct access_lun *access_find_lun(const struct access_map *map, unsigned number);
 
 /* Does the group let in who comes from there (NULL: from no internet address), or has this name,

@@ -3,7 +3,6 @@
  * nothing here changes anything.
  */
 #include <arpa/inet.h>
-#include <assert.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,13 +48,24 @@ const struct access_entrance *access_find_entrance(const struct access_target *t
 	return NULL;
 }
 
-const struct access_map *access_map_of(const struct access_target *target, const char *initiator)
+const struct access_map *access_map_of(const struct access_target *target,
+				       const struct access_portal_group *group,
+				       const char *initiator)
 {
-	assert(target->map_count > 0);
-	for (unsigned i = 1; i < target->map_count; i++)
-		if (strcmp(target->maps[i]->initiator, initiator) == 0)
-			return target->maps[i];
-	return target->maps[0];
+	const struct access_map *best = target->maps[0];
+	unsigned best_fit = 0;
+
+	for (unsigned i = 1; i < target->map_count; i++) {
+		const struct access_map *map = target->maps[i];
+		unsigned fit = (map->group ? 2 : 0) + (map->initiator ? 1 : 0);
+
+		if (fit > best_fit && (!map->group || map->group == group) &&
+		    (!map->initiator || strcmp(map->initiator, initiator) == 0)) {
+			best = map;
+			best_fit = fit;
+		}
+	}
+	return best;
 }
 
 static int by_number(const void *key, const void *item)

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "need.h"
+
 /* USER= is there when a '=' comes before any '/': paths may have more of them. */
 static struct account_said parse(const char *argument)
 {
@@ -20,13 +22,10 @@ static struct account_said parse(const char *argument)
 void accounts_add(struct accounts *accounts, enum account_item item, const char *argument)
 {
 	unsigned *count = &accounts->count[item];
-	struct account_said *bigger =
-		realloc(accounts->said[item], (*count + 1) * sizeof(*bigger));
+	struct account_said *said = need_more(accounts->said[item], *count, sizeof(*said));
 
-	if (!bigger)
-		abort();	/* starting without these few bytes: there is nothing to save */
-	accounts->said[item] = bigger;
-	bigger[(*count)++] = parse(argument);
+	said[(*count)++] = parse(argument);
+	accounts->said[item] = said;
 }
 
 /* What was said of this user, or of all; the last word counts. NULL: nothing. */

@@ -12,29 +12,27 @@
 #include <unistd.h>
 
 #include "conf_option.h"
+#include "need.h"
 #include "ucl.h"
 
 /* Noting what is wrong --------------------------------------------------- */
 
 void *conf_grow(void *array, unsigned count, size_t item)
 {
-	void *bigger = realloc(array, (count + 1) * item);
-
-	if (!bigger)
-		abort();	/* a configuration does not fit into memory */
-	return bigger;
+	return need_more(array, count, item);
 }
 
-static void *need(void *memory)
+const char *conf_place(const struct conf *conf, unsigned line, char place[CONF_PLACE_LEN])
 {
-	if (!memory)
-		abort();	/* likewise */
-	return memory;
+	place[0] = '\0';
+	if (line)
+		snprintf(place, CONF_PLACE_LEN, "%s:%u: ", conf->file, line);
+	return place;
 }
 
 void conf_wrong(struct conf *conf, unsigned line, const char *fmt, ...)
 {
-	char text[1024];
+	char text[2048];
 	int used = line ? snprintf(text, sizeof(text), "%s:%u: ", conf->file, line) : 0;
 	va_list args;
 
@@ -59,7 +57,8 @@ void conf_add_listener(struct conf *conf, const struct address *address, uint16_
 {
 	conf->listeners = conf_grow(conf->listeners, conf->listener_count,
 				    sizeof(*conf->listeners));
-	conf->listeners[conf->listener_count++] = (struct conf_listener){ *address, group, name };
+	conf->listeners[conf->listener_count++] =
+		(struct conf_listener){ *address, group, name, conf->line };
 }
 
 /* Devices ----------------------------------------------------------------- */
@@ -72,13 +71,16 @@ struct conf_device *conf_add_device(struct conf *conf, const char *key, const ch
 	device = &conf->devices[conf->device_count++];
 	*device = (struct conf_device){
 		.key = need(strdup(key)), .uri = need(strdup(uri)), .lu.block_len = conf->block_size,
-		.export = need(export_new(uri)),
+		.export = need(export_new(uri)), .kind = device_uri_kind(uri), .reach = conf->reach,
 	};
 	return device;
 }
 
 void conf_free_device(struct conf_device *device)
 {
+	if (device->account)
+		chap_account_wipe(device->account);
+	free(device->account);
 	export_free(device->export);
 	free(device->key);
 	free(device->uri);
@@ -136,19 +138,18 @@ static void serve_arguments(struct conf *conf)
 
 /* What only makes sense together ------------------------------------------ */
 
-/* The files are read when the gateway starts; --check-config tells of them before. */
-static void try_keys(struct conf *conf, unsigned line)
+static void read_keys(struct conf *conf, unsigned line)
 {
+	struct conf_tls *tls = &conf->tls;
 	const struct tls_conf keys = {
-		.certificates = conf->tls.certificates, .psk = conf->tls.psk,
-		.verify_peer = conf->tls.verify_peer,
+		.certificates = tls->certificates, .psk = tls->psk, .verify_peer = tls->verify_peer,
+		.allow = tls->allow, .allow_count = tls->allow_count,
 	};
 	char why[300];
-	struct tls *tls = tls_new(&keys, why, sizeof(why));
 
-	if (!tls)
+	tls->credentials = tls_new(&keys, why, sizeof(why));
+	if (!tls->credentials)
 		conf_wrong(conf, line, "TLS: %s", why);
-	tls_free(tls);
 }
 
 static void check_tls(struct conf *conf)
@@ -168,8 +169,8 @@ static void check_tls(struct conf *conf)
 		conf_wrong(conf, line, "--tls-allow needs --tls-verify-peer");
 	else if (tls->only_count && tls->mode != TLS_ON)
 		conf_wrong(conf, line, "--tls-only needs --tls=on");
-	else if (conf->check && tls->mode != TLS_OFF)
-		try_keys(conf, line);
+	else if (tls->mode != TLS_OFF)
+		read_keys(conf, line);
 }
 
 static void check_names(struct conf *conf, const char *option, const char *const *names,
@@ -255,7 +256,7 @@ static void init(struct conf *conf)
 	nbd_limits_init(&conf->nbd_limits);
 	target_conf_init(&conf->target_limits);
 	conf->block_size = 512;
-	initiator_conf_init(&conf->initiator);
+	initiator_conf_init(&conf->reach.initiator);
 	conf->state_dir = getenv("STATE_DIRECTORY");	/* systemd.exec(5), StateDirectory= */
 	conf->access = need(access_new());
 	conf->nbd_exports = need(nbd_exports_new());
@@ -310,6 +311,7 @@ void conf_free(struct conf *conf)
 	free(conf->errors);
 	free(conf->given);
 	free(conf->listeners);
+	tls_drop(conf->tls.credentials);
 	free(conf->tls.allow);
 	free(conf->tls.only);
 	free(conf->shared);

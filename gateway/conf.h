@@ -15,6 +15,7 @@
 #include "access.h"
 #include "accounts.h"
 #include "address.h"
+#include "device.h"
 #include "disk_lu.h"
 #include "export.h"
 #include "initiator.h"
@@ -26,10 +27,23 @@
 
 struct ucl_node;
 
+/* How a device at the far end of a network is reached. The configuration has one, from which each
+ * device begins. */
+struct conf_reach {
+	struct initiator_conf initiator; /* iscsi://; its outage_timeout is that of nbd://, too */
+	bool	 has_write_log;		/* else as device_keep_writes() says */
+	uint64_t write_log;		/* bytes */
+	unsigned connections;		/* to an NBD server, at most; 0: one per thread */
+	const char *tls_certificates, *tls_psk;	/* of nbds://, as nbd_blk.h has them; NULL = not given */
+};
+
 /* One block device or far unit, however many LUNs and NBD exports show it. */
 struct conf_device {
 	char *key;			/* what it is called; the same device after a reload has the same */
 	char *uri;
+	enum device_kind kind;
+	struct conf_reach reach;
+	struct chap_account *account;	/* of its own, or gateway_device.c's; NULL: not read yet */
 	bool  read_only;
 	bool  shared;			/* others write to it, too */
 	struct disk_lu_conf lu;		/* as a logical unit of ours; of its first LUN, and block_len */
@@ -44,6 +58,7 @@ struct conf_listener {
 	struct address address;
 	uint16_t group;			/* tag of the portal group; 0: for NBD clients */
 	const char *name;		/* ... and its name, for sockets that systemd passes; NULL for NBD */
+	unsigned line;			/* in the file; 0: not from there */
 };
 
 /* TLS of the NBD listeners, in nbdkit's terms. */
@@ -53,6 +68,7 @@ struct conf_tls {
 	bool verify_peer;
 	const char **allow;		/* distinguished names */
 	unsigned allow_count;
+	struct tls *credentials;	/* made of these; NULL with TLS_OFF */
 	const char **only;		/* exports that exist only over TLS, by name */
 	unsigned only_count;
 };
@@ -88,6 +104,7 @@ struct conf {
 	/* What is served. */
 	struct conf_listener *listeners;
 	unsigned listener_count;
+	unsigned line;			/* of what is being read */
 	struct conf_device *devices;
 	unsigned device_count;
 	struct access *access;		/* one hold; its groups lack the portals yet */
@@ -98,19 +115,17 @@ struct conf {
 	bool	 read_only;
 	unsigned block_size;		/* bytes of a logical block: 512 or 4096 */
 	unsigned threads;		/* > 0 */
+	unsigned debug;			/* log_areas() to be traced */
 	const char *pidfile, *run;	/* NULL = none */
 	const char *state_dir;		/* what outlives the process is kept there; NULL = nowhere */
 	bool	 single;		/* one NBD client, on stdin and stdout */
 	struct nbd_limits nbd_limits;
 	struct target_conf target_limits; /* of all targets */
-	bool	 has_write_log;		/* else as device_keep_writes() says */
-	uint64_t write_log;		/* bytes per device */
 	const char **shared;		/* devices that others write, too, by name */
 	unsigned shared_count;
 	struct conf_tls tls;
-	/* Of every iscsi:// device: */
-	struct initiator_conf initiator;
-	struct accounts accounts;
+	struct conf_reach reach;	/* of devices that do not say otherwise */
+	struct accounts accounts;	/* ... of iscsi:// */
 	struct conf_discover discover;
 
 	/* What is wrong, a line each, in the order of the file: "FILE:LINE: ..." */
@@ -130,13 +145,17 @@ enum conf_verdict {
 };
 
 /*
- * Parse the command line, and the file that it names; debug areas are switched on as they
- * are met. Reads files (blocking), and opens no device. conf is to be conf_free()d
- * whatever the verdict. argv must outlive it. For a reload, do it again.
+ * Parse the command line, and the file that it names. Reads files (blocking), and opens no
+ * device. conf is to be conf_free()d whatever the verdict. argv must outlive it. For a reload, do it again.
  */
 enum conf_verdict conf_parse(struct conf *conf, int argc, char **argv);
 
 void conf_free(struct conf *conf);
+
+#define CONF_PLACE_LEN	4200
+
+/* "FILE:LINE: ", or "" for line 0; returns "place". */
+const char *conf_place(const struct conf *conf, unsigned line, char place[CONF_PLACE_LEN]);
 
 /* ---- for the files of conf_*.c only */
 
@@ -152,6 +171,14 @@ bool conf_take_key(struct conf *conf, const struct ucl_node *node);
 
 /* Append the names of the options that are keys, ", " before each. */
 void conf_list_keys(char *text, size_t size);
+
+/* Is that the name of an option which a device may have a value of its own for? And as above. */
+bool conf_is_device_key(const char *name);
+void conf_list_device_keys(char *text, size_t size);
+
+/* Take such a key, a node of any type. What is wrong with it is noted. */
+void conf_take_device_key(struct conf *conf, struct conf_device *device,
+			  const struct ucl_node *node);
 
 /* Room for one more. Never NULL. */
 void *conf_grow(void *array, unsigned count, size_t item);

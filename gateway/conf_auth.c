@@ -22,6 +22,7 @@ struct auth_keys {
 	const struct ucl_node *auth_type;
 };
 
+/* The keys of chap { } and chap-mutual { }, wherever it stands. */
 struct chap_keys {
 	const struct ucl_node *user, *secret_file;
 	const struct ucl_node *mutual_user, *mutual_secret_file;	/* chap-mutual's alone */
@@ -64,44 +65,15 @@ static bool has_all(struct conf *conf, const struct ucl_node *node, const struct
 	return all;
 }
 
-static void add_user(struct conf *conf, struct access_auth_group *group,
-		     const struct ucl_node *node, const struct chap_keys *keys)
+bool conf_load_chap(struct conf *conf, const struct ucl_node *node, struct conf_chap *chap)
 {
-	struct chap_secret secret = { 0 }, mutual = { 0 };
-	bool ok = load_secret(conf, keys->secret_file, &secret);
-	const char *why = NULL;
-
-	if (keys->mutual_user)
-		ok = load_secret(conf, keys->mutual_secret_file, &mutual) && ok;
-	if (ok)
-		why = access_add_user(group, keys->user->text, &secret,
-				      keys->mutual_user ? keys->mutual_user->text : NULL,
-				      keys->mutual_user ? &mutual : NULL);
-	if (why)
-		conf_wrong(conf, node->line, "user \"%.100s\": %s", keys->user->text, why);
-	chap_secret_wipe(&secret);
-	chap_secret_wipe(&mutual);
-}
-
-static void take_chap(struct conf *conf, void *owner, const struct ucl_node *node)
-{
-	static const struct conf_key section[] = {
+	static const struct conf_key one_way[] = {
 		CONF_KEY_ONE("user", struct chap_keys, user),
 		CONF_KEY_ONE("secret-file", struct chap_keys, secret_file),
 		CONF_KEY_REFUSED("secret", SECRET_HINT),
 		CONF_KEY_END,
 	};
-	struct auth_keys *auth = owner;
-	struct chap_keys keys = { 0 };
-
-	conf_take_section(conf, section, node, "chap", &keys);
-	if (has_all(conf, node, &keys, false))
-		add_user(conf, auth->group, node, &keys);
-}
-
-static void take_chap_mutual(struct conf *conf, void *owner, const struct ucl_node *node)
-{
-	static const struct conf_key section[] = {
+	static const struct conf_key both_ways[] = {
 		CONF_KEY_ONE("user", struct chap_keys, user),
 		CONF_KEY_ONE("secret-file", struct chap_keys, secret_file),
 		CONF_KEY_ONE("mutual-user", struct chap_keys, mutual_user),
@@ -110,12 +82,43 @@ static void take_chap_mutual(struct conf *conf, void *owner, const struct ucl_no
 		CONF_KEY_REFUSED("mutual-secret", SECRET_HINT),
 		CONF_KEY_END,
 	};
-	struct auth_keys *auth = owner;
+	bool mutual = strcmp(node->key, "chap-mutual") == 0, ok;
 	struct chap_keys keys = { 0 };
 
-	conf_take_section(conf, section, node, "chap-mutual", &keys);
-	if (has_all(conf, node, &keys, true))
-		add_user(conf, auth->group, node, &keys);
+	memset(chap, 0, sizeof(*chap));
+	conf_take_section(conf, mutual ? both_ways : one_way, node, node->key, &keys);
+	if (!has_all(conf, node, &keys, mutual))
+		return false;
+	chap->user = keys.user->text;
+	ok = load_secret(conf, keys.secret_file, &chap->secret);
+	if (mutual) {
+		chap->mutual_user = keys.mutual_user->text;
+		ok = load_secret(conf, keys.mutual_secret_file, &chap->mutual_secret) && ok;
+	}
+	if (!ok)
+		conf_wipe_chap(chap);
+	return ok;
+}
+
+void conf_wipe_chap(struct conf_chap *chap)
+{
+	chap_secret_wipe(&chap->secret);
+	chap_secret_wipe(&chap->mutual_secret);
+}
+
+static void take_chap(struct conf *conf, void *owner, const struct ucl_node *node)
+{
+	struct auth_keys *auth = owner;
+	struct conf_chap chap;
+	const char *why;
+
+	if (!conf_load_chap(conf, node, &chap))
+		return;
+	why = access_add_user(auth->group, chap.user, &chap.secret, chap.mutual_user,
+			      chap.mutual_user ? &chap.mutual_secret : NULL);
+	if (why)
+		conf_wrong(conf, node->line, "user \"%.100s\": %s", chap.user, why);
+	conf_wipe_chap(&chap);
 }
 
 static void take_initiator_name(struct conf *conf, void *owner, const struct ucl_node *node)
@@ -165,7 +168,7 @@ void conf_take_auth_group(struct conf *conf, void *owner, const struct ucl_node 
 	static const struct conf_key section[] = {
 		CONF_KEY_ONE("auth-type", struct auth_keys, auth_type),
 		CONF_KEY_BLOCK("chap", take_chap),
-		CONF_KEY_BLOCK("chap-mutual", take_chap_mutual),
+		CONF_KEY_BLOCK("chap-mutual", take_chap),
 		CONF_KEY_EACH("initiator-name", take_initiator_name),
 		CONF_KEY_EACH("initiator-portal", take_initiator_portal),
 		CONF_KEY_END,
@@ -246,6 +249,7 @@ static void take_listen(struct conf *conf, void *owner, const struct ucl_node *n
 	struct address address;
 	char why[200];
 
+	conf->line = node->line;
 	if (address_parse(node->text, ADDRESS_ISCSI, &address, why, sizeof(why)))
 		conf_add_listener(conf, &address, keys->group->tag, keys->group->name);
 	else

@@ -90,6 +90,7 @@ static void describe(struct conf *conf, struct conf_device *device,
 			   keys->naa->text);
 	if (keys->shared)
 		conf_bool(conf, keys->shared, "shared", &device->shared);
+	conf_take_reach(conf, keys->section, device);
 }
 
 static void take_device(struct conf *conf, void *owner, const struct ucl_node *node)
@@ -97,13 +98,12 @@ static void take_device(struct conf *conf, void *owner, const struct ucl_node *n
 	static const struct conf_key section[] = {
 		CONF_KEY_ONE("uri", struct device_keys, uri),
 		CONF_KEY_ONE("read-only", struct device_keys, read_only),
-		CONF_KEY_ONE("block-size", struct device_keys, block_size),
-		CONF_KEY_ONE("serial", struct device_keys, serial),
-		CONF_KEY_ONE("naa", struct device_keys, naa),
-		CONF_KEY_ONE("shared", struct device_keys, shared),
+		CONF_DEVICE_KEYS(struct device_keys, ),
+		CONF_KEY_REFUSED("device", "give uri = DEVICE"),
+		CONF_KEY_REFUSED("path", "give uri = file:PATH"),
 		CONF_KEY_END,
 	};
-	struct device_keys keys = { 0 };
+	struct device_keys keys = { .section = node };
 	struct conf_device *device;
 	char what[CONF_WHAT_LEN];
 
@@ -144,7 +144,7 @@ static struct conf_device *find_or_add(struct conf *conf, const struct ucl_node 
 static const struct ucl_node *first_description(const struct device_keys *keys)
 {
 	return keys->block_size ? keys->block_size : keys->serial ? keys->serial :
-	       keys->naa ? keys->naa : keys->shared;
+	       keys->naa ? keys->naa : keys->shared ? keys->shared : conf_reach_first(keys->section);
 }
 
 struct conf_device *conf_show_device(struct conf *conf, const struct device_keys *keys,
@@ -165,8 +165,9 @@ struct conf_device *conf_show_device(struct conf *conf, const struct device_keys
 	if (added)
 		describe(conf, device, keys);
 	else if (description)
-		conf_wrong(conf, description->line, "%s = %.100s: the device is described in line %u, and "
-			   "that belongs there", description->key, description->text, device->line);
+		conf_wrong(conf, description->line, "%s%s%.100s: the device is described in line %u, and "
+			   "that belongs there", description->key, description->text ? " = " : "",
+			   description->text ? description->text : "", device->line);
 	conf_count_view(conf, device->export, *read_only);
 	return device;
 }
@@ -250,10 +251,12 @@ static void take_export(struct conf *conf, void *owner, const struct ucl_node *n
 		CONF_KEY_ONE("tls-only", struct export_keys, tls_only),
 		CONF_KEY_EACH("allow", take_allow),
 		CONF_KEY_EACH("allow-from", take_allow_from),
-		CONF_DEVICE_KEYS(struct export_keys, device),
+		CONF_DEVICE_KEYS(struct export_keys, device.),
+		CONF_KEY_REFUSED("uri", "give device = URI"),
+		CONF_KEY_REFUSED("path", "give device = file:PATH"),
 		CONF_KEY_END,
 	};
-	struct export_keys keys = { 0 };
+	struct export_keys keys = { .device.section = node };
 	char what[CONF_WHAT_LEN];
 
 	(void)owner;
@@ -272,6 +275,15 @@ static const struct conf_key whole[] = {
 	CONF_KEY_NAMED("portal-group", conf_take_portal_group),
 	CONF_KEY_NAMED("target", conf_take_target),
 	CONF_KEY_NAMED("nbd-export", take_export),
+	CONF_KEY_REFUSED("iscsi", "give portal-group NAME { listen = ADDR }"),
+	CONF_KEY_REFUSED("shared", "give it in the device's section"),
+	/* What there is in ctl.conf: */
+	CONF_KEY_REFUSED("lun", "give device NAME { uri = DEVICE }, and in a target lun NUMBER { device = NAME }"),
+	CONF_KEY_REFUSED("timeout", "give target-login-timeout = SECONDS"),
+	CONF_KEY_REFUSED("maxproc", "there is one process for all: leave it out"),
+	CONF_KEY_REFUSED("isns-server", "there is no iSNS here: initiators ask the portals"),
+	CONF_KEY_REFUSED("isns-period", "there is no iSNS here: initiators ask the portals"),
+	CONF_KEY_REFUSED("isns-timeout", "there is no iSNS here: initiators ask the portals"),
 	CONF_KEY_END,
 };
 

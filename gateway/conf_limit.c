@@ -123,16 +123,3 @@ bool conf_limit_set(struct conf *conf, const struct conf_limit *limit, const cha
 	}
 	return false;
 }
-
-bool conf_limit_same(const struct conf *a, const struct conf *b, const struct conf_limit *limit)
-{
-	static const size_t sizes[] = {
-		[KIND_SECONDS] = sizeof(double), [KIND_COUNT] = sizeof(unsigned),
-		[KIND_SIZE] = sizeof(size_t),
-	};
-	const struct reading *reading = reading_of(limit);
-
-	/* None is NaN; -0 for 0 is told of, and no harm. */
-	return memcmp((const char *)a + reading->member, (const char *)b + reading->member,
-		      sizes[reading->kind]) == 0;
-}

@@ -1,7 +1,6 @@
 /*
  * The limits and time-outs of what we serve: a part of the table of options (conf_option.h), of
- * which each row says what it bounds. They hold from start to end of the process. Private to
- * conf*.c and gateway_change.c.
+ * which each row says what it bounds. Private to conf*.c.
  */
 #ifndef CONF_LIMIT_H
 #define CONF_LIMIT_H
@@ -21,8 +20,5 @@ const struct conf_limit *conf_limits(size_t *count);
 /* Read "text" into the conf; false: why, without naming the option, and nothing is set. */
 bool conf_limit_set(struct conf *conf, const struct conf_limit *limit, const char *text, char *why,
 		    size_t size);
-
-/* Is this limit the same in both? */
-bool conf_limit_same(const struct conf *a, const struct conf *b, const struct conf_limit *limit);
 
 #endif

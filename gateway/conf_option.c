@@ -11,6 +11,7 @@
 #include "conf_option.h"
 #include "conf_section.h"
 #include "initiator_option.h"
+#include "need.h"
 #include "ucl.h"
 
 #define MAX_DEVICES	16384	/* LUNs of flat addressing, SAM-5 §4.7.7.4 */
@@ -23,6 +24,9 @@ struct option_row {
 
 #define ADVANCED	1u		/* only in --help-all */
 #define NO_KEY		2u		/* not in the file */
+#define OF_ISCSI	4u		/* one iscsi:// device may have a value of its own, ... */
+#define OF_NBD		8u		/* ... and one nbd:// device */
+#define OF_DEVICE	(OF_ISCSI | OF_NBD)
 
 /* In the order of --help. */
 static const struct option_row options[] = {
@@ -35,7 +39,13 @@ static const struct option_row options[] = {
 	{ "read-only", NULL, "no writes on any side", 'r', 0 },
 	{ "threads", "N", "worker threads (default: CPUs available)", 'T', 0 },
 	{ "write-log", "SIZE", "keep so much that is not flushed, to write it again after an outage"
-	  " (64M for nbd://, 0 for iscsi://)", OPTION_WRITE_LOG, ADVANCED },
+	  " (64M for nbd://, 0 for iscsi://)", OPTION_WRITE_LOG, ADVANCED | OF_ISCSI | OF_NBD },
+	{ "connections", "N", "to one NBD server, at most (default: one per thread)", OPTION_CONNECTIONS,
+	  ADVANCED | OF_NBD },
+	{ "device-tls-certificates", "DIR", "with ca-cert.pem, client-cert.pem, client-key.pem, for "
+	  "nbds:// devices", OPTION_DEVICE_TLS_CERTIFICATES, ADVANCED | OF_NBD },
+	{ "device-tls-psk", "FILE", "... or a pre-shared key, user:hexkey", OPTION_DEVICE_TLS_PSK,
+	  ADVANCED | OF_NBD },
 	{ "shared", "NAME", "others write this device, too: nothing is written again (may be repeated)",
 	  OPTION_SHARED, ADVANCED | NO_KEY },
 	{ "block-size", "BYTES", "logical blocks of the iSCSI units, where they are ours to choose: "
@@ -104,8 +114,12 @@ static void print_option(const struct option_row *row)
 /* The options of sessions, as rows of ours. */
 static struct option_row initiator_row(const struct initiator_option *option, size_t i)
 {
+	/* NBD servers go away as well. */
+	bool nbd = strcmp(option->name, "outage-timeout") == 0;
+
 	return (struct option_row){
-		option->name, option->argument, option->help, OPTION_INITIATOR + (int)i, ADVANCED,
+		option->name, option->argument, option->help, OPTION_INITIATOR + (int)i,
+		ADVANCED | OF_ISCSI | (nbd ? OF_NBD : 0),
 	};
 }
 
@@ -209,6 +223,7 @@ static void take_key_value(struct conf *conf, const struct option_row *row,
 	char why[400];
 	bool on = true;
 
+	conf->line = value->line;
 	if (value->type != UCL_VALUE)
 		conf_wrong(conf, value->line, "\"%s\" needs a value, not a block", row->name);
 	else if (!row->argument && !conf_bool(conf, value, row->name, &on))
@@ -241,6 +256,50 @@ void conf_list_keys(char *text, size_t size)
 		if (!(row.flags & NO_KEY))
 			snprintf(text + strlen(text), size - strlen(text), ", %s", row.name);
 	}
+}
+
+/* Keys of devices --------------------------------------------------------- */
+
+static bool find_device_key(const char *name, struct option_row *row)
+{
+	return find_key(name, row) && (row->flags & OF_DEVICE);
+}
+
+bool conf_is_device_key(const char *name)
+{
+	struct option_row row;
+
+	return find_device_key(name, &row);
+}
+
+void conf_list_device_keys(char *text, size_t size)
+{
+	for (size_t i = 0; i < all_count(); i++) {
+		struct option_row row = row_at(i);
+
+		if (row.flags & OF_DEVICE)
+			snprintf(text + strlen(text), size - strlen(text), ", %s", row.name);
+	}
+}
+
+void conf_take_device_key(struct conf *conf, struct conf_device *device,
+			  const struct ucl_node *node)
+{
+	struct option_row row;
+	char why[400];
+	bool known = find_device_key(node->key, &row);
+	unsigned kind = device->kind == DEVICE_ISCSI ? OF_ISCSI : device->kind == DEVICE_NBD ? OF_NBD : 0;
+
+	assert(known);
+	(void)known;
+	if (node->type != UCL_VALUE)
+		conf_wrong(conf, node->line, "\"%s\" needs one value", row.name);
+	else if (!(row.flags & kind))
+		conf_wrong(conf, node->line, "%s = %.200s: that is for %s devices", row.name, node->text,
+			   (row.flags & OF_DEVICE) == OF_DEVICE ? "iscsi:// and nbd://" :
+			   row.flags & OF_ISCSI ? "iscsi://" : "nbd://");
+	else if (!conf_option_reach(&device->reach, row.value, node->text, why, sizeof(why)))
+		conf_wrong(conf, node->line, "%s = %.200s: %s", row.name, node->text, why);
 }
 
 /* The command line -------------------------------------------------------- */
@@ -349,9 +408,7 @@ static bool add_argument(struct conf *conf, const char *text)
 	conf->arguments = conf_grow(conf->arguments, conf->argument_count, sizeof(*argument));
 	argument = &conf->arguments[conf->argument_count];
 	snprintf(name, sizeof(name), "lun%u", conf->argument_count);
-	argument->name = named ? strndup(text, name_len) : strdup(name);
-	if (!argument->name)
-		abort();	/* as conf_grow() does */
+	argument->name = need(named ? strndup(text, name_len) : strdup(name));
 	argument->uri = named ? text + name_len + 1 : text;
 	conf->argument_count++;
 	return true;

@@ -26,9 +26,11 @@ enum {
 	OPTION_TLS_CERTIFICATES, OPTION_TLS_PSK, OPTION_TLS_VERIFY_PEER, OPTION_TLS_ALLOW,
 	OPTION_TLS_ONLY, OPTION_STATE_DIR, OPTION_CHECK_CONFIG, OPTION_IMPORT, OPTION_SECRETS_DIR,
 	OPTION_DISCOVER, OPTION_LUNS, OPTION_JSON, OPTION_CHAP_USER, OPTION_CHAP_SECRET,
-	OPTION_MUTUAL_USER, OPTION_MUTUAL_SECRET, OPTION_BLOCK_SIZE, OPTION_WRITE_LOG, OPTION_SHARED,
+	OPTION_MUTUAL_USER, OPTION_MUTUAL_SECRET, OPTION_BLOCK_SIZE, OPTION_SHARED,
+	/* Of struct conf_reach: */
+	OPTION_WRITE_LOG, OPTION_CONNECTIONS, OPTION_DEVICE_TLS_CERTIFICATES, OPTION_DEVICE_TLS_PSK,
 	OPTION_LIMIT = 0x180,		/* and up: those of conf_limits() */
-	OPTION_INITIATOR = 0x200,	/* and up: the options of initiator_options() */
+	OPTION_INITIATOR = 0x200,	/* and up: the options of initiator_options(); of conf_reach, too */
 };
 
 /* conf_option.c: parse the command line into conf->given and conf->arguments; what is wrong is
@@ -46,5 +48,9 @@ const char *conf_option_name(int value);
 
 /* conf_value.c: argument is constant for the life of conf. False: why, without naming the option. */
 bool conf_option_take(struct conf *conf, int value, const char *argument, char *why, size_t size);
+
+/* conf_value.c: the same of one that is about how devices are reached. */
+bool conf_option_reach(struct conf_reach *reach, int value, const char *argument, char *why,
+		       size_t size);
 
 #endif

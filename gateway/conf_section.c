@@ -8,7 +8,8 @@
 
 #include "conf_section.h"
 
-#define MESSAGE_LEN	800
+#define MESSAGE_LEN	1600
+#define KEY_LEN		40	/* longer ones are like none of ours */
 
 static void take_one(struct conf *conf, const struct conf_key *key, const struct ucl_node *node,
 		     void *owner)
@@ -85,29 +86,87 @@ static void take(struct conf *conf, const struct conf_key *key, const struct ucl
 	case CONF_REFUSED:
 		conf_wrong(conf, node->line, "\"%s\": %s", key->name, key->hint);
 		break;
+	case CONF_REST:
+		break;
 	}
 }
 
 static bool is_known(const struct conf_key *keys, const char *name)
 {
 	for (; keys->name; keys++)
-		if (strcmp(keys->name, name) == 0)
+		if (strcmp(keys->name, name) == 0 || (keys->has && keys->has(name)))
 			return true;
 	return false;
+}
+
+static unsigned least(unsigned a, unsigned b)
+{
+	return a < b ? a : b;
+}
+
+/* How many letters are wrong, missing, too many, or change places with the next. */
+static unsigned distance(const char *a, size_t a_len, const char *b, size_t b_len)
+{
+	unsigned d[KEY_LEN + 1][KEY_LEN + 1];
+
+	for (unsigned i = 0; i <= a_len; i++)
+		for (unsigned j = 0; j <= b_len; j++) {
+			if (i == 0 || j == 0) {
+				d[i][j] = i + j;
+				continue;
+			}
+			d[i][j] = least(least(d[i - 1][j], d[i][j - 1]) + 1,
+					d[i - 1][j - 1] + (a[i - 1] != b[j - 1]));
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+				d[i][j] = least(d[i][j], d[i - 2][j - 2] + 1);
+		}
+	return d[a_len][b_len];
+}
+
+/* The name, among those of "known" (", NAME, NAME"), that may be meant; NULL: none is like it. */
+static const char *nearest(const char *name, const char *known, size_t *len)
+{
+	size_t name_len = strlen(name);
+	unsigned best = least((unsigned)name_len / 3, 2) + 1;
+	const char *found = NULL;
+
+	if (name_len > KEY_LEN)
+		return NULL;
+	for (const char *next; *known; known = next) {
+		size_t known_len = strcspn(known += 2, ",");
+		unsigned wrong = known_len > KEY_LEN ? best : distance(name, name_len, known, known_len);
+
+		next = known + known_len;
+		if (wrong >= best)
+			continue;
+		best = wrong;
+		*len = known_len;
+		found = known;
+	}
+	return found;
 }
 
 static void wrong_key(struct conf *conf, const struct conf_key *keys, const struct ucl_node *node,
 		      const char *what)
 {
 	char known[MESSAGE_LEN] = "";
+	const char *meant;
+	size_t len = 0;
 
 	for (; keys->name; keys++)
-		if (keys->form != CONF_REFUSED)
+		if (keys->form == CONF_REST)
+			keys->list(known, sizeof(known));
+		else if (keys->form != CONF_REFUSED)
 			snprintf(known + strlen(known), sizeof(known) - strlen(known), ", %s", keys->name);
 	if (!what)
 		conf_list_keys(known, sizeof(known));
-	conf_wrong(conf, node->line, "unknown key \"%.100s\"%s%s; there are:%s", node->key,
-		   what ? " in " : "", what ? what : "", known + 1);
+	meant = nearest(node->key, known, &len);
+	if (meant)
+		conf_wrong(conf, node->line, "unknown key \"%.100s\"%s%s: is %.*s meant?", node->key,
+			   what ? " in " : "", what ? what : "", (int)len, meant);
+	else
+		conf_wrong(conf, node->line, "unknown key \"%.100s\"%s%s; there are:%s", node->key,
+			   what ? " in " : "", what ? what : "", known + 1);
 }
 
 void conf_take_section(struct conf *conf, const struct conf_key *keys,

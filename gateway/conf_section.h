@@ -19,6 +19,7 @@ enum conf_form {
 	CONF_NAMED,	/* key NAME { ... }: take() the object, whose key is NAME */
 	CONF_ANY,	/* take() whatever it is */
 	CONF_REFUSED,	/* not here; hint says what instead */
+	CONF_REST,	/* what has() knows: the section's owner looks for it there */
 };
 
 struct conf_key {
@@ -27,15 +28,18 @@ struct conf_key {
 	size_t offset;
 	void (*take)(struct conf *conf, void *owner, const struct ucl_node *node);
 	const char *hint;
+	bool (*has)(const char *name);
+	void (*list)(char *text, size_t size);	/* append their names, ", " before each */
 };
 
-#define CONF_KEY_ONE(name, type, member)	{ name, CONF_ONE, offsetof(type, member), NULL, NULL }
-#define CONF_KEY_EACH(name, take)		{ name, CONF_EACH, 0, take, NULL }
-#define CONF_KEY_BLOCK(name, take)		{ name, CONF_BLOCK, 0, take, NULL }
-#define CONF_KEY_NAMED(name, take)		{ name, CONF_NAMED, 0, take, NULL }
-#define CONF_KEY_ANY(name, take)		{ name, CONF_ANY, 0, take, NULL }
-#define CONF_KEY_REFUSED(name, hint)		{ name, CONF_REFUSED, 0, NULL, hint }
-#define CONF_KEY_END				{ NULL, CONF_ONE, 0, NULL, NULL }
+#define CONF_KEY_ONE(name, type, member)	{ name, CONF_ONE, offsetof(type, member), NULL, NULL, NULL, NULL }
+#define CONF_KEY_EACH(name, take)		{ name, CONF_EACH, 0, take, NULL, NULL, NULL }
+#define CONF_KEY_BLOCK(name, take)		{ name, CONF_BLOCK, 0, take, NULL, NULL, NULL }
+#define CONF_KEY_NAMED(name, take)		{ name, CONF_NAMED, 0, take, NULL, NULL, NULL }
+#define CONF_KEY_ANY(name, take)		{ name, CONF_ANY, 0, take, NULL, NULL, NULL }
+#define CONF_KEY_REFUSED(name, hint)		{ name, CONF_REFUSED, 0, NULL, hint, NULL, NULL }
+#define CONF_KEY_REST(has, list)		{ "", CONF_REST, 0, NULL, NULL, has, list }
+#define CONF_KEY_END				{ NULL, CONF_ONE, 0, NULL, NULL, NULL, NULL }
 
 /*
  * Take what is in "section", in the order of keys[] (ended by CONF_KEY_END). "what" is what

@@ -6,77 +6,15 @@
 
 #include "conf_file.h"
 
+#define WHO_HINT	"give it in auth-group NAME { ... }, and auth-group = NAME here"
+#define CHAP_HINT	"give auth-group = NAME here, and chap or chap-mutual { ... } in that"
+#define STORE_HINT	"give lun NUMBER { device = file:PATH }"
+
 struct target_keys {
 	struct access_target *target;
 	const char *what;
 	const struct ucl_node *alias, *auth_group, *offline, *redirect, *redirect_permanent;
 };
-
-/* Where it can be reached -------------------------------------------------- */
-
-struct entrance_keys {
-	const struct ucl_node *name, *auth_group;
-};
-
-static void add_entrance(struct conf *conf, struct target_keys *keys, const struct ucl_node *name,
-			 const struct ucl_node *auth_group)
-{
-	const struct access_portal_group *group = conf_portal_group(conf, name->text);
-	const struct access_auth_group *auth = auth_group ? conf_auth_group(conf, auth_group) : NULL;
-	const char *why;
-
-	if (!group) {
-		conf_wrong(conf, name->line, "portal-group = %.200s: there is no portal-group of this name",
-			   name->text);
-		return;
-	}
-	why = access_add_entrance(keys->target, group, auth);
-	if (why)
-		conf_wrong(conf, name->line, "portal-group = %.200s: %s", name->text, why);
-}
-
-/* portal-group = NAME, or portal-group { name = NAME; auth-group = ... } */
-static void take_entrance(struct conf *conf, void *owner, const struct ucl_node *node)
-{
-	static const struct conf_key section[] = {
-		CONF_KEY_ONE("name", struct entrance_keys, name),
-		CONF_KEY_ONE("auth-group", struct entrance_keys, auth_group),
-		CONF_KEY_END,
-	};
-	struct entrance_keys keys = { 0 };
-
-	switch (node->type) {
-	case UCL_ARRAY:
-		for (const struct ucl_node *one = node->first; one; one = one->next)
-			take_entrance(conf, owner, one);
-		break;
-	case UCL_VALUE:
-		add_entrance(conf, owner, node, NULL);
-		break;
-	case UCL_OBJECT:
-		conf_take_section(conf, section, node, "portal-group", &keys);
-		if (keys.name)
-			add_entrance(conf, owner, keys.name, keys.auth_group);
-		else
-			conf_wrong(conf, node->line, "portal-group has no name");
-		break;
-	}
-}
-
-/* Without a portal-group: the one that there is, or the one that is the default. */
-static void default_entrance(struct conf *conf, struct target_keys *keys,
-			     const struct ucl_node *node)
-{
-	const struct access *access = conf->access;
-	const struct access_portal_group *group = conf_portal_group(conf, "default");
-
-	if (!group && access->portal_group_count == 1)
-		group = access->portal_groups[0];
-	if (!group)
-		conf_wrong(conf, node->line, "%s has no portal-group", keys->what);
-	else
-		access_add_entrance(keys->target, group, NULL);
-}
 
 /* LUNs --------------------------------------------------------------------- */
 
@@ -102,16 +40,18 @@ static void take_lun(struct conf *conf, void *owner, const struct ucl_node *node
 	static const struct conf_key section[] = {
 		CONF_KEY_ONE("device", struct device_keys, device),
 		CONF_KEY_ONE("read-only", struct device_keys, read_only),
-		CONF_KEY_ONE("block-size", struct device_keys, block_size),
-		CONF_KEY_ONE("serial", struct device_keys, serial),
-		CONF_KEY_ONE("naa", struct device_keys, naa),
-		CONF_KEY_ONE("shared", struct device_keys, shared),
+		CONF_DEVICE_KEYS(struct device_keys, ),
+		CONF_KEY_REFUSED("uri", "give device = URI"),
+		/* What there is in ctl.conf: */
 		CONF_KEY_REFUSED("path", "give device = file:PATH"),
+		CONF_KEY_REFUSED("backend", "give device = file:PATH or mem:SIZE"),
+		CONF_KEY_REFUSED("size", "it is that of the device"),
 		CONF_KEY_REFUSED("blocksize", "give block-size"),
+		CONF_KEY_REFUSED("device-id", "give naa, or serial"),
 		CONF_KEY_END,
 	};
 	struct target_keys *target = owner;
-	struct device_keys keys = { 0 };
+	struct device_keys keys = { .section = node };
 	char what[CONF_WHAT_LEN], place[2 * CONF_WHAT_LEN];
 	struct conf_device *device;
 	bool read_only = false;
@@ -176,22 +116,130 @@ static void take_mapped_lun(struct conf *conf, void *owner, const struct ucl_nod
 		conf_wrong(conf, node->line, "lun %u: %s", number, why);
 }
 
-static void take_map(struct conf *conf, void *owner, const struct ucl_node *node)
+static void add_map(struct conf *conf, struct access_target *target,
+		    const struct access_portal_group *group, const struct ucl_node *node)
 {
 	static const struct conf_key section[] = {
 		CONF_KEY_NAMED("lun", take_mapped_lun),
 		CONF_KEY_END,
 	};
-	struct target_keys *target = owner;
-	struct map_keys keys = { .target = target->target };
+	struct map_keys keys = { .target = target };
 	char what[CONF_WHAT_LEN];
-	const char *why = access_add_map(target->target, node->key, &keys.map);
+	const char *why = access_add_map(target, group, node->key, &keys.map);
 
 	conf_what(what, "map", node->key);
 	if (why)
 		conf_wrong(conf, node->line, "%s: %s", what, why);
 	else
 		conf_take_section(conf, section, node, what, &keys);
+}
+
+static void take_map(struct conf *conf, void *owner, const struct ucl_node *node)
+{
+	struct target_keys *target = owner;
+
+	add_map(conf, target->target, NULL, node);
+}
+
+/* Where it can be reached -------------------------------------------------- */
+
+struct entrance_keys {
+	struct access_target *target;
+	const struct ucl_node *name, *auth_group;
+	struct access_map *map;		/* of all that come by it; NULL: not yet */
+};
+
+static void add_entrance(struct conf *conf, struct target_keys *keys, const struct ucl_node *name,
+			 const struct ucl_node *auth_group)
+{
+	const struct access_portal_group *group = conf_portal_group(conf, name->text);
+	const struct access_auth_group *auth = auth_group ? conf_auth_group(conf, auth_group) : NULL;
+	const char *why;
+
+	if (!group) {
+		conf_wrong(conf, name->line, "portal-group = %.200s: there is no portal-group of this name",
+			   name->text);
+		return;
+	}
+	why = access_add_entrance(keys->target, group, auth);
+	if (why)
+		conf_wrong(conf, name->line, "portal-group = %.200s: %s", name->text, why);
+}
+
+/* NULL: the group has no name, or there is none of this, which is told with it. */
+static const struct access_portal_group *group_of(struct conf *conf,
+						  const struct entrance_keys *keys)
+{
+	return keys->name ? conf_portal_group(conf, keys->name->text) : NULL;
+}
+
+static void take_entrance_lun(struct conf *conf, void *owner, const struct ucl_node *node)
+{
+	struct entrance_keys *keys = owner;
+	const struct access_portal_group *group = group_of(conf, keys);
+	const char *why = NULL;
+
+	if (group && !keys->map)
+		why = access_add_map(keys->target, group, NULL, &keys->map);
+	if (why)
+		conf_wrong(conf, node->line, "lun %s: %s", node->key, why);
+	else if (group)
+		take_mapped_lun(conf, &(struct map_keys){ keys->target, keys->map }, node);
+}
+
+static void take_entrance_map(struct conf *conf, void *owner, const struct ucl_node *node)
+{
+	struct entrance_keys *keys = owner;
+	const struct access_portal_group *group = group_of(conf, keys);
+
+	if (group)
+		add_map(conf, keys->target, group, node);
+}
+
+/* portal-group = NAME, or portal-group { name = NAME; auth-group = ... } */
+static void take_entrance(struct conf *conf, void *owner, const struct ucl_node *node)
+{
+	static const struct conf_key section[] = {
+		CONF_KEY_ONE("name", struct entrance_keys, name),
+		CONF_KEY_ONE("auth-group", struct entrance_keys, auth_group),
+		CONF_KEY_NAMED("lun", take_entrance_lun),
+		CONF_KEY_NAMED("map", take_entrance_map),
+		CONF_KEY_END,
+	};
+	struct target_keys *target = owner;
+	struct entrance_keys keys = { .target = target->target };
+
+	switch (node->type) {
+	case UCL_ARRAY:
+		for (const struct ucl_node *one = node->first; one; one = one->next)
+			take_entrance(conf, owner, one);
+		break;
+	case UCL_VALUE:
+		add_entrance(conf, owner, node, NULL);
+		break;
+	case UCL_OBJECT:
+		conf_take_section(conf, section, node, "portal-group", &keys);
+		if (keys.name)
+			add_entrance(conf, owner, keys.name, keys.auth_group);
+		else
+			conf_wrong(conf, node->line, "portal-group has no name");
+		break;
+	}
+}
+
+/* Without a portal-group: the one that there is, or the one that is the default. */
+static void default_entrance(struct conf *conf, struct target_keys *keys,
+			     const struct ucl_node *node)
+{
+	const struct access *access = conf->access;
+	const struct access_portal_group *group = conf_portal_group(conf, "default");
+
+	if (!group && access->portal_group_count == 1)
+		group = access->portal_groups[0];
+	if (!group)
+		conf_wrong(conf, node->line, "%s has no portal-group", keys->what);
+	else
+		access_add_entrance(keys->target, group, NULL);
 }
 
 /* Targets ------------------------------------------------------------------ */
@@ -228,12 +276,23 @@ void conf_take_target(struct conf *conf, void *owner, const struct ucl_node *nod
 	static const struct conf_key section[] = {
 		CONF_KEY_ONE("alias", struct target_keys, alias),
 		CONF_KEY_ONE("auth-group", struct target_keys, auth_group),
-		CONF_KEY_ANY("portal-group", take_entrance),
 		CONF_KEY_NAMED("lun", take_lun),
 		CONF_KEY_NAMED("map", take_map),
+		CONF_KEY_ANY("portal-group", take_entrance),	/* its LUNs refer to those above */
 		CONF_KEY_ONE("offline", struct target_keys, offline),
 		CONF_KEY_ONE("redirect", struct target_keys, redirect),
 		CONF_KEY_ONE("redirect-permanent", struct target_keys, redirect_permanent),
+		/* What there is in ctl.conf, and in tgt's: */
+		CONF_KEY_REFUSED("auth-type", WHO_HINT),
+		CONF_KEY_REFUSED("chap", WHO_HINT),
+		CONF_KEY_REFUSED("chap-mutual", WHO_HINT),
+		CONF_KEY_REFUSED("initiator-name", WHO_HINT),
+		CONF_KEY_REFUSED("initiator-portal", WHO_HINT),
+		CONF_KEY_REFUSED("initiator-address", "give auth-group = NAME here, and initiator-portal in that"),
+		CONF_KEY_REFUSED("incominguser", CHAP_HINT),
+		CONF_KEY_REFUSED("outgoinguser", CHAP_HINT),
+		CONF_KEY_REFUSED("backing-store", STORE_HINT),
+		CONF_KEY_REFUSED("direct-store", STORE_HINT),
 		CONF_KEY_END,
 	};
 	struct target_keys keys = { 0 };

@@ -40,7 +40,8 @@ static bool add_address(struct conf *conf, const char *text, enum address_use us
 	return true;
 }
 
-static bool set_threads(struct conf *conf, const char *text, char *why, size_t size)
+/* Of threads, or of what each of them may have one. */
+static bool set_threads(unsigned *count, const char *text, char *why, size_t size)
 {
 	char *end;
 	long n;
@@ -49,7 +50,7 @@ static bool set_threads(struct conf *conf, const char *text, char *why, size_t s
 	n = strtol(text, &end, 10);
 	if (errno || end == text || *end || n < 1 || n > CONF_MAX_THREADS)
 		return wrong(why, size, "not a number from 1 to %d", CONF_MAX_THREADS);
-	conf->threads = (unsigned)n;
+	*count = (unsigned)n;
 	return true;
 }
 
@@ -61,15 +62,15 @@ static bool set_block_size(struct conf *conf, const char *text, char *why, size_
 	return true;
 }
 
-static bool set_write_log(struct conf *conf, const char *text, char *why, size_t size)
+static bool set_write_log(struct conf_reach *reach, const char *text, char *why, size_t size)
 {
 	bool none = strcmp(text, "0") == 0;
 
-	conf->write_log = 0;
-	if (!none && (!device_size_parse(text, &conf->write_log) || conf->write_log > MAX_WRITE_LOG))
+	reach->write_log = 0;
+	if (!none && (!device_size_parse(text, &reach->write_log) || reach->write_log > MAX_WRITE_LOG))
 		return wrong(why, size, "not a size up to %uG (for example 64M)",
 			     (unsigned)(MAX_WRITE_LOG >> 30));
-	conf->has_write_log = true;
+	reach->has_write_log = true;
 	return true;
 }
 
@@ -103,12 +104,13 @@ static bool set_target(struct conf *conf, const char *text, char *why, size_t si
 	return true;
 }
 
-static bool set_debug(const char *areas, char *why, size_t size)
+static bool set_debug(struct conf *conf, const char *areas, char *why, size_t size)
 {
 	while (*areas) {
 		size_t len = strcspn(areas, ",");
+		unsigned found = log_areas(areas, len);
 
-		if (!log_enable(areas, len)) {
+		if (!found) {
 			int used = snprintf(why, size, "no such area; there are:");
 #define APPEND_AREA(name, flag) \
 			if (used > 0 && (size_t)used < size) \
@@ -117,6 +119,7 @@ static bool set_debug(const char *areas, char *why, size_t size)
 #undef APPEND_AREA
 			return false;
 		}
+		conf->debug |= found;
 		areas += len + (areas[len] == ',');
 	}
 	return true;
@@ -142,12 +145,12 @@ static bool take_tls_option(struct conf_tls *tls, int value, const char *argumen
 	return false;
 }
 
-static bool set_initiator_option(struct conf *conf, size_t i, const char *value, char *why,
+static bool set_initiator_option(struct conf_reach *reach, size_t i, const char *value, char *why,
 				 size_t size)
 {
 	size_t count;
 
-	return initiator_option_set(&conf->initiator, &initiator_options(&count)[i], value, why, size);
+	return initiator_option_set(&reach->initiator, &initiator_options(&count)[i], value, why, size);
 }
 
 static bool set_limit(struct conf *conf, size_t i, const char *value, char *why, size_t size)
@@ -187,11 +190,28 @@ static bool take_iscsi_option(struct conf *conf, int value, const char *argument
 	return false;
 }
 
+bool conf_option_reach(struct conf_reach *reach, int value, const char *argument, char *why,
+		       size_t size)
+{
+	switch (value) {
+	case OPTION_WRITE_LOG:
+		return set_write_log(reach, argument, why, size);
+	case OPTION_CONNECTIONS:
+		return set_threads(&reach->connections, argument, why, size);
+	case OPTION_DEVICE_TLS_CERTIFICATES:
+		reach->tls_certificates = argument;
+		return true;
+	case OPTION_DEVICE_TLS_PSK:
+		reach->tls_psk = argument;
+		return true;
+	}
+	return set_initiator_option(reach, (size_t)(value - OPTION_INITIATOR), argument, why, size);
+}
+
 bool conf_option_take(struct conf *conf, int value, const char *argument, char *why, size_t size)
 {
-	if (value >= OPTION_INITIATOR)
-		return set_initiator_option(conf, (size_t)(value - OPTION_INITIATOR), argument, why,
-					    size);
+	if (value >= OPTION_INITIATOR || (value >= OPTION_WRITE_LOG && value <= OPTION_DEVICE_TLS_PSK))
+		return conf_option_reach(&conf->reach, value, argument, why, size);
 	if (value >= OPTION_LIMIT)
 		return set_limit(conf, (size_t)(value - OPTION_LIMIT), argument, why, size);
 	if (value >= OPTION_DISCOVER && value <= OPTION_MUTUAL_SECRET)
@@ -204,15 +224,13 @@ bool conf_option_take(struct conf *conf, int value, const char *argument, char *
 	case 't':
 		return set_target(conf, argument, why, size);
 	case 'T':
-		return set_threads(conf, argument, why, size);
+		return set_threads(&conf->threads, argument, why, size);
 	case OPTION_DEBUG:
-		return set_debug(argument, why, size);
+		return set_debug(conf, argument, why, size);
 	case OPTION_TLS:
 		return set_tls_mode(conf, argument, why, size);
 	case OPTION_BLOCK_SIZE:
 		return set_block_size(conf, argument, why, size);
-	case OPTION_WRITE_LOG:
-		return set_write_log(conf, argument, why, size);
 	case OPTION_SHARED:
 		return add_text(&conf->shared, &conf->shared_count, argument);
 	case 'r':
@@ -243,7 +261,7 @@ bool conf_option_take(struct conf *conf, int value, const char *argument, char *
 		conf->single = true;
 		return true;
 	case 'v':
-		return set_debug("all", why, size);
+		return set_debug(conf, "all", why, size);
 	}
 	return take_tls_option(&conf->tls, value, argument);
 }

@@ -68,6 +68,12 @@ static bool parse_iscsi(const char *uri, struct iscsi_url *url, char *why, size_
 	return url->has_lun;
 }
 
+enum device_kind device_uri_kind(const char *uri)
+{
+	return has_prefix(uri, "mem:") ? DEVICE_MEM : has_prefix(uri, "file:") ? DEVICE_FILE :
+	       has_prefix(uri, "iscsi://") ? DEVICE_ISCSI : DEVICE_NBD;
+}
+
 /* What a URI says; it is all of the device that can be known without opening it. */
 struct parsed {
 	enum device_kind kind;
@@ -80,20 +86,18 @@ static bool parse(const char *uri, struct parsed *parsed, char *why, size_t size
 {
 	static const char *const nbd[] = { "nbd://", "nbds://", "nbd+unix://", "nbds+unix://" };
 
-	if (has_prefix(uri, "mem:")) {
-		parsed->kind = DEVICE_MEM;
+	parsed->kind = device_uri_kind(uri);
+	switch (parsed->kind) {
+	case DEVICE_MEM:
 		return parse_mem(uri + strlen("mem:"), &parsed->bytes, why, size);
-	}
-	if (has_prefix(uri, "file:")) {
-		parsed->kind = DEVICE_FILE;
+	case DEVICE_FILE:
 		parsed->path = uri + strlen("file:");
 		return parse_file(parsed->path, why, size);
-	}
-	if (has_prefix(uri, "iscsi://")) {
-		parsed->kind = DEVICE_ISCSI;
+	case DEVICE_ISCSI:
 		return parse_iscsi(uri, &parsed->url, why, size);
+	case DEVICE_NBD:
+		break;
 	}
-	parsed->kind = DEVICE_NBD;
 	for (size_t i = 0; i < sizeof(nbd) / sizeof(nbd[0]); i++)
 		if (has_prefix(uri, nbd[i]))
 			return true;
@@ -125,7 +129,6 @@ static bool open_device(struct device *device, const struct parsed *parsed, char
 		return device->file;
 	case DEVICE_ISCSI:
 		device->url = parsed->url;
-		initiator_conf_init(&device->initiator);
 		return true;
 	case DEVICE_NBD:
 		return true;
@@ -144,6 +147,7 @@ struct device *device_new(const char *uri, bool read_only, char *why, size_t siz
 	}
 	device->uri = uri;
 	device->read_only = read_only;
+	initiator_conf_init(&device->initiator);
 	if (parse(uri, &parsed, why, size) && open_device(device, &parsed, why, size)) {
 		device->shared.ranges = range_lock_new();
 		if (device->shared.ranges &&
@@ -179,5 +183,7 @@ void device_free(struct device *device)
 	if (device->shared.ranges)
 		range_lock_free(device->shared.ranges);
 	write_log_free(device->shared.log);
+	free(device->tls_certificates);
+	free(device->tls_psk);
 	free(device);
 }

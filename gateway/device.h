@@ -23,9 +23,13 @@ struct device {
 	bool read_only;
 	struct mem *mem;		/* DEVICE_MEM */
 	struct file *file;		/* DEVICE_FILE */
-	struct iscsi_url url;		/* DEVICE_ISCSI, and so are the next two: */
-	struct initiator_conf initiator; /* but for the ISID, which is each session's own */
-	struct chap_account account;	/* that it logs in by */
+	struct iscsi_url url;		/* DEVICE_ISCSI */
+	struct initiator_conf initiator; /* ... but for the ISID, which is each session's own. DEVICE_NBD:
+					  * its outage_timeout */
+	struct chap_account account;	/* DEVICE_ISCSI: that it logs in by */
+	/* DEVICE_NBD: */
+	unsigned connections;		/* at most; 0: one per worker */
+	char *tls_certificates, *tls_psk; /* as nbd_blk.h has them; NULL: not given */
 	struct blk_shared shared;
 	struct lu_shared *lu_shared;	/* where it is served as a logical unit of ours */
 };
@@ -35,6 +39,9 @@ struct device {
  * blocking). NULL with a one-line reason that does not repeat the URI.
  */
 struct device *device_new(const char *uri, bool read_only, char *why, size_t size);
+
+/* What a DEVICE URI is for; a guess, if it is none. */
+enum device_kind device_uri_kind(const char *uri);
 
 /* Is it a DEVICE URI, as far as can be told without opening it? False: why, likewise. */
 bool device_uri_check(const char *uri, char *why, size_t size);

@@ -9,16 +9,8 @@
 
 #include "log.h"
 #include "loop.h"
+#include "need.h"
 #include "offload.h"
-
-static void *allocate(unsigned count, size_t item)
-{
-	void *memory = calloc(count ? count : 1, item);
-
-	if (!memory)
-		abort();	/* a few KiB, with nothing served: there is nothing to save */
-	return memory;
-}
 
 static void luns_are_known(struct discover *d)
 {
@@ -30,7 +22,7 @@ static void copy_target(struct found_target *to, const struct discovered_target 
 	size_t size = from->portal_count * sizeof(*to->portals);
 
 	memcpy(to->name, from->name, sizeof(to->name));
-	to->portals = allocate(from->portal_count, sizeof(*to->portals));
+	to->portals = need(calloc(from->portal_count + 1, sizeof(*to->portals)));
 	memcpy(to->portals, from->portals, size);
 	to->portal_count = from->portal_count;
 }
@@ -45,7 +37,8 @@ static void discovered(void *opaque, const struct discovered_target *targets, un
 		loop_stop(d->loop);
 		return;
 	}
-	d->targets = allocate(count, sizeof(*d->targets));
+	/* One more: an array of none may be NULL. */
+	d->targets = need(calloc(count + 1, sizeof(*d->targets)));
 	d->count = count;
 	for (unsigned i = 0; i < count; i++)
 		copy_target(&d->targets[i], &targets[i]);
@@ -68,7 +61,7 @@ static bool prepare(struct discover *d)
 	}
 	if (at)
 		snprintf(user, sizeof(user), "%.*s", (int)(at - text), text);
-	d->initiator = d->conf->initiator;
+	d->initiator = d->conf->reach.initiator;
 	return iscsi_portal_parse(host, strlen(host), false, &d->portal, d->why, sizeof(d->why))
 	       && accounts_find(&d->conf->accounts, user, &d->account, &d->initiator.chap, d->why,
 				sizeof(d->why));

@@ -12,6 +12,7 @@
 #include "discover.h"
 #include "loop.h"
 #include "lu.h"
+#include "need.h"
 #include "range_lock.h"
 #include "scsi_luns.h"
 #include "write_log.h"
@@ -123,9 +124,7 @@ static void listed(void *opaque, const uint16_t *luns, unsigned count, const cha
 
 	if (why)
 		snprintf(target->why, sizeof(target->why), "%s", why);
-	target->luns = count ? calloc(count, sizeof(*target->luns)) : NULL;
-	if (count && !target->luns)
-		abort();	/* nothing is served: there is nothing to save */
+	target->luns = count ? need(calloc(count, sizeof(*target->luns))) : NULL;
 	target->lun_count = count;
 	for (unsigned i = 0; i < count; i++)
 		target->luns[i].lun = luns[i];
@@ -175,17 +174,13 @@ static void step(struct loop_call *call)
 
 void discover_luns(struct discover *d, void (*done)(struct discover *d))
 {
-	struct tour *t = calloc(1, sizeof(*t));
+	struct tour *t = need(calloc(1, sizeof(*t)));
 
-	if (!t)
-		abort();	/* as above */
 	t->d = d;
 	t->done = done;
 	t->lun = LIST_FIRST;
-	t->shared.ranges = range_lock_new();
-	t->shared.log = write_log_new(0);	/* nothing is written */
-	if (!t->shared.ranges || !t->shared.log)
-		abort();
+	t->shared.ranges = need(range_lock_new());
+	t->shared.log = need(write_log_new(0));	/* nothing is written */
 	loop_call_init(&t->next, step);
 	go_on(t);
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "discover.h"
+#include "need.h"
 
 #define MAX_COLUMNS	7
 #define GAP		2		/* between columns */
@@ -23,15 +24,12 @@ struct table {
 
 static void put(struct table *table, const char *text)
 {
-	char *copy = strdup(text);
-	char **bigger = realloc(table->cell, (table->cells + 1) * sizeof(*bigger));
+	char *copy = need(strdup(text));
 
-	if (!copy || !bigger)
-		abort();	/* nothing is served: there is nothing to save */
 	for (char *p = copy; *p; p++)
 		if ((unsigned char)*p < 0x20 || *p == 0x7f)
 			*p = '?';
-	table->cell = bigger;
+	table->cell = need_more(table->cell, table->cells, sizeof(*table->cell));
 	table->cell[table->cells++] = copy;
 }
 

@@ -126,7 +126,7 @@ void disk_verify(struct disk_lu *disk, struct scsi_task *task)
 		return;
 	op->first = op->at = task->cdb.lba * disk->lu.block_len;
 	op->end = op->first + len;
-	disk_verify_medium(op);
+	disk_op_steady(op, disk_verify_medium);
 }
 
 /* COMPARE AND WRITE -------------------------------------------------------------- */

@@ -180,10 +180,14 @@ static bool is_within(const struct disk_lu *disk, uint64_t lba, uint64_t offset,
 /* Why this segment's data, or what is left of it, must not be copied now; else SENSE_NONE. */
 static uint32_t obstacle(const struct scsi_task *task, const struct segment *s)
 {
+	struct sense sense;
+
 	/* ASC 21h would say more, but no host expects it with this key: the segment has to do. */
 	if (!is_within(s->source, 0, s->from, s->left) ||
 	    !is_within(s->destination, 0, s->to, s->left))
 		return SENSE_COPY_ABORTED;
+	if (disk_sanitize_sense(s->source, &sense) || disk_sanitize_sense(s->destination, &sense))
+		return SENSE_COPY_TARGET_UNREACHABLE;
 	if (disk_conflicts(s->source, task, ACCESS_READ) ||
 	    disk_conflicts(s->destination, task, ACCESS_WRITE) ||
 	    disk_write_protected(s->destination) || s->read_only)

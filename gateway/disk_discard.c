@@ -5,6 +5,9 @@
  * space, and what it keeps reads as zeroes all the same, which is what LBPRZ
  * promises. BLK_TRIM, whose outcome many devices leave open, is for those that
  * cannot zero. Neither ends before the whole range is done.
+ *
+ * WRITE SAME may be as long as the unit, so it goes piece by piece: others have their
+ * turns between the pieces, and an abort is seen there.
  */
 #include <assert.h>
 #include <string.h>
@@ -120,22 +123,33 @@ static bool is_zero(const uint8_t *data, size_t len)
 	return !data[0] && !memcmp(data, data + 1, len - 1);
 }
 
-static void zero_all(struct disk_op *op)
+/* How much of what is left is the next request's, which has "most" bytes. */
+static uint64_t next_piece(struct disk_op *op, uint64_t most)
+{
+	uint64_t left;
+
+	op->at += op->req.length;	/* 0 before the first request */
+	left = op->end - op->at;
+	return left < most ? left : most;
+}
+
+static void zero_next(struct disk_op *op)
 {
 	uint32_t flags = disk_fua(op->disk, op->task);
+	uint64_t len = next_piece(op, DISK_ZERO_PIECE);
 
 	if (!op->task->cdb.unmap)
 		flags |= BLK_NO_HOLE;
-	disk_op_request(op, BLK_ZERO, flags, op->first, op->end - op->first, NULL, disk_op_done);
+	if (len)
+		disk_op_request(op, BLK_ZERO, flags, op->at, len, NULL, zero_next);
+	else
+		disk_op_done(op);
 }
 
 static void fill_next(struct disk_op *op)
 {
-	uint64_t left, len;
+	uint64_t len = next_piece(op, op->buffer_len);
 
-	op->at += op->req.length;	/* 0 before the first request */
-	left = op->end - op->at;
-	len = left < op->buffer_len ? left : op->buffer_len;
 	if (len)
 		disk_op_request(op, BLK_WRITE, disk_fua(op->disk, op->task), op->at, len,
 				op->buffer, fill_next);
@@ -164,20 +178,22 @@ void disk_write_same(struct disk_lu *disk, struct scsi_task *task)
 	uint32_t block_len = disk->lu.block_len;
 	struct disk_op *op;
 
-	/* SBC-3 §6.6.4: 0 would be "to the end", which WSNZ rules out. */
-	if (!blocks || blocks > DISK_MAX_WRITE_SAME) {
-		disk_refuse_field(disk, task, blocks);
-		return;
-	}
 	if (!disk_in_range(disk, task) || !disk_has_arrived(disk, task))
 		return;
+	/* SBC-3 §5.42: none is all to the last one, which must be there. */
+	if (!blocks)
+		blocks = disk_blocks(disk) - task->cdb.lba;
+	if (!blocks) {
+		disk_refuse(disk, task, SENSE_LBA_OUT_OF_RANGE);
+		return;
+	}
 	op = disk_op_new(disk, task);
 	if (!op)
 		return;
 	op->first = op->at = task->cdb.lba * block_len;
 	op->end = op->first + blocks * block_len;
 	if (task->cdb.ndob || is_zero(task->data, block_len))
-		zero_all(op);
+		zero_next(op);
 	else
 		fill(op);
 }

@@ -88,35 +88,24 @@ static const char *target_of(const struct lu_shared *shared, const struct nexus 
 	return nexus && *nexus->target_name ? nexus->target_name : shared->conf.target_name;
 }
 
-static size_t put_port_name(const char *target, uint16_t port, uint8_t *wire, size_t at)
+static size_t put_port_name(const char *target, uint16_t tag, uint8_t *wire, size_t at)
 {
 	char name[SCSI_NAME_LEN];
 
-	snprintf(name, sizeof name, "%s,t,0x%04x", target, port);
+	snprintf(name, sizeof name, "%s,t,0x%04x", target, tag);
 	return put_scsi_name(OF_PORT, name, wire, at);
-}
-
-unsigned disk_ports(const struct disk_lu *disk, const struct nexus *nexus, const uint16_t **ports)
-{
-	const struct disk_lu_conf *conf = &disk_shared(disk)->conf;
-
-	if (conf->port_count) {
-		*ports = conf->ports;
-		return conf->port_count;
-	}
-	*ports = nexus ? &nexus->tpgt : NULL;
-	return nexus ? 1 : 0;
 }
 
 size_t disk_vpd_device_id(const struct disk_lu *disk, const struct nexus *nexus, uint8_t *wire)
 {
-	const struct lu_shared *shared = disk_shared(disk);
+	struct lu_shared *shared = disk_shared(disk);
 	size_t at = VPD_HEADER_LEN;
 
 	at = put_naa(shared, wire, at);
 	at = put_t10(shared, wire, at);
 	if (nexus) {
-		at = put_port_number(DESIGNATOR_RELATIVE_PORT, nexus->tpgt, wire, at);
+		at = put_port_number(DESIGNATOR_RELATIVE_PORT, lu_shared_port_id(shared, nexus),
+				     wire, at);
 		at = put_port_number(DESIGNATOR_PORT_GROUP, DISK_PORT_GROUP, wire, at);
 		at = put_port_name(target_of(shared, nexus), nexus->tpgt, wire, at);
 	}
@@ -138,22 +127,28 @@ static const struct field scsi_port[] = {
 #undef FIELD_STRUCT
 #define SCSI_PORT_LEN	12
 
+struct page {
+	uint8_t *wire;
+	size_t at;
+};
+
+static void put_port(const struct lu_port *port, uint16_t id, void *opaque)
+{
+	struct page *page = opaque;
+	size_t names = page->at + SCSI_PORT_LEN;
+	size_t end = put_port_name(port->target, port->tag, page->wire, names);
+	const struct scsi_port descriptor = {
+		.relative_port = id, .target_len = (uint16_t)(end - names),
+	};
+
+	field_encode(scsi_port, &descriptor, page->wire + page->at);
+	page->at = end;
+}
+
 size_t disk_vpd_scsi_ports(const struct disk_lu *disk, const struct nexus *nexus, uint8_t *wire)
 {
-	size_t at = VPD_HEADER_LEN;
-	const uint16_t *ports;
-	unsigned count = disk_ports(disk, nexus, &ports);
+	struct page page = { wire, VPD_HEADER_LEN };
 
-	for (unsigned i = 0; i < count; i++) {
-		size_t names = at + SCSI_PORT_LEN;
-		size_t end = put_port_name(target_of(disk_shared(disk), nexus), ports[i], wire,
-					   names);
-		const struct scsi_port port = {
-			.relative_port = ports[i], .target_len = (uint16_t)(end - names),
-		};
-
-		field_encode(scsi_port, &port, wire + at);
-		at = end;
-	}
-	return vpd_header(wire, 0, VPD_SCSI_PORTS, at - VPD_HEADER_LEN);
+	lu_shared_each_port(disk_shared(disk), nexus, put_port, &page);
+	return vpd_header(wire, 0, VPD_SCSI_PORTS, page.at - VPD_HEADER_LEN);
 }

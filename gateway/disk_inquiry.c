@@ -21,14 +21,15 @@ static bool can_copy(const struct disk_lu *disk)
 
 static void standard_data(struct disk_lu *disk, struct scsi_task *task)
 {
-	const struct disk_lu_conf *conf = &disk_shared(disk)->conf;
+	struct lu_shared *shared = disk_shared(disk);
+	const struct disk_lu_conf *conf = &shared->conf;
 	uint8_t wire[INQUIRY_LEN];
 	struct inquiry inquiry = {
 		.version = 6,			/* SPC-4 */
 		.hi_sup = true,			/* REPORT LUNS knows more than eight */
 		.tpgs = IMPLICIT_ASYMMETRIC_ACCESS,
 		.third_party_copy = can_copy(disk),
-		.multi_port = conf->port_count > 1,
+		.multi_port = lu_shared_each_port(shared, task->nexus, NULL, NULL) > 1,
 		.response_data_format = 2,
 		.cmd_que = true,
 		.revision = OUR_REVISION,
@@ -89,15 +90,18 @@ static size_t vpd_block_limits(const struct disk_lu *disk, const struct nexus *n
 	const struct blk_info *info = &disk->dev->info;
 	uint32_t block_len = disk->lu.block_len;
 	uint32_t granularity = info->preferred_block / block_len;
+	/* MAXIMUM WRITE SAME LENGTH is not given, because a limit would hold for WRITE SAME to the
+	 * end as well (SBC-4), and leave next to nothing of it. Hosts that look for one take 65,535
+	 * blocks then, as Linux does. */
 	struct block_limits limits = {
-		.wsnz = true,		/* "to the end" is longer than the limit below */
 		.max_compare_and_write = DISK_MAX_COMPARE,
 		.transfer_granularity = (uint16_t)at_most(granularity, UINT16_MAX),
 		.max_transfer = disk->lu.max_transfer / block_len,
-		.max_write_same = DISK_MAX_WRITE_SAME,
 	};
 
 	(void)nexus;
+	/* The alignment and the granularity of the device are one block: not said. */
+	limits.max_atomic = disk_max_atomic(disk);
 	if (info->can_trim) {
 		limits.max_unmap_blocks = DISK_MAX_UNMAP;
 		limits.max_unmap_descriptors = DISK_MAX_UNMAP_RANGES;
@@ -110,9 +114,12 @@ static size_t vpd_block_limits(const struct disk_lu *disk, const struct nexus *n
 static size_t vpd_block_characteristics(const struct disk_lu *disk, const struct nexus *nexus,
 					uint8_t *wire)
 {
-	/* The device says that it turns, not how fast. */
+	/* The device says that it turns, not how fast. What was erased can be read, and reads as what
+	 * is unmapped does. */
+	bool erases = disk->lu.caps & CDB_CAP_BIT(CDB_CAP_ERASE);
 	const struct block_characteristics c = {
 		.rotation_rate = disk->dev->info.rotational ? 7200 : 1,
+		.wabereq = erases, .wacereq = erases,
 	};
 
 	(void)nexus;

@@ -16,6 +16,16 @@
 
 /* What the unit is and can --------------------------------------------------- */
 
+uint32_t disk_max_atomic(const struct disk_lu *disk)
+{
+	const struct blk_info *info = &disk->dev->info;
+	uint32_t blocks = info->max_atomic / disk->lu.block_len;
+
+	if (info->min_block > disk->lu.block_len)
+		return 0;
+	return blocks < UINT16_MAX ? blocks : UINT16_MAX;	/* what the command can say */
+}
+
 uint64_t disk_blocks(const struct disk_lu *disk)
 {
 	return disk->dev->info.size / disk->lu.block_len;
@@ -50,7 +60,9 @@ static uint32_t capabilities(const struct disk_lu *disk)
 	if (disk->directory)
 		caps |= CDB_CAP_BIT(CDB_CAP_COPY);
 	if (info->can_trim)
-		caps |= CDB_CAP_BIT(CDB_CAP_UNMAP);
+		caps |= CDB_CAP_BIT(CDB_CAP_UNMAP) | CDB_CAP_BIT(CDB_CAP_ERASE);
+	if (disk_max_atomic(disk))
+		caps |= CDB_CAP_BIT(CDB_CAP_ATOMIC);
 	if (info->can_trim && info->can_zero)
 		caps |= CDB_CAP_BIT(CDB_CAP_WRITE_SAME_UNMAP);
 	return caps;
@@ -98,9 +110,9 @@ enum {
 	IGNORES_ATTENTION = 1 << 0,	/* SAM-5 §5.14: answered in spite of one */
 	ON_MEDIUM = 1 << 1,		/* a unit of no blocks is not ready for it */
 	WRITES = 1 << 2,		/* refused where writing is */
-	RULES = 1 << 3,			/* refused to who may not write: it changes what others may */
-	READINESS = 1 << 4,		/* asks whether the unit is there; others wait for it */
-	LOOKS = 1 << 5,			/* a device that does not tell when it grows is asked */
+	READINESS = 1 << 3,		/* asks whether the unit is there; others wait for it */
+	LOOKS = 1 << 4,			/* a device that does not tell when it grows is asked */
+	AFTER_FAILURE = 1 << 5,		/* allowed when a sanitize operation has failed */
 };
 
 struct command {
@@ -119,8 +131,8 @@ static const struct command commands[CDB_COUNT] = {
 	[CDB_TEST_UNIT_READY] = { disk_test_unit_ready, ACCESS_READY, ON_MEDIUM | READINESS | LOOKS },
 	[CDB_REQUEST_SENSE] = { disk_request_sense, ACCESS_ALWAYS, IGNORES_ATTENTION },
 	[CDB_INQUIRY] = { disk_inquiry, ACCESS_ALWAYS, IGNORES_ATTENTION },
-	[CDB_MODE_SELECT_6] = { disk_mode_select, ACCESS_WRITE, RULES },
-	[CDB_MODE_SELECT_10] = { disk_mode_select, ACCESS_WRITE, RULES },
+	[CDB_MODE_SELECT_6] = { disk_mode_select, ACCESS_WRITE, 0 },
+	[CDB_MODE_SELECT_10] = { disk_mode_select, ACCESS_WRITE, 0 },
 	[CDB_MODE_SENSE_6] = { disk_mode_sense, ACCESS_READ, 0 },
 	[CDB_MODE_SENSE_10] = { disk_mode_sense, ACCESS_READ, 0 },
 	[CDB_START_STOP_UNIT] = { disk_start_stop_unit, ACCESS_WRITE, READINESS },
@@ -150,7 +162,16 @@ static const struct command commands[CDB_COUNT] = {
 	[CDB_READ_DEFECT_DATA_12] = { disk_read_defect_data, ACCESS_READ, ON_MEDIUM },
 	[CDB_WRITE_SAME_10] = { disk_write_same, ACCESS_WRITE, ON_MEDIUM | WRITES },
 	[CDB_WRITE_SAME_16] = { disk_write_same, ACCESS_WRITE, ON_MEDIUM | WRITES },
+	[CDB_WRITE_ATOMIC_16] = { disk_write_atomic, ACCESS_WRITE, ON_MEDIUM | WRITES },
 	[CDB_UNMAP] = { disk_unmap, ACCESS_WRITE, ON_MEDIUM | WRITES },
+	[CDB_SANITIZE_OVERWRITE] = {
+		disk_sanitize, ACCESS_WRITE, ON_MEDIUM | WRITES | AFTER_FAILURE },
+	[CDB_SANITIZE_BLOCK_ERASE] = {
+		disk_sanitize, ACCESS_WRITE, ON_MEDIUM | WRITES | AFTER_FAILURE },
+	[CDB_SANITIZE_CRYPTO_ERASE] = {
+		disk_sanitize, ACCESS_WRITE, ON_MEDIUM | WRITES | AFTER_FAILURE },
+	[CDB_SANITIZE_EXIT_FAILURE_MODE] = {
+		disk_sanitize_exit, ACCESS_WRITE, WRITES | AFTER_FAILURE },
 	[CDB_COMPARE_AND_WRITE] = { disk_compare_and_write, ACCESS_WRITE, ON_MEDIUM | WRITES },
 	[CDB_ORWRITE_16] = { disk_orwrite, ACCESS_WRITE, ON_MEDIUM | WRITES },
 	[CDB_GET_LBA_STATUS] = { disk_get_lba_status, ACCESS_READ, ON_MEDIUM },
@@ -249,6 +270,12 @@ static bool is_not_ready(struct disk_lu *disk, struct scsi_task *task)
 	return true;
 }
 
+/* Who may only read wants to say what those may who write? Where nobody writes, all are equal. */
+static bool is_presumptuous(const struct disk_lu *disk, const struct scsi_task *task)
+{
+	return cdb_rules(&task->cdb) && !disk->dev->info.read_only;
+}
+
 void disk_start(struct disk_lu *disk, struct scsi_task *task)
 {
 	const struct command *command = &commands[task->cdb.id];
@@ -263,6 +290,10 @@ void disk_start(struct disk_lu *disk, struct scsi_task *task)
 		disk_conflict(disk, task);
 		return;
 	}
+	/* SBC-4 §4.11.2: INQUIRY and REQUEST SENSE are answered all the same. */
+	if (!(command->flags & IGNORES_ATTENTION) &&
+	    disk_sanitize_refuses(disk, task, command->flags & AFTER_FAILURE))
+		return;
 	if ((command->flags & READINESS) && is_not_ready(disk, task))
 		return;
 	task->wanted = cdb_transfer_len(&task->cdb, disk->lu.block_len);
@@ -271,7 +302,7 @@ void disk_start(struct disk_lu *disk, struct scsi_task *task)
 		disk_refuse(disk, task, SENSE_MEDIUM_NOT_PRESENT);
 	else if ((command->flags & WRITES) && disk_write_protected(disk))
 		disk_refuse(disk, task, SENSE_WRITE_PROTECTED);
-	else if ((command->flags & (WRITES | RULES)) && task->read_only)
+	else if (task->read_only && ((command->flags & WRITES) || is_presumptuous(disk, task)))
 		disk_refuse(disk, task, SENSE_WRITE_PROTECTED);
 	else
 		command->run(disk, task);
@@ -304,6 +335,7 @@ static void disk_close(struct scsi_lu *lu, void (*closed)(void *), void *opaque)
 	assert(!disk->tmfs);
 	disk->closed = closed;
 	disk->closed_opaque = opaque;
+	disk_sanitize_stop(disk);
 	lu_shared_leave(&disk->instance);
 	loop_defer(lu->loop, &disk->turn);
 }
@@ -313,7 +345,7 @@ void disk_close_if_idle(struct disk_lu *disk)
 	void (*closed)(void *) = disk->closed;
 	void *opaque = disk->closed_opaque;
 
-	if (!closed || atomic_load(&disk->instance.visitors))
+	if (!closed || disk->sanitize || atomic_load(&disk->instance.visitors))
 		return;
 	assert(list_empty(&disk->held) && list_empty(&disk->active) && list_empty(&disk->finished));
 	loop_call_cancel(&disk->turn);

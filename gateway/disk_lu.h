@@ -10,11 +10,13 @@
 
 #include "blk.h"
 #include "lu.h"
+#include "lu_ports.h"
 
 struct lu_shared;
 struct offload;
 
-#define DISK_MAX_PORTS	16
+/* Target ports by which a unit is shown, at most. */
+#define DISK_MAX_PORTS	32
 
 /* What a logical unit says of itself; constant. */
 struct disk_lu_conf {
@@ -24,10 +26,6 @@ struct disk_lu_conf {
 	char	 serial[37];			/* "" = derived from target name and LUN */
 	uint64_t naa;				/* NAA designator; 0 = derived likewise */
 	uint32_t block_len;			/* logical: 512 or 4096 */
-	/* The target ports by which the unit can be reached, by relative target port identifier
-	 * (nexus.tpgt): what ALL_TG_PT means. port_count 0: only that by which a command came. */
-	uint16_t ports[DISK_MAX_PORTS];
-	unsigned port_count;
 	/* Where persistent reservations are kept over restarts (APTPL): a directory that only we
 	 * write to, and who writes there. NULL: they are not, and APTPL is refused. The text is
 	 * needed during lu_shared_new() only, "offload" as long as there are commands. */
@@ -42,6 +40,14 @@ struct disk_lu_conf {
  */
 struct lu_shared *lu_shared_new(const struct disk_lu_conf *conf);
 void lu_shared_free(struct lu_shared *shared);
+
+/*
+ * The target ports by which the unit can be reached from now on, at most DISK_MAX_PORTS: what
+ * ALL_TG_PT means, and REPORT TARGET PORT GROUPS tells. Without this call it is that by which
+ * a command came. Whoever is there hears that INQUIRY data has changed, if that is so. Main
+ * thread; false without memory, and then some are missing.
+ */
+bool lu_shared_set_ports(struct lu_shared *shared, const struct lu_port *ports, unsigned count);
 
 /* The eight bytes of the NAA designator of the unit (VPD 83h), as one number. */
 uint64_t lu_shared_naa(const struct lu_shared *shared);

@@ -61,6 +61,10 @@ static void abort_op(struct disk_op *op)
 	op->aborted = true;
 	if (op->requesting)
 		blk_abort(op->where->dev, &op->req);
+	else if (op->waits) {
+		disk_sanitize_leave(op);
+		disk_finish(op->disk, op->task);
+	}
 }
 
 static void abort_held(struct disk_lu *disk, struct scsi_task *task)

@@ -30,7 +30,7 @@ struct disk_op *disk_op_new(struct disk_lu *disk, struct scsi_task *task)
 	list_init(&op->req.node);
 	list_init(&op->range.node);
 	list_add_tail(&disk->active, &op->node);
-	if (task->attribute == TASK_ORDERED)
+	if (disk_attribute(task) == TASK_ORDERED)
 		disk->barrier = op;
 	task->priv = op;
 	return op;
@@ -86,6 +86,14 @@ void disk_op_lock(struct disk_op *op, uint64_t first, uint64_t end, void (*next)
 	op->range.end = (end + mask) & ~mask;	/* no overflow: the device ends on such a block */
 	op->range.exclusive = true;
 	lock(op, dev->shared->ranges, next);
+}
+
+void disk_op_steady(struct disk_op *op, void (*next)(struct disk_op *))
+{
+	if (disk_max_atomic(op->disk))
+		disk_op_lock(op, op->first, op->end, next);
+	else
+		next(op);
 }
 
 void disk_op_turn(struct disk_op *op, void (*next)(struct disk_op *))
@@ -162,6 +170,7 @@ void disk_op_request(struct disk_op *op, enum blk_op what, uint32_t flags, uint6
 		     uint64_t length, uint8_t *data, void (*next)(struct disk_op *))
 {
 	struct blkdev *dev = op->where->dev;
+	struct sense sense = { .reason = SENSE_NONE };
 	struct blk_req *req = &op->req;
 
 	assert(!op->requesting && !op->aborted);
@@ -175,6 +184,12 @@ void disk_op_request(struct disk_op *op, enum blk_op what, uint32_t flags, uint6
 	/* The device may have shrunk since the command was judged. */
 	if (offset > dev->info.size || length > dev->info.size - offset) {
 		disk_refuse(op->disk, op->task, SENSE_LBA_OUT_OF_RANGE);
+		return;
+	}
+	/* What has begun before a sanitize operation ends with the request it was at. */
+	if (disk_sanitize_sense(op->where, &sense)) {
+		disk_sense(op->disk, op->task, &sense);
+		disk_finish(op->disk, op->task);
 		return;
 	}
 	op->requesting = true;

@@ -26,30 +26,42 @@ static const struct field extended_header[] = {
 
 #define PORT_AT			2	/* the relative port identifier in a port's descriptor */
 
+struct descriptors {
+	uint8_t *wire;
+	size_t at;
+};
+
+static void put_port(const struct lu_port *port, uint16_t id, void *opaque)
+{
+	struct descriptors *d = opaque;
+
+	(void)port;
+	put_be16(d->wire + d->at + PORT_AT, id);
+	d->at += PORT_GROUP_PORT_LEN;
+}
+
 void disk_report_port_groups(struct disk_lu *disk, struct scsi_task *task)
 {
 	bool extended = task->cdb.param_data_format == EXTENDED_HEADER;
 	uint8_t wire[EXTENDED_HEADER_LEN + PORT_GROUP_LEN + DISK_MAX_PORTS * PORT_GROUP_PORT_LEN] = { 0 };
 	size_t at = extended ? EXTENDED_HEADER_LEN : PORT_GROUPS_HEADER_LEN;
 	struct reply_header header = { .format = EXTENDED_HEADER };
-	const uint16_t *ports;
 	struct port_group group = {
 		.state = PORT_GROUP_OPTIMIZED,
 		.ao_sup = true,
 		.group = DISK_PORT_GROUP,
-		.port_count = (uint8_t)disk_ports(disk, task->nexus, &ports),
 	};
+	struct descriptors ports = { wire, at + PORT_GROUP_LEN };
 
 	if (task->cdb.param_data_format > EXTENDED_HEADER) {
 		disk_refuse_field(disk, task, param_data_format);
 		return;
 	}
+	group.port_count = (uint8_t)lu_shared_each_port(disk_shared(disk), task->nexus, put_port,
+							&ports);
 	port_group_encode(&group, wire + at);
-	at += PORT_GROUP_LEN;
-	for (unsigned i = 0; i < group.port_count; i++, at += PORT_GROUP_PORT_LEN)
-		put_be16(wire + at + PORT_AT, ports[i]);
-	assert(at <= sizeof wire);
-	header.len = (uint32_t)(at - sizeof header.len);
+	assert(ports.at <= sizeof wire);
+	header.len = (uint32_t)(ports.at - sizeof header.len);
 	field_encode(extended ? extended_header : reply_header, &header, wire);
-	disk_reply(disk, task, wire, at, task->cdb.alloc_len);
+	disk_reply(disk, task, wire, ports.at, task->cdb.alloc_len);
 }

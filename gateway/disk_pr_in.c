@@ -60,17 +60,20 @@ static const struct field full_status[] = {
 	(HEADER_LEN + RESERVATION_MAX * (FULL_STATUS_LEN + (size_t)TRANSPORT_ID_MAX_LEN))
 
 /* What each action writes behind the header; returns the new end. Under the mutex. */
-typedef size_t put_data(const struct reservations *r, uint8_t *wire, size_t at);
+typedef size_t put_data(const struct lu_shared *shared, uint8_t *wire, size_t at);
 
-static size_t put_keys(const struct reservations *r, uint8_t *wire, size_t at)
+static size_t put_keys(const struct lu_shared *shared, uint8_t *wire, size_t at)
 {
+	const struct reservations *r = shared->reservations;
+
 	for (unsigned i = 0; i < r->count; i++, at += KEY_LEN)
 		put_be64(wire + at, r->registrations[i].key);
 	return at;
 }
 
-static size_t put_reservation(const struct reservations *r, uint8_t *wire, size_t at)
+static size_t put_reservation(const struct lu_shared *shared, uint8_t *wire, size_t at)
 {
+	const struct reservations *r = shared->reservations;
 	struct reservation_descriptor d = { .type = r->type };
 
 	if (!r->type)
@@ -83,14 +86,16 @@ static size_t put_reservation(const struct reservations *r, uint8_t *wire, size_
 	return at + RESERVATION_DESCRIPTOR_LEN;
 }
 
-static size_t put_full_status(const struct reservations *r, uint8_t *wire, size_t at)
+static size_t put_full_status(const struct lu_shared *shared, uint8_t *wire, size_t at)
 {
+	const struct reservations *r = shared->reservations;
+
 	for (unsigned i = 0; i < r->count; i++) {
 		const struct registration *registration = &r->registrations[i];
 		const struct registrant *who = &registration->who;
 		bool holds = r->type && reservation_holds(r, registration);
 		struct full_status status = {
-			.key = registration->key, .port = who->port,
+			.key = registration->key, .port = lu_ports_id(&shared->ports, &who->port),
 			.r_holder = holds, .type = holds ? r->type : 0,
 		};
 
@@ -114,7 +119,7 @@ static bool put_all(struct lu_shared *shared, put_data *put, uint8_t *wire, size
 	r = shared->reservations;
 	in_force = r->reserver;
 	if (!in_force) {
-		*len = put(r, wire, HEADER_LEN);
+		*len = put(shared, wire, HEADER_LEN);
 		h.generation = r->generation;
 		h.additional_len = (uint32_t)(*len - HEADER_LEN);
 		field_encode(header, &h, wire);

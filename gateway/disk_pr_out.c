@@ -26,7 +26,7 @@ struct change {
 	struct reservations *state;	/* on the heap: what is to be, then what was */
 	struct offload_job storing;
 	int error;			/* errno of it */
-	uint16_t ports[1 + DISK_MAX_PORTS];
+	struct lu_port ports[1 + DISK_MAX_PORTS];
 	struct registrant others[MAX_OTHERS];
 	unsigned other_count;
 };
@@ -160,14 +160,29 @@ static bool take_transport_ids(struct change *c, const struct parameters *p)
 	return true;
 }
 
-static bool is_our_port(const struct change *c, uint16_t port)
-{
-	const struct disk_lu_conf *conf = &disk_shared(c->op->disk)->conf;
+struct wanted_port {
+	uint16_t id;
+	struct lu_port port;
+	bool found;
+};
 
-	for (unsigned i = 0; i < conf->port_count; i++)
-		if (conf->ports[i] == port)
-			return true;
-	return port == c->request.nexus->tpgt;
+static void compare_port(const struct lu_port *port, uint16_t id, void *opaque)
+{
+	struct wanted_port *wanted = opaque;
+
+	if (id != wanted->id)
+		return;
+	wanted->port = *port;
+	wanted->found = true;
+}
+
+static bool find_port(const struct change *c, uint16_t id, struct lu_port *port)
+{
+	struct wanted_port wanted = { .id = id };
+
+	lu_shared_each_port(disk_shared(c->op->disk), c->request.nexus, compare_port, &wanted);
+	*port = wanted.port;
+	return wanted.found;
 }
 
 /* REGISTER AND MOVE: exactly one nexus. */
@@ -179,28 +194,26 @@ static bool take_destination(struct change *c, const struct parameters *p)
 
 	if (p->transport_ids_len > task->cdb.param_len - PARAMETERS_LEN)
 		return wrong_length(c);
-	if (!is_our_port(c, p->port))
+	if (!find_port(c, p->port, &to->port))
 		return wrong_field(c, register_and_move, offsetof(struct parameters, port));
 	if (!transport_id_decode(task->data + PARAMETERS_LEN, p->transport_ids_len, &id) ||
 	    !id.is_port)
 		return wrong_transport_id(c, PARAMETERS_LEN);
 	memcpy(to->name, id.name, sizeof to->name);
 	memcpy(to->isid, id.isid, sizeof to->isid);
-	to->port = p->port;
 	c->other_count = 1;
 	return true;
 }
 
-/* ALL_TG_PT: the others after the nexus' own. */
-static void take_ports(struct change *c)
+/* ALL_TG_PT: those of other targets, too, since the device server is that of all of them. The
+ * others come after the nexus' own. */
+static void take_port(const struct lu_port *port, uint16_t id, void *opaque)
 {
-	const struct disk_lu_conf *conf = &disk_shared(c->op->disk)->conf;
-	unsigned count = 1;
+	struct change *c = opaque;
 
-	for (unsigned i = 0; i < conf->port_count; i++)
-		if (conf->ports[i] != c->ports[0])
-			c->ports[count++] = conf->ports[i];
-	c->request.port_count = count;
+	(void)id;
+	if (!lu_port_same(port, &c->ports[0]))
+		c->ports[c->request.port_count++] = *port;
 }
 
 /* SPC-4 §6.16.3: which bits are whose. APTPL, ALL_TG_PT are ignored but for registering ones. */
@@ -215,7 +228,7 @@ static bool take_flags(struct change *c, const struct parameters *p, const struc
 	if (p->aptpl && (registers || moves) && !disk_shared(c->op->disk)->store)
 		return wrong_field(c, table, offsetof(struct parameters, aptpl));
 	if (p->all_tg_pt && registers)
-		take_ports(c);
+		lu_shared_each_port(disk_shared(c->op->disk), c->request.nexus, take_port, c);
 	c->request.spec_i_pt = p->spec_i_pt;
 	c->request.aptpl = p->aptpl;
 	c->request.unreg = p->unreg;
@@ -358,7 +371,7 @@ static struct change *change_new(struct disk_lu *disk, struct scsi_task *task)
 	c = (void *)op->buffer;
 	memset(c, 0, sizeof *c);
 	c->op = op;
-	c->ports[0] = task->nexus->tpgt;
+	c->ports[0] = lu_port_of(task->nexus);
 	c->request = (struct reservation_request){
 		.action = task->cdb.id, .nexus = task->nexus,
 		.scope = task->cdb.scope, .type = task->cdb.type,

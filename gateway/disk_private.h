@@ -7,6 +7,7 @@
  *	disk_manage.c	 aborting them: ABORT TASK to LOGICAL UNIT RESET
  *	disk_op.c	 a command that needs the device: its block requests, one by one
  *	disk_answer.c	 parameter data and refusals
+ *	disk_sanitize.c	 SANITIZE, and what it keeps others from
  *	disk_reserve.c	 whom reservations keep from what; RESERVE and RELEASE
  *	disk_inquiry.c, disk_identity.c, disk_mode.c, disk_unit.c, disk_rw.c,
  *	disk_discard.c, disk_lba_status.c, disk_compare.c, disk_pr_in.c, disk_pr_out.c,
@@ -36,16 +37,18 @@
 #define DISK_MAX_TRANSFER	(16u << 20)	/* bytes */
 #define DISK_MAX_UNMAP		(1u << 20)	/* in all ranges together */
 #define DISK_MAX_UNMAP_RANGES	256
-#define DISK_MAX_WRITE_SAME	UINT16_MAX	/* what both forms of the command can say */
 #define DISK_MAX_COMPARE	UINT8_MAX	/* what COMPARE AND WRITE can say */
 
-/* Bytes that are verified, filled or ORed at a time, through a buffer of the pool. */
+/* Bytes that are verified, filled or ORed at a time, through a buffer of the pool, ... */
 #define DISK_CHUNK		(256u << 10)
+/* ... or zeroed at a time, without one. */
+#define DISK_ZERO_PIECE		(64u << 20)
 
 /* The one target port group, of all ports. */
 #define DISK_PORT_GROUP		1
 
 struct disk_op;
+struct sanitize;
 
 struct disk_lu {
 	struct scsi_lu lu;
@@ -73,6 +76,8 @@ struct disk_lu {
 	struct list managed;		/* scsi_tmf.node: done() is due in "turn" */
 	unsigned tmfs;			/* begun here and not done */
 
+	struct sanitize *sanitize;	/* the unit's runs here; NULL: on another worker, or not */
+
 	struct copy_state copies;	/* disk_copy.c's and disk_copy_results.c's */
 
 	void   (*closed)(void *);	/* set while closing */
@@ -91,6 +96,7 @@ struct disk_op {
 	void   (*next)(struct disk_op *); /* when the request, or the wait for the range, is over */
 	bool	 requesting;		/* the request is the device's now */
 	bool	 aborted;		/* end as soon as nothing is under way */
+	bool	 waits;			/* for a sanitize operation, which goes on without it */
 	bool	 incomplete;		/* disk_preempt(): no memory for aborting all tasks */
 	struct range_lock *lock;	/* whose range is held, or waited for; NULL: none */
 	struct range range;
@@ -125,6 +131,9 @@ void disk_start(struct disk_lu *disk, struct scsi_task *task);
 /* If the instance is closing and nothing holds it any more: free it, tell closed(). */
 void disk_close_if_idle(struct disk_lu *disk);
 
+/* Blocks that WRITE ATOMIC can write; 0: there is no such command. */
+uint32_t disk_max_atomic(const struct disk_lu *disk);
+
 uint64_t disk_blocks(const struct disk_lu *disk);		/* capacity in logical blocks */
 bool disk_write_protected(const struct disk_lu *disk);
 
@@ -141,6 +150,9 @@ void disk_turn(struct loop_call *call);
 /* The only end of a task: its status, sense, moved and wanted are set. Its op, if it has
  * one, is gone afterwards; lu_complete() follows from the loop. */
 void disk_finish(struct disk_lu *disk, struct scsi_task *task);
+
+/* What the task's attribute comes to: some commands are always at the head of the queue. */
+enum task_attribute disk_attribute(const struct scsi_task *task);
 
 /* disk_manage.c ------------------------------------------------------------ */
 
@@ -174,6 +186,10 @@ bool disk_op_buffer(struct disk_op *op, size_t len);
  * this returns.
  */
 void disk_op_lock(struct disk_op *op, uint64_t first, uint64_t end, void (*next)(struct disk_op *));
+
+/* Before [op->first, op->end) is read in pieces: an atomic write must not come between them, so
+ * where there is such a thing, the range is held as by disk_op_lock(). */
+void disk_op_steady(struct disk_op *op, void (*next)(struct disk_op *));
 
 /* Wait for one's turn to change the unit's reservations, and keep it until the end. */
 void disk_op_turn(struct disk_op *op, void (*next)(struct disk_op *));
@@ -225,6 +241,22 @@ bool disk_may_transfer(struct disk_lu *disk, struct scsi_task *task);
 /* All the data-out that the CDB calls for came; if not, the task is finished. */
 bool disk_has_arrived(struct disk_lu *disk, struct scsi_task *task);
 
+/* disk_sanitize.c ------------------------------------------------------------ */
+
+/* Is a sanitize operation of the unit under way, or has the last one failed? Then what there
+ * is to say of it. */
+bool disk_sanitize_sense(const struct disk_lu *disk, struct sense *sense);
+
+/* True when it keeps the task from its command: the task is finished. Some commands are allowed
+ * after a failure. */
+bool disk_sanitize_refuses(struct disk_lu *disk, struct scsi_task *task, bool after_failure);
+
+/* The operation that waits for one is aborted, and waits no more. */
+void disk_sanitize_leave(struct disk_op *op);
+
+/* The instance closes: if it runs here, it ends soon, in failure. */
+void disk_sanitize_stop(struct disk_lu *disk);
+
 /* disk_reserve.c ------------------------------------------------------------- */
 
 /* Is the nexus of the task kept from what needs that much access? Only where there is a
@@ -261,9 +293,12 @@ disk_handler disk_test_unit_ready, disk_request_sense, disk_read_capacity_10,
 	     disk_read_capacity_16, disk_start_stop_unit, disk_prevent_allow, disk_send_diagnostic,
 	     disk_read_defect_data;
 
-disk_handler disk_read, disk_write, disk_write_and_verify, disk_synchronize_cache, disk_pre_fetch;
+disk_handler disk_read, disk_write, disk_write_atomic, disk_write_and_verify,
+	     disk_synchronize_cache, disk_pre_fetch;
 
 disk_handler disk_unmap, disk_write_same;
+
+disk_handler disk_sanitize, disk_sanitize_exit;
 
 disk_handler disk_get_lba_status;
 
@@ -300,10 +335,6 @@ enum { OF_UNIT, OF_PORT, OF_DEVICE };
 size_t disk_vpd_serial(const struct disk_lu *disk, const struct nexus *nexus, uint8_t *wire);
 size_t disk_vpd_device_id(const struct disk_lu *disk, const struct nexus *nexus, uint8_t *wire);
 size_t disk_vpd_scsi_ports(const struct disk_lu *disk, const struct nexus *nexus, uint8_t *wire);
-
-/* The target ports: those that the unit is known to have, else only that of the nexus (which
- * must outlive the use of it). Returns how many. */
-unsigned disk_ports(const struct disk_lu *disk, const struct nexus *nexus, const uint16_t **ports);
 
 /* disk_copy.c, for a copy's operation: its request has failed; it ends, its status is known. */
 void disk_copy_failed(struct disk_op *op);

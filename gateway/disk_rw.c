@@ -86,6 +86,32 @@ void disk_write(struct disk_lu *disk, struct scsi_task *task)
 		write_data(op);
 }
 
+/*
+ * SBC-4, WRITE ATOMIC(16): all the blocks or none, where the device can promise that (blk.h,
+ * max_atomic). ATOMIC BOUNDARY would make several of one, which nobody's device does.
+ */
+void disk_write_atomic(struct disk_lu *disk, struct scsi_task *task)
+{
+	struct disk_op *op;
+
+	if (!disk_in_range(disk, task))
+		return;
+	if (task->cdb.blocks > disk_max_atomic(disk)) {
+		disk_refuse_field(disk, task, blocks);
+		return;
+	}
+	if (!disk_has_arrived(disk, task))
+		return;
+	if (!task->cdb.blocks) {
+		disk_good(disk, task);
+		return;
+	}
+	op = disk_op_new(disk, task);
+	if (op)
+		disk_op_request(op, BLK_WRITE, BLK_ATOMIC | disk_fua(disk, task), start_of(op),
+				task->wanted, task->data, disk_op_done);
+}
+
 /* What is verified is the medium, so the data has to be there. */
 static void write_to_medium(struct disk_op *op)
 {
@@ -103,7 +129,7 @@ void disk_write_and_verify(struct disk_lu *disk, struct scsi_task *task)
 	}
 	op = begin_write(disk, task);
 	if (op)
-		write_to_medium(op);
+		disk_op_steady(op, write_to_medium);
 }
 
 /* Caches ------------------------------------------------------------------------- */

@@ -20,9 +20,22 @@ static struct scsi_task *task_of(struct list *node)
 	return container_of(node, struct scsi_task, node);
 }
 
+/* SBC-4 §5.24.1 */
+enum task_attribute disk_attribute(const struct scsi_task *task)
+{
+	switch ((int)task->cdb.id) {
+	case CDB_SANITIZE_OVERWRITE:
+	case CDB_SANITIZE_BLOCK_ERASE:
+	case CDB_SANITIZE_CRYPTO_ERASE:
+	case CDB_SANITIZE_EXIT_FAILURE_MODE:
+		return TASK_HEAD_OF_QUEUE;
+	}
+	return (enum task_attribute)task->attribute;
+}
+
 static bool may_start(const struct disk_lu *disk, const struct scsi_task *task)
 {
-	switch ((enum task_attribute)task->attribute) {
+	switch (disk_attribute(task)) {
 	case TASK_HEAD_OF_QUEUE:
 		return true;
 	case TASK_ORDERED:
@@ -43,7 +56,7 @@ void disk_submit(struct scsi_lu *lu, struct scsi_task *task)
 	list_init(&task->node);
 	task->priv = NULL;
 	if (may_start(disk, task) &&
-	    (list_empty(&disk->held) || task->attribute == TASK_HEAD_OF_QUEUE))
+	    (list_empty(&disk->held) || disk_attribute(task) == TASK_HEAD_OF_QUEUE))
 		disk_start(disk, task);
 	else
 		list_add_tail(&disk->held, &task->node);

@@ -14,7 +14,8 @@ void disk_test_unit_ready(struct disk_lu *disk, struct scsi_task *task)
 	disk_good(disk, task);
 }
 
-/* SPC-4 §6.39: a waiting unit attention is parameter data here, and is thereby reported. */
+/* SPC-4 §6.39: a waiting unit attention is parameter data here, and is thereby reported; then
+ * comes how far a sanitize operation is. */
 void disk_request_sense(struct disk_lu *disk, struct scsi_task *task)
 {
 	struct sense sense = { .reason = SENSE_NONE };
@@ -25,6 +26,8 @@ void disk_request_sense(struct disk_lu *disk, struct scsi_task *task)
 		nexus = lu_instance_find(&disk->instance, task->nexus);
 	if (nexus)
 		sense.reason = nexus_take_attention(nexus);
+	if (sense.reason == SENSE_NONE)
+		disk_sanitize_sense(disk, &sense);
 	disk_reply(disk, task, wire, sense_build(&sense, task->cdb.desc, wire),
 		   task->cdb.alloc_len);
 }

@@ -16,6 +16,7 @@ struct device;
 struct export_instance {
 	struct blkdev  *blk;	/* NULL: not served as a block device */
 	struct scsi_lu *lu;	/* NULL: not served as a logical unit */
+	bool	 borrowed;	/* blk leads to worker 0's */
 };
 
 struct export {

@@ -55,16 +55,16 @@ static bool is_bound(struct front *front, const struct conf_listener *wanted)
 	return found;
 }
 
-static bool bind_one(struct front *front, const struct conf_listener *wanted)
+static bool bind_one(struct front *front, const struct conf *conf, const struct conf_listener *wanted)
 {
 	int fds[ADDRESS_MAX_SOCKETS];
-	char why[200], text[300];
+	char why[200], text[300], place[CONF_PLACE_LEN];
 	int count = address_listen(&wanted->address, fds, why, sizeof(why));
 	bool ok = count > 0;
 
 	if (!ok) {
 		address_text(&wanted->address, text, sizeof(text));
-		log_error("cannot listen on %s: %s", text, why);
+		log_error("%scannot listen on %s: %s", conf_place(conf, wanted->line, place), text, why);
 	}
 	for (int i = 0; i < count; i++) {
 		struct listener *listener = add_listener(front, fds[i]);
@@ -153,7 +153,7 @@ bool front_bind(struct front *front, const struct conf *conf)
 			listener->next_group = group_of(conf->access, listener->name);
 	}
 	for (unsigned i = 0; i < conf->listener_count && ok; i++)
-		ok = is_bound(front, &conf->listeners[i]) || bind_one(front, &conf->listeners[i]);
+		ok = is_bound(front, &conf->listeners[i]) || bind_one(front, conf, &conf->listeners[i]);
 	ok = ok && add_portals(front, conf->access);
 	if (!ok)
 		front_cancel(front);

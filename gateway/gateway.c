@@ -27,8 +27,8 @@
 #include "gateway.h"
 #include "gateway_private.h"
 #include "log.h"
+#include "need.h"
 #include "offload.h"
-#include "tls.h"
 
 #define OFFLOAD_THREADS	16
 #define DRAIN_SECONDS	10.0
@@ -39,10 +39,8 @@
 struct worker_order *gateway_order(struct gateway *g, struct worker *worker,
 				   enum worker_task task, void (*reported)(struct worker_order *))
 {
-	struct worker_order *o = calloc(1, sizeof(*o));
+	struct worker_order *o = need(calloc(1, sizeof(*o)));
 
-	if (!o)
-		abort();	/* not 300 bytes left to start or stop with */
 	o->worker = worker;
 	o->task = task;
 	o->reported = reported;
@@ -239,24 +237,6 @@ bool gateway_cannot_start(void)
 	return false;
 }
 
-static bool make_tls(struct gateway *g)
-{
-	const struct conf_tls *tls = &g->start->tls;
-	struct tls_conf conf = {
-		.certificates = tls->certificates, .psk = tls->psk,
-		.verify_peer = tls->verify_peer, .allow = tls->allow,
-		.allow_count = tls->allow_count,
-	};
-	char why[300];
-
-	if (tls->mode == TLS_OFF)
-		return true;
-	g->tls = tls_new(&conf, why, sizeof(why));
-	if (!g->tls)
-		log_error("TLS: %s", why);
-	return g->tls;
-}
-
 /* With a file, that may change; and what systemd passes is not known to be for the one or the
  * other yet. */
 static bool serves(const struct conf *conf, bool iscsi)
@@ -275,13 +255,8 @@ static bool make_workers(struct gateway *g)
 	wc->main_loop = g->loop;
 	wc->instances.serve_blk = serves(g->start, false) || g->start->single;
 	wc->instances.serve_lu = serves(g->start, true);
-	wc->instances.outage_timeout = g->start->initiator.outage_timeout;
-	wc->nbd_limits = g->start->nbd_limits;
-	wc->tls_mode = g->start->tls.mode;
-	wc->tls = g->tls;
 	wc->single_ended.run = single_ended;
-	wc->target = g->start->target_limits;
-	wc->target_shared = target_shared_new(&wc->target);
+	wc->target_shared = target_shared_new(&g->start->target_limits);
 	if (!wc->target_shared)
 		return gateway_cannot_start();
 	for (unsigned w = 0; w < g->worker_count; w++)
@@ -350,7 +325,7 @@ static bool make(struct gateway *g)
 	if (g->start->file)
 		watch_signal(g, &g->sighup, SIGHUP, reload_signal);
 	ev_timer_init(&g->deadline, deadline_passed, 0, 0);
-	return make_tls(g) && open_state_dir(g) && make_workers(g);
+	return open_state_dir(g) && make_workers(g);
 }
 
 static void take_apart(struct gateway *g)
@@ -370,7 +345,6 @@ static void take_apart(struct gateway *g)
 		free(g->conf);
 	}
 	front_free(&g->front);
-	tls_free(g->tls);
 	if (g->loop)
 		loop_free(g->loop);
 }

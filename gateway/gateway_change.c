@@ -20,9 +20,9 @@
 #include <time.h>
 #include <systemd/sd-daemon.h>
 
-#include "conf_limit.h"
 #include "gateway_private.h"
 #include "log.h"
+#include "ucl.h"
 
 /* The configuration that the process began with is its caller's. */
 static void retire(struct gateway *g, struct conf *conf)
@@ -34,8 +34,10 @@ static void retire(struct gateway *g, struct conf *conf)
 	}
 	access_drop(conf->access);
 	nbd_exports_drop(conf->nbd_exports);
+	tls_drop(conf->tls.credentials);
 	conf->access = NULL;
 	conf->nbd_exports = NULL;
+	conf->tls.credentials = NULL;
 }
 
 /* Is each device in one configuration only? The adopted ones are that of the new one. */
@@ -87,6 +89,7 @@ static void old_closed(struct gateway *g)
 	g->conf = g->next;
 	g->next = NULL;
 	retire(g, before);
+	log_set_areas(g->conf->debug);
 	log_info("%s: reloaded", g->start->file);
 	ready();
 	gateway_change_over(g);
@@ -114,6 +117,10 @@ static void order_to_follow(struct gateway *g)
 
 		o->access = g->next->access;
 		o->nbd_exports = g->next->nbd_exports;
+		o->rules = (struct worker_rules){
+			.nbd_limits = g->next->nbd_limits, .target = g->next->target_limits,
+			.tls_mode = g->next->tls.mode, .tls = g->next->tls.credentials,
+		};
 		worker_order(o);
 	}
 }
@@ -124,6 +131,8 @@ static void devices_are_open(struct gateway *g)
 		undo(g);
 		return;
 	}
+	gateway_tell_ports(g->next);
+	gateway_tune_devices(g, followed);
 	order_to_follow(g);
 	front_settle(&g->front, g->next);
 }
@@ -131,6 +140,10 @@ static void devices_are_open(struct gateway *g)
 void gateway_change(struct gateway *g)
 {
 	assert(g->next && g->pending == 0);
+	if (!gateway_find_accounts(g->next)) {
+		undo(g);
+		return;
+	}
 	gateway_adopt_devices(g->next, g->conf);
 	gateway_open_devices(g, g->next, devices_are_open);
 }
@@ -153,50 +166,29 @@ static bool same_text(const char *a, const char *b)
 	return a == b || (a && b && strcmp(a, b) == 0);
 }
 
-static bool same_texts(const char *const *a, unsigned a_count, const char *const *b,
-		       unsigned b_count)
+/* Where the file says it; that it does so no more, it says nowhere. */
+static void tell_stays(const struct conf *next, const char *name)
 {
-	bool same = a_count == b_count;
+	const struct ucl_node *key = ucl_find(next->tree, name);
 
-	for (unsigned i = 0; i < a_count && same; i++)
-		same = strcmp(a[i], b[i]) == 0;
-	return same;
+	if (key)
+		log_warning("%s:%u: %s needs a restart", next->file, key->line, name);
+	else
+		log_warning("%s: %s needs a restart", next->file, name);
 }
 
-static void tell_stays(const struct conf *start, const char *name)
-{
-	log_warning("%s: %s changes with the next start", start->file, name);
-}
-
-static void tell_limits(const struct conf *start, const struct conf *next)
-{
-	size_t count;
-	const struct conf_limit *limits = conf_limits(&count);
-
-	for (size_t i = 0; i < count; i++)
-		if (!conf_limit_same(start, next, &limits[i]))
-			tell_stays(start, limits[i].name);
-}
-
-/* Of what the threads were started with, nothing changes while they run. */
+/* What the process was started with, and its threads. */
 static void tell_what_stays(const struct conf *start, const struct conf *next)
 {
-	const struct conf_tls *a = &start->tls, *b = &next->tls;
 	const struct { const char *name; bool same; } options[] = {
 		{ "threads", start->threads == next->threads },
 		{ "pidfile", same_text(start->pidfile, next->pidfile) },
 		{ "state-dir", same_text(start->state_dir, next->state_dir) },
-		{ "tls", a->mode == b->mode },
-		{ "tls-certificates", same_text(a->certificates, b->certificates) },
-		{ "tls-psk", same_text(a->psk, b->psk) },
-		{ "tls-verify-peer", a->verify_peer == b->verify_peer },
-		{ "tls-allow", same_texts(a->allow, a->allow_count, b->allow, b->allow_count) },
 	};
 
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
 		if (!options[i].same)
-			tell_stays(start, options[i].name);
-	tell_limits(start, next);
+			tell_stays(next, options[i].name);
 }
 
 void gateway_reload(struct gateway *g)

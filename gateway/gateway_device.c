@@ -6,21 +6,59 @@
 #include "config.h"
 
 #include <assert.h>
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "device.h"
 #include "gateway_private.h"
+#include "initiator_option.h"
 #include "log.h"
 
 /* Staying open --------------------------------------------------------------- */
+
+static bool same_account(const struct chap_account *a, const struct chap_account *b)
+{
+	return strcmp(a->name, b->name) == 0 && strcmp(a->mutual_name, b->mutual_name) == 0 &&
+	       chap_secret_same(&a->secret, &b->secret) &&
+	       chap_secret_same(&a->mutual_secret, &b->mutual_secret);
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+/* What cannot be changed without another connection. */
+static bool same_reach(const struct conf_device *a, const struct conf_device *b)
+{
+	const struct conf_reach *x = &a->reach, *y = &b->reach;
+
+	switch (a->kind) {
+	case DEVICE_MEM:
+	case DEVICE_FILE:
+		return true;
+	case DEVICE_ISCSI:
+		if (!same_account(a->account, b->account) ||
+		    !initiator_option_same_session(&x->initiator, &y->initiator))
+			return false;
+		break;
+	case DEVICE_NBD:
+		if (x->connections != y->connections || !same_text(x->tls_psk, y->tls_psk) ||
+		    !same_text(x->tls_certificates, y->tls_certificates))
+			return false;
+		break;
+	}
+	return x->has_write_log == y->has_write_log && x->write_log == y->write_log;
+}
 
 static bool same_device(const struct conf_device *a, const struct conf_device *b)
 {
 	return strcmp(a->key, b->key) == 0 && strcmp(a->uri, b->uri) == 0 &&
 	       a->read_only == b->read_only && a->shared == b->shared &&
 	       a->lu.block_len == b->lu.block_len && a->lu.naa == b->lu.naa &&
-	       strcmp(a->lu.serial, b->lu.serial) == 0;
+	       strcmp(a->lu.serial, b->lu.serial) == 0 && same_reach(a, b);
 }
 
 /* Whatever shows one export shows the other from now on. */
@@ -39,6 +77,38 @@ static void replace_export(struct conf *conf, const struct export *from, struct 
 	for (unsigned e = 0; e < conf->nbd_exports->count; e++)
 		if (conf->nbd_exports->list[e]->export == from)
 			conf->nbd_exports->list[e]->export = to;
+}
+
+/* Which account an iscsi:// device is logged in to by; its secrets may have changed. */
+static bool find_account(const struct conf *conf, struct conf_device *device, char *why,
+			 size_t size)
+{
+	const struct chap_user *complete;
+	struct iscsi_url url;
+
+	if (device->account || device->kind != DEVICE_ISCSI)
+		return true;
+	device->account = calloc(1, sizeof(*device->account));
+	if (!device->account) {
+		snprintf(why, size, "%s", strerror(errno));
+		return false;
+	}
+	return iscsi_url_parse(device->uri, &url, why, size) &&
+	       accounts_find(&conf->accounts, url.user, device->account, &complete, why, size);
+}
+
+bool gateway_find_accounts(struct conf *conf)
+{
+	for (unsigned i = 0; i < conf->device_count; i++) {
+		struct conf_device *device = &conf->devices[i];
+		char why[300], place[CONF_PLACE_LEN];
+
+		if (!find_account(conf, device, why, sizeof(why))) {
+			log_error("%s%s: %s", conf_place(conf, device->line, place), device->uri, why);
+			return false;
+		}
+	}
+	return true;
 }
 
 void gateway_adopt_devices(struct conf *now, struct conf *before)
@@ -62,6 +132,21 @@ void gateway_adopt_devices(struct conf *now, struct conf *before)
 
 /* Opening ------------------------------------------------------------------- */
 
+static const struct conf_device *find_device(const struct conf *conf, const struct export *export)
+{
+	for (unsigned i = 0; i < conf->device_count; i++)
+		if (conf->devices[i].export == export)
+			return &conf->devices[i];
+	return NULL;
+}
+
+static void tell_failure(const struct conf *conf, const struct export *export, const char *why)
+{
+	char place[CONF_PLACE_LEN];
+
+	log_error("%s%s: %s", conf_place(conf, find_device(conf, export)->line, place), export->uri, why);
+}
+
 static void opened(struct worker_order *o)
 {
 	struct gateway *g = o->opaque;
@@ -69,7 +154,7 @@ static void opened(struct worker_order *o)
 	bool more = o->worker->number == 0 && o->ok && !g->change_failed;
 
 	if (!o->ok && !g->change_failed) {
-		log_error("%s: %s", export->uri, o->why);
+		tell_failure(g->next, export, o->why);
 		g->change_failed = true;
 	}
 	for (unsigned w = 1; more && w < g->worker_count; w++) {
@@ -82,46 +167,31 @@ static void opened(struct worker_order *o)
 		g->opened(g);
 }
 
-/* The target ports by which the unit can be reached: the tags of its targets' portal groups. */
-static void list_ports(const struct access *access, const struct export *export,
-		       struct disk_lu_conf *lu)
+/* What is said of how it is reached: the device outlives the configuration. */
+static bool prepare(struct device *device, const struct conf_device *said, char *why, size_t size)
 {
-	for (unsigned t = 0; t < access->target_count; t++) {
-		const struct access_target *target = access->targets[t];
-		bool shows = false;
+	const struct conf_reach *reach = &said->reach;
 
-		for (unsigned m = 0; m < target->map_count && !shows; m++)
-			for (unsigned l = 0; l < target->maps[m]->count && !shows; l++)
-				shows = target->maps[m]->luns[l].export == export;
-		for (unsigned e = 0; e < target->entrance_count && shows; e++) {
-			uint16_t tag = target->entrances[e].group->tag;
-			bool known = false;
-
-			for (unsigned p = 0; p < lu->port_count && !known; p++)
-				known = lu->ports[p] == tag;
-			if (!known && lu->port_count < DISK_MAX_PORTS)
-				lu->ports[lu->port_count++] = tag;
-		}
+	device->initiator = reach->initiator;
+	device->connections = reach->connections;
+	if (device->kind == DEVICE_ISCSI) {
+		device->account = *said->account;
+		return chap_account_complete(&device->account, &device->initiator.chap, why, size);
 	}
-}
-
-/* What is said of the sessions of iscsi:// devices. */
-static bool prepare_initiator(const struct conf *conf, struct device *device, char *why,
-			      size_t size)
-{
-	if (device->kind != DEVICE_ISCSI)
-		return true;
-	device->initiator = conf->initiator;
-	return accounts_find(&conf->accounts, device->url.user, &device->account,
-			     &device->initiator.chap, why, size);
+	device->tls_certificates = reach->tls_certificates ? strdup(reach->tls_certificates) : NULL;
+	device->tls_psk = reach->tls_psk ? strdup(reach->tls_psk) : NULL;
+	if ((!device->tls_certificates && reach->tls_certificates) || (!device->tls_psk && reach->tls_psk))
+		snprintf(why, size, "%s", strerror(errno));
+	return !why[0];
 }
 
 /* What is written again after an outage would overwrite what others have written meanwhile. */
-static bool set_write_log(const struct conf *conf, const struct conf_device *device)
+static bool set_write_log(const struct conf_device *device)
 {
 	if (device->shared)
 		return device_keep_writes(device->export->device, 0);
-	return !conf->has_write_log || device_keep_writes(device->export->device, conf->write_log);
+	return !device->reach.has_write_log ||
+	       device_keep_writes(device->export->device, device->reach.write_log);
 }
 
 /* What can be made without a worker. False: logged. */
@@ -133,16 +203,15 @@ static bool make_device(struct gateway *g, const struct conf *conf, struct conf_
 
 	lu.state_dir = g->start->state_dir;
 	lu.offload = g->worker_conf.instances.offload;
-	list_ports(conf->access, export, &lu);
 	export->read_only = device->read_only;
 	export->device = device_new(export->uri, device->read_only, why, sizeof(why));
-	if (!export->device || !prepare_initiator(conf, export->device, why, sizeof(why))) {
-		log_error("%s: %s", export->uri, why);
+	if (!export->device || !prepare(export->device, device, why, sizeof(why))) {
+		tell_failure(conf, export, why);
 		return false;
 	}
 	export->instance = calloc(g->worker_count, sizeof(*export->instance));
 	export->device->lu_shared = lu_shared_new(&lu);
-	return (export->instance && export->device->lu_shared && set_write_log(conf, device)) ||
+	return (export->instance && export->device->lu_shared && set_write_log(device)) ||
 	       gateway_cannot_start();
 }
 
@@ -163,6 +232,85 @@ void gateway_open_devices(struct gateway *g, struct conf *conf, void (*done)(str
 		}
 	if (g->pending == 0)
 		done(g);
+}
+
+/* Being reached ------------------------------------------------------------- */
+
+/* To anybody who comes by that group. */
+static bool shows(const struct access_target *target, const struct access_portal_group *group,
+		  const struct export *export)
+{
+	for (unsigned m = 0; m < target->map_count; m++) {
+		const struct access_map *map = target->maps[m];
+
+		if (map->group && map->group != group)
+			continue;
+		for (unsigned l = 0; l < map->count; l++)
+			if (map->luns[l].export == export)
+				return true;
+	}
+	return false;
+}
+
+/* The target ports of a unit: each of its targets, by each of the target's portal groups. */
+static unsigned list_ports(const struct access *access, const struct export *export,
+			   struct lu_port ports[DISK_MAX_PORTS])
+{
+	unsigned count = 0;
+
+	for (unsigned t = 0; t < access->target_count; t++) {
+		const struct access_target *target = access->targets[t];
+
+		for (unsigned e = 0; e < target->entrance_count; e++) {
+			const struct access_portal_group *group = target->entrances[e].group;
+			struct lu_port *port = &ports[count];
+
+			if (!shows(target, group, export))
+				continue;
+			if (count == DISK_MAX_PORTS) {
+				log_warning("%s: only %u of its target ports are told to initiators",
+					    export->uri, count);
+				return count;
+			}
+			snprintf(port->target, sizeof(port->target), "%s", target->name);
+			port->tag = group->tag;
+			count++;
+		}
+	}
+	return count;
+}
+
+void gateway_tell_ports(const struct conf *conf)
+{
+	for (unsigned i = 0; i < conf->device_count; i++) {
+		const struct export *export = conf->devices[i].export;
+		struct lu_port ports[DISK_MAX_PORTS];
+		unsigned count = list_ports(conf->access, export, ports);
+
+		if (!lu_shared_set_ports(export->device->lu_shared, ports, count))
+			log_error("%s: out of memory for its target ports", export->uri);
+	}
+}
+
+/* Staying open by other time-outs ------------------------------------------ */
+
+void gateway_tune_devices(struct gateway *g, void (*reported)(struct worker_order *))
+{
+	for (unsigned i = 0; i < g->next->device_count; i++) {
+		const struct conf_device *now = &g->next->devices[i];
+		const struct conf_device *before = now->adopted ? find_device(g->conf, now->export) : NULL;
+
+		if (!before || initiator_option_same_timeouts(&now->reach.initiator,
+							      &before->reach.initiator))
+			continue;
+		for (unsigned w = 0; w < g->worker_count; w++) {
+			struct worker_order *o = gateway_order(g, &g->workers[w], WORKER_TUNE, reported);
+
+			o->export = now->export;
+			o->initiator = &now->reach.initiator;
+			worker_order(o);
+		}
+	}
 }
 
 /* Closing ------------------------------------------------------------------- */

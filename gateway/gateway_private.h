@@ -38,7 +38,6 @@ struct gateway {
 	struct worker *workers;
 	unsigned worker_count;
 	struct front front;
-	struct tls *tls;		/* NULL: no TLS */
 	struct captive captive;
 	ev_signal sigterm, sigint, sighup;
 	ev_timer deadline;
@@ -77,6 +76,9 @@ void gateway_reload(struct gateway *g);
 
 /* ---- gateway_device.c */
 
+/* Read the accounts of iscsi:// devices that have none of their own. False: logged. */
+bool gateway_find_accounts(struct conf *conf);
+
 /* What "now" shows as it is in "before" (NULL: nothing is) stays open: the export changes hands,
  * and both conf_devices are marked. */
 void gateway_adopt_devices(struct conf *now, struct conf *before);
@@ -84,6 +86,12 @@ void gateway_adopt_devices(struct conf *now, struct conf *before);
 /* Open what is not open, on all workers; opened() comes with the last report, perhaps at once.
  * g->change_failed tells whether there was an error, which has been logged. */
 void gateway_open_devices(struct gateway *g, struct conf *conf, void (*opened)(struct gateway *));
+
+/* All are open: which target ports lead to them is what this configuration says. */
+void gateway_tell_ports(const struct conf *conf);
+
+/* Of those that stay open in g->next: let the workers know other time-outs, and report. */
+void gateway_tune_devices(struct gateway *g, void (*reported)(struct worker_order *));
 
 /* Close all that are not marked, on worker 0 last, and free their exports. Then closed(). */
 void gateway_close_devices(struct gateway *g, struct conf *conf, void (*closed)(struct gateway *));

@@ -19,6 +19,7 @@
 #include "instance.h"
 #include "mail_blk.h"
 #include "nbd_blk.h"
+#include "need.h"
 #include "scsi_blk.h"
 
 #define CONNECT_TIMEOUT	15.0	/* seconds, as open-iscsi's login timeout */
@@ -38,10 +39,8 @@ struct passage {
 
 static struct passage *passage_new(struct export *export, unsigned worker, void *opaque)
 {
-	struct passage *p = calloc(1, sizeof(*p));
+	struct passage *p = need(calloc(1, sizeof(*p)));
 
-	if (!p)
-		abort();	/* starting or stopping without 100 bytes: there is nothing to save */
 	p->export = export;
 	p->instance = &export->instance[worker];
 	p->opaque = opaque;
@@ -95,14 +94,17 @@ static void open_iscsi(struct passage *p)
 
 static void open_nbd(struct passage *p)
 {
+	struct device *device = p->export->device;
 	struct nbd_blk_conf conf = {
-		.uri = p->export->device->uri,
+		.uri = device->uri,
+		.tls_certificates = device->tls_certificates,
+		.tls_psk = device->tls_psk,
 		.read_only = p->export->read_only,
 		.connect_timeout = CONNECT_TIMEOUT,
-		.outage_timeout = p->conf->outage_timeout,
+		.outage_timeout = device->initiator.outage_timeout,
 	};
 
-	nbd_blk_open(p->loop, p->conf->offload, &conf, &p->export->device->shared, blk_is_open, p);
+	nbd_blk_open(p->loop, p->conf->offload, &conf, &device->shared, blk_is_open, p);
 }
 
 /* What needs no waiting; blk_is_open() still comes from the loop, as for the others. */
@@ -118,9 +120,19 @@ static void open_local(struct loop_call *call)
 		blk = file_blk_open(device->file, p->loop, p->conf->offload, &device->shared);
 	else
 		blk = mail_blk_open(p->export->instance[0].blk, p->loop);
+	p->instance->borrowed = device->kind == DEVICE_NBD;
 	if (blk && p->export->read_only)
 		blk->info.read_only = true;
 	blk_is_open(p, blk, blk ? NULL : "out of memory");
+}
+
+/* Is there a connection to the NBD server for this worker? */
+static bool has_connection(const struct export *export, unsigned worker)
+{
+	unsigned most = export->device->connections;
+
+	return worker == 0 ||
+	       (!export->instance[0].blk->info.one_instance && (most == 0 || worker < most));
 }
 
 void instance_open(struct loop *loop, const struct instance_conf *conf, struct export *export,
@@ -128,7 +140,6 @@ void instance_open(struct loop *loop, const struct instance_conf *conf, struct e
 		   void *opaque)
 {
 	struct passage *p = passage_new(export, worker, opaque);
-	const struct blkdev *first = worker ? export->instance[0].blk : NULL;
 
 	p->loop = loop;
 	p->conf = conf;
@@ -137,10 +148,23 @@ void instance_open(struct loop *loop, const struct instance_conf *conf, struct e
 	loop_call_init(&p->call, open_local);
 	if (export->device->kind == DEVICE_ISCSI)
 		open_iscsi(p);
-	else if (export->device->kind == DEVICE_NBD && (!first || !first->info.one_instance))
+	else if (export->device->kind == DEVICE_NBD && has_connection(export, worker))
 		open_nbd(p);
 	else
 		loop_defer(loop, &p->call);
+}
+
+void instance_tune(struct export *export, unsigned worker, const struct initiator_conf *conf)
+{
+	struct export_instance *instance = &export->instance[worker];
+	bool iscsi = export->device->kind == DEVICE_ISCSI;
+
+	if (iscsi && instance->lu)
+		iscsi_lu_tune(instance->lu, conf);
+	if (iscsi && instance->blk)
+		scsi_blk_tune(instance->blk, conf->outage_timeout);
+	if (export->device->kind == DEVICE_NBD && !instance->borrowed)
+		nbd_blk_tune(instance->blk, conf->outage_timeout);
 }
 
 static void executor_closed(void *opaque)

@@ -11,12 +11,12 @@
 #include "export.h"
 #include "loop.h"
 
+struct initiator_conf;
 struct offload;
 
 /* Everything that opening asks for; constant, and outlives the instances. */
 struct instance_conf {
 	struct offload *offload;
-	double outage_timeout;			/* seconds; 0: at once; < 0: for ever */
 	bool serve_blk, serve_lu;		/* which front ends there are */
 };
 
@@ -32,6 +32,9 @@ typedef void instance_opened(void *opaque, const char *why);
 void instance_open(struct loop *loop, const struct instance_conf *conf, struct export *export,
 		   unsigned worker, const struct lu_directory *directory, instance_opened *opened,
 		   void *opaque);
+
+/* Take the time-outs of conf. On the worker's loop, between opening and closing. */
+void instance_tune(struct export *export, unsigned worker, const struct initiator_conf *conf);
 
 /* Close what is open; nothing may be in flight. Worker 0 is the last to close. */
 void instance_close(struct export *export, unsigned worker, void (*closed)(void *), void *opaque);

@@ -78,7 +78,8 @@ static void open_store(struct lu_shared *shared)
 	if (!shared->store)
 		log_error("%s: %s: reservations are not kept over restarts", directory,
 			  strerror(errno));
-	else if (!reservation_store_load(shared->store, shared->reservations, why, sizeof why))
+	else if (!reservation_store_load(shared->store, shared->conf.target_name,
+					 shared->reservations, why, sizeof why))
 		log_error("reservations of LUN %u are lost: %s", shared->conf.lun, why);
 }
 
@@ -102,12 +103,13 @@ struct lu_shared *lu_shared_new(const struct disk_lu_conf *conf)
 	struct lu_shared *shared = calloc(1, sizeof *shared);
 
 	assert(conf->block_len >= 512 && !(conf->block_len & (conf->block_len - 1)));
-	assert(conf->port_count <= DISK_MAX_PORTS);
 	if (!shared)
 		return NULL;
 	shared->conf = *conf;
 	atomic_init(&shared->mode, MODE_DEFAULTS);
 	atomic_init(&shared->restricted, 0);
+	atomic_init(&shared->sanitize, SANITIZE_NONE);
+	atomic_init(&shared->sanitized, 0);
 	pthread_mutex_init(&shared->mutex, NULL);
 	list_init(&shared->instances);
 	if (!choose_naa(conf, &shared->naa) || !init_reservations(shared)) {
@@ -126,6 +128,7 @@ struct lu_shared *lu_shared_new(const struct disk_lu_conf *conf)
 void lu_shared_free(struct lu_shared *shared)
 {
 	assert(list_empty(&shared->instances));
+	lu_ports_free(&shared->ports);
 	reservation_store_free(shared->store);
 	free(shared->reservations);
 	if (shared->turns)
@@ -167,6 +170,87 @@ void lu_shared_each(struct lu_shared *shared, void (*each)(struct lu_instance *,
 		each(container_of(node, struct lu_instance, node), opaque);
 	pthread_mutex_unlock(&shared->mutex);
 }
+
+/* Target ports -------------------------------------------------------------- */
+
+/* Those of registrations, too, which may have outlived a target: READ FULL STATUS numbers them. */
+static bool add_ports(struct lu_shared *shared, const struct lu_port *ports, unsigned count)
+{
+	const struct reservations *r = shared->reservations;
+	bool good = true;
+
+	for (unsigned i = 0; i < count; i++)
+		good &= lu_ports_add(&shared->ports, &ports[i], true);
+	for (unsigned i = 0; i < r->count; i++)
+		good &= lu_ports_add(&shared->ports, &r->registrations[i].who.port, false);
+	return good;
+}
+
+/* Has the table what it had before, and no more? */
+static bool are_as_before(const struct lu_ports *ports, const bool *before, unsigned count)
+{
+	for (unsigned i = 0; i < ports->count; i++)
+		if (ports->rows[i].here != (i < count && before[i]))
+			return false;
+	return true;
+}
+
+bool lu_shared_set_ports(struct lu_shared *shared, const struct lu_port *ports, unsigned count)
+{
+	unsigned known = shared->ports.count;
+	bool *before = calloc(known + 1, sizeof *before);
+	bool good, same;
+
+	assert(count <= DISK_MAX_PORTS);
+	if (!before)
+		return false;
+	pthread_mutex_lock(&shared->mutex);
+	for (unsigned i = 0; i < known; i++) {
+		before[i] = shared->ports.rows[i].here;
+		shared->ports.rows[i].here = false;
+	}
+	good = add_ports(shared, ports, count);
+	same = are_as_before(&shared->ports, before, known);
+	pthread_mutex_unlock(&shared->mutex);
+	free(before);
+	if (!same)
+		lu_shared_raise(shared, NULL, ATTENTION_INQUIRY_CHANGED);
+	return good;
+}
+
+unsigned lu_shared_each_port(struct lu_shared *shared, const struct nexus *nexus,
+			     void (*each)(const struct lu_port *, uint16_t, void *), void *opaque)
+{
+	unsigned count;
+
+	pthread_mutex_lock(&shared->mutex);
+	count = lu_ports_here(&shared->ports);
+	for (unsigned i = 0; each && i < shared->ports.count; i++)
+		if (shared->ports.rows[i].here)
+			each(&shared->ports.rows[i].port, shared->ports.rows[i].id, opaque);
+	if (!count && nexus) {
+		const struct lu_port own = lu_port_of(nexus);
+
+		if (each)
+			each(&own, lu_ports_id(&shared->ports, &own), opaque);
+		count = 1;
+	}
+	pthread_mutex_unlock(&shared->mutex);
+	return count;
+}
+
+uint16_t lu_shared_port_id(struct lu_shared *shared, const struct nexus *nexus)
+{
+	const struct lu_port port = lu_port_of(nexus);
+	uint16_t id;
+
+	pthread_mutex_lock(&shared->mutex);
+	id = lu_ports_id(&shared->ports, &port);
+	pthread_mutex_unlock(&shared->mutex);
+	return id;
+}
+
+/* Nexuses ------------------------------------------------------------------- */
 
 static struct list *bucket_of(struct lu_instance *instance, const struct nexus *nexus)
 {

@@ -47,6 +47,14 @@ enum mode_flag {
 };
 #define MODE_DEFAULTS	MODE_WCE
 
+/* What has become of the last SANITIZE. */
+enum sanitize_state {
+	SANITIZE_NONE,
+	SANITIZE_RUNNING,
+	SANITIZE_FAILED,		/* until EXIT FAILURE MODE, or another one succeeds */
+	SANITIZE_FAILED_RESTRICTED,	/* until another one succeeds */
+};
+
 /* One nexus of one instance. */
 struct nexus_state {
 	struct list node;
@@ -71,8 +79,12 @@ struct lu_shared {
 	struct disk_lu_conf conf;	/* with vendor, product and serial filled in */
 	uint64_t naa;			/* NAA designator: eight bytes as one number */
 	atomic_uint mode;		/* enum mode_flag, current values */
+	atomic_uint sanitize;		/* enum sanitize_state: all is refused unless it is NONE */
+	atomic_uint sanitized;		/* while it runs: how far, in parts of 65,536 */
 	pthread_mutex_t mutex;
 	struct list instances;		/* struct lu_instance */
+
+	struct lu_ports ports;		/* under the mutex */
 
 	/* disk_reserve.c's. Who wants to change reservations takes its turn at it (held while
 	 * the change is stored); what is current is replaced, and read, under the mutex. */
@@ -90,6 +102,15 @@ void lu_shared_leave(struct lu_instance *instance);
 /* Call each() for every instance, under the mutex: each() must not come back here. */
 void lu_shared_each(struct lu_shared *shared, void (*each)(struct lu_instance *, void *opaque),
 		    void *opaque);
+
+/* Call each() (NULL: nothing) for every target port that is here, or, where none is known, for
+ * that of the nexus (NULL: none); under the mutex. Returns how many there are. */
+unsigned lu_shared_each_port(struct lu_shared *shared, const struct nexus *nexus,
+			     void (*each)(const struct lu_port *port, uint16_t id, void *opaque),
+			     void *opaque);
+
+/* The relative target port identifier of the port by which the nexus came; any thread. */
+uint16_t lu_shared_port_id(struct lu_shared *shared, const struct nexus *nexus);
 
 /* On the instance's thread. False without memory; find is NULL for who is not attached. */
 bool lu_instance_attach(struct lu_instance *instance, const struct nexus *nexus);

@@ -36,6 +36,7 @@ int main(int argc, char **argv)
 	log_set_sink(to_stderr);
 	switch (conf_parse(&conf, argc, argv)) {
 	case CONF_RUN:
+		log_set_areas(conf.debug);
 		if (conf.import)
 			status = import_run(conf.import, conf.secrets_dir);
 		else if (conf.discover.portal)

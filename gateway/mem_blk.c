@@ -11,6 +11,10 @@
  * lies under a clear bit. Readers take no lock: against a write or zero of the same
  * bytes at the same time they may see either.
  *
+ * But not against an atomic write, which holds the lock exclusively, and counts itself
+ * before and after: who reads meanwhile finds the count odd or changed, and reads again,
+ * with the lock. Nothing tears it: when the process ends, all of the memory is gone.
+ *
  * The data is where it will ever be once it is copied: there is no cache to flush
  * (can_flush is false, so that SCSI hosts see WCE=0 and send no SYNCHRONIZE CACHE;
  * NBD clients may flush, and it succeeds at once), and FUA costs nothing.
@@ -32,6 +36,10 @@
 /* One submit's work, about a millisecond of copying. */
 #define MAX_WORK	(4u << 20)
 
+/* Of what is only copied, the pieces would be done in the same turn anyway; and a read in pieces
+ * would see parts of an atomic write. */
+#define MAX_DATA	(16u << 20)
+
 /* One STATUS' work: 64 Ki words of bitmap. */
 #define MAX_SCAN	(UINT64_C(256) << 30)
 
@@ -41,6 +49,7 @@ struct mem {
 	uint8_t	*base;
 	_Atomic uint64_t *allocated;	/* a bit per granule */
 	pthread_rwlock_t lock;		/* see above */
+	atomic_uint atomic_writes;	/* begun and ended: odd while there is one */
 };
 
 struct mem_blk {
@@ -175,7 +184,7 @@ void mem_free(struct mem *mem)
 }
 
 /* Holes are not touched: the kernel would keep page tables for them. */
-static void mem_read(struct mem *mem, uint8_t *data, uint64_t offset, uint64_t length)
+static void copy_out(struct mem *mem, uint8_t *data, uint64_t offset, uint64_t length)
 {
 	uint64_t end = offset + length;
 
@@ -193,11 +202,41 @@ static void mem_read(struct mem *mem, uint8_t *data, uint64_t offset, uint64_t l
 	}
 }
 
-static void mem_write(struct mem *mem, const uint8_t *data, uint64_t offset, uint64_t length)
+/* What was read while the count stood still and was even is no part of an atomic write. */
+static void mem_read(struct mem *mem, uint8_t *data, uint64_t offset, uint64_t length)
 {
+	unsigned before = atomic_load_explicit(&mem->atomic_writes, memory_order_acquire);
+
+	if (!(before & 1)) {
+		copy_out(mem, data, offset, length);
+		atomic_thread_fence(memory_order_acquire);
+		if (atomic_load_explicit(&mem->atomic_writes, memory_order_relaxed) == before)
+			return;
+	}
 	pthread_rwlock_rdlock(&mem->lock);
+	copy_out(mem, data, offset, length);
+	pthread_rwlock_unlock(&mem->lock);
+}
+
+static void copy_in(struct mem *mem, const uint8_t *data, uint64_t offset, uint64_t length)
+{
 	set_allocated(mem, offset / GRANULE, granules_up_to(offset + length));
 	memcpy(mem->base + offset, data, length);
+}
+
+static void mem_write(struct mem *mem, const uint8_t *data, uint64_t offset, uint64_t length,
+		      bool at_once)
+{
+	if (at_once) {
+		pthread_rwlock_wrlock(&mem->lock);
+		atomic_fetch_add_explicit(&mem->atomic_writes, 1, memory_order_relaxed);
+		atomic_thread_fence(memory_order_release);
+		copy_in(mem, data, offset, length);
+		atomic_fetch_add_explicit(&mem->atomic_writes, 1, memory_order_release);
+	} else {
+		pthread_rwlock_rdlock(&mem->lock);
+		copy_in(mem, data, offset, length);
+	}
 	pthread_rwlock_unlock(&mem->lock);
 }
 
@@ -274,7 +313,7 @@ static void mem_submit(struct blkdev *dev, struct blk_req *req)
 		mem_read(mem, req->data, req->offset, req->length);
 		break;
 	case BLK_WRITE:
-		mem_write(mem, req->data, req->offset, req->length);
+		mem_write(mem, req->data, req->offset, req->length, req->flags & BLK_ATOMIC);
 		break;
 	case BLK_TRIM:
 	case BLK_ZERO:
@@ -328,7 +367,8 @@ struct blkdev *mem_blk_open(struct mem *mem, struct loop *loop, struct blk_share
 		.size = mem->size,
 		.min_block = 1,
 		.preferred_block = 4096,
-		.max_data = MAX_WORK,
+		.max_data = MAX_DATA,
+		.max_atomic = MAX_WORK,
 		.max_trim = MAX_WORK,
 		.max_zero = MAX_WORK,
 		.max_extent = MAX_SCAN,

@@ -86,6 +86,8 @@ static void release(struct nbd_blk *nb)
 	if (nb->link)
 		nbd_link_close(nb->link);
 	free(nb->uri);
+	free(nb->tls_certificates);
+	free(nb->tls_psk);
 	free(nb);
 }
 
@@ -159,10 +161,20 @@ static void first_opened(void *opaque, const char *why)
 
 void nbd_blk_open_link(struct nbd_blk *nb, const struct nbd_link_events *events)
 {
-	struct nbd_link_conf conf = { .uri = nb->uri, .timeout = nb->connect_timeout };
+	struct nbd_link_conf conf = {
+		.uri = nb->uri, .timeout = nb->connect_timeout,
+		.tls_certificates = nb->tls_certificates, .tls_psk = nb->tls_psk,
+	};
 
 	assert(!nb->link);
 	nb->link = nbd_link_open(nb->dev.loop, nb->offload, &conf, events, nb);
+}
+
+/* NULL stays NULL. False without memory. */
+static bool copy(char **to, const char *from)
+{
+	*to = from ? strdup(from) : NULL;
+	return *to || !from;
 }
 
 static struct nbd_blk *new_device(struct loop *loop, struct offload *offload,
@@ -181,8 +193,17 @@ static struct nbd_blk *new_device(struct loop *loop, struct offload *offload,
 	atomic_init(&nb->presence, BLK_PRESENT);
 	nbd_blk_requests_init(nb);
 	nbd_blk_recover_init(nb);
-	nb->uri = strdup(conf->uri);
-	return nb;
+	if (copy(&nb->uri, conf->uri) && copy(&nb->tls_certificates, conf->tls_certificates) &&
+	    copy(&nb->tls_psk, conf->tls_psk))
+		return nb;
+	release(nb);
+	return NULL;
+}
+
+void nbd_blk_tune(struct blkdev *dev, double outage_timeout)
+{
+	assert(dev->ops == &nbd_blk_ops);
+	container_of(dev, struct nbd_blk, dev)->outage_timeout = outage_timeout;
 }
 
 void nbd_blk_open(struct loop *loop, struct offload *offload, const struct nbd_blk_conf *conf,
@@ -194,7 +215,7 @@ void nbd_blk_open(struct loop *loop, struct offload *offload, const struct nbd_b
 	struct nbd_blk *nb = new_device(loop, offload, conf, shared);
 
 	assert(loop_is_mine(loop) && shared->log);
-	if (nb && nb->uri) {
+	if (nb) {
 		nb->opened = opened;
 		nb->opaque = opaque;
 		nbd_blk_open_link(nb, &events);

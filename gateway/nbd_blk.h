@@ -21,6 +21,9 @@ struct offload;
 
 struct nbd_blk_conf {
 	const char *uri;		/* libnbd's syntax; copied */
+	/* What nbds:// shows and trusts, where the URI does not say; NULL: libnbd's own places. */
+	const char *tls_certificates;	/* directory of ca-cert.pem, client-cert.pem, client-key.pem; copied */
+	const char *tls_psk;		/* file of user:hexkey lines; copied */
 	bool	 read_only;
 	double	 connect_timeout;	/* seconds per attempt, > 0 */
 	double	 outage_timeout;	/* seconds that requests wait for a lost connection; then, and
@@ -36,5 +39,9 @@ struct nbd_blk_conf {
  */
 void nbd_blk_open(struct loop *loop, struct offload *offload, const struct nbd_blk_conf *conf,
 		  struct blk_shared *shared, blk_opened *opened, void *opaque);
+
+/* Another outage_timeout, from the next outage on. On the loop of a device that nbd_blk_open() has
+ * made. */
+void nbd_blk_tune(struct blkdev *dev, double outage_timeout);
 
 #endif

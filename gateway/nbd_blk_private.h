@@ -1,7 +1,8 @@
 /*
  * The parts of one NBD block device: nbd_blk.c (open, close, what the export is and
- * can), nbd_blk_request.c (requests to libnbd and back), nbd_blk_recover.c (a lost
- * connection), nbd_blk_log.c (what the server may lose with it). All on the device's loop.
+ * can), nbd_blk_request.c (requests to commands and back, through the link's pipe),
+ * nbd_blk_libnbd.c (through libnbd, where it has none), nbd_blk_recover.c (a lost connection),
+ * nbd_blk_log.c (what the server may lose with it). All on the device's loop.
  */
 #ifndef NBD_BLK_PRIVATE_H
 #define NBD_BLK_PRIVATE_H
@@ -12,11 +13,12 @@
 #include "log.h"
 #include "loop.h"
 #include "nbd_link.h"
+#include "nbd_pipe.h"
 #include "write_log.h"
 
 #define NBD_BLK_WHY_LEN	256
 
-struct nbd_command;
+struct nbd_blk_command;
 
 enum nbd_blk_state {
 	NBD_BLK_UP,		/* the link takes requests */
@@ -31,6 +33,7 @@ struct nbd_blk {
 	struct blkdev dev;
 	struct offload *offload;
 	char *uri;
+	char *tls_certificates, *tls_psk;	/* or NULL */
 	bool read_only;
 	double connect_timeout, outage_timeout;
 
@@ -38,10 +41,10 @@ struct nbd_blk {
 	struct nbd_link *link;		/* NULL between two attempts */
 
 	/* nbd_blk_request.c: */
-	struct list in_flight;		/* blk_req, in order of submission; priv = its nbd_command */
+	struct list in_flight;		/* blk_req, in order of submission; priv = its nbd_blk_command */
 	unsigned in_flight_count;
 	struct list waiting;		/* blk_req, priv = NULL: for room or for a link */
-	struct nbd_command *issuing;	/* the one that is inside nbd_aio_* now */
+	struct nbd_blk_command *issuing; /* the one that is inside nbd_aio_* now */
 	struct loop_call settle;
 
 	/* nbd_blk_recover.c: */
@@ -61,6 +64,21 @@ struct nbd_blk {
 	void *opaque;
 };
 
+/* A request that is under way; from the loop's pool. */
+struct nbd_blk_command {
+	struct nbd_blk *nb;
+	struct blk_req *req;
+	struct nbd_pipe_call call;
+	bool	 answered;
+	int	 error;			/* if answered: 0 or errno */
+	uint64_t mark;			/* FLUSH: of the write log, when it was sent */
+	bool	 overtaken;		/* a later request on the same bytes has been answered */
+	uint64_t received;		/* READ: bytes */
+	uint64_t good_until;		/* READ, STATUS: all before this device offset has come */
+	bool	 bad_known;		/* READ: does the server say where it failed? Then: */
+	uint64_t bad_at;
+};
+
 /* Ask a ready handle what the export is and can. False with why, if that cannot be served. */
 bool nbd_blk_learn(struct nbd_handle *h, bool read_only, struct blk_info *info, char *why,
 		   size_t size);
@@ -77,6 +95,20 @@ void nbd_blk_abort(struct blkdev *dev, struct blk_req *req);
 void nbd_blk_pump(struct nbd_blk *nb);
 /* End all that waits, with ENOTCONN. */
 void nbd_blk_fail_waiting(struct nbd_blk *nb);
+
+/* What a command is told on its way to its end: bytes of a read that have come; where the server
+ * says that it failed; the next descriptor of a block status (false: none that a server may
+ * send); and that it is over, with "answered" and "error" set. */
+void nbd_blk_note_data(struct nbd_blk_command *cmd, uint64_t offset, uint64_t length);
+void nbd_blk_note_failure(struct nbd_blk_command *cmd, uint64_t offset);
+bool nbd_blk_note_extent(struct nbd_blk_command *cmd, uint64_t length, uint32_t state);
+void nbd_blk_finish(struct nbd_blk_command *cmd);
+/* A request's NBD_CMD_FLAG_*; libnbd's are the same. */
+uint32_t nbd_blk_command_flags(const struct blk_req *req);
+
+/* nbd_blk_libnbd.c */
+/* Hand a command to libnbd. It may be answered, and gone, before this returns. */
+void nbd_blk_issue_to_libnbd(struct nbd_blk_command *cmd);
 
 /* nbd_blk_log.c */
 void nbd_blk_log_join(struct nbd_blk *nb);

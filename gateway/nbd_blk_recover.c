@@ -46,7 +46,7 @@ static void set_presence(struct nbd_blk *nb, enum blk_presence presence)
 
 static void give_up(struct nbd_blk *nb)
 {
-	log_error("%s: no connection for %g seconds, requests fail: %s", nb->uri, nb->outage_timeout, nb->why);
+	log_error("%s: no connection for %g s, requests fail: %s", nb->uri, nb->outage_timeout, nb->why);
 	nb->state = NBD_BLK_GIVEN_UP;
 	set_presence(nb, BLK_GONE);
 	nbd_blk_fail_waiting(nb);
@@ -146,7 +146,7 @@ static void opened_again(void *opaque, const char *why)
 	nb->state = NBD_BLK_UP;
 	set_presence(nb, BLK_PRESENT);
 	if (log_allowed(&nb->log_limit, loop_now(nb->dev.loop), LOG_BURST, LOG_WINDOW))
-		log_info("%s: connected again after %.1f seconds", nb->uri,
+		log_info("%s: connected again after %.1f s", nb->uri,
 			 loop_now(nb->dev.loop) - nb->down_since);
 	nbd_blk_log_look(nb);
 	nbd_blk_pump(nb);

@@ -1,20 +1,13 @@
 /*
  * Block requests to NBD commands, and their answers back: through the link's pipe, or
- * through libnbd where the link has none.
- *
- * libnbd calls back under its handle's lock, sometimes within the call that submits a
- * command: so a callback only takes note, and the end of a request is left to
- * blk_complete_later(). A command's last word is the .free of its completion callback,
- * which alone comes in every case: answered, connection dead, handle closed. The pipe's
- * is ended().
+ * through libnbd where the link has none (nbd_blk_libnbd.c). Either may tell of the end of
+ * a command within the call that submits it, so the end of its request is left to
+ * blk_complete_later().
  */
 #include <assert.h>
 #include <errno.h>
-#include <string.h>
 
-#include "errmap.h"
 #include "nbd_blk_private.h"
-#include "nbd_pipe.h"
 #include "pool.h"
 
 /* libnbd finds the command of a reply by walking a list: beyond this, more in flight costs
@@ -23,21 +16,6 @@
 
 _Static_assert(MAX_IN_FLIGHT + 1 <= NBD_PIPE_CALLS,
 	       "a place in the pipe for each, and for a flush of the write log's");
-
-/* A request that is under way; from the loop's pool. */
-struct nbd_command {
-	struct nbd_blk *nb;
-	struct blk_req *req;
-	struct nbd_pipe_call call;
-	bool	 answered;
-	int	 error;			/* if answered: 0 or errno */
-	uint64_t mark;			/* FLUSH: of the write log, when it was sent */
-	bool	 overtaken;		/* a later request on the same bytes has been answered */
-	uint64_t received;		/* READ: bytes */
-	uint64_t good_until;		/* READ, STATUS: all before this device offset has come */
-	bool	 bad_known;		/* READ: does the server say where it failed? Then: */
-	uint64_t bad_at;
-};
 
 static bool modifies(const struct blk_req *req)
 {
@@ -62,12 +40,12 @@ static void overtake(struct nbd_blk *nb, const struct blk_req *newer)
 		if (older == newer)
 			return;
 		if (modifies(older) && overlap(older, newer))
-			((struct nbd_command *)older->priv)->overtaken = true;
+			((struct nbd_blk_command *)older->priv)->overtaken = true;
 	}
 }
 
 /* Of the errors of a read, the first counts; what is before it must have come whole. */
-static void locate_error(const struct nbd_command *cmd)
+static void locate_error(const struct nbd_blk_command *cmd)
 {
 	struct blk_req *req = cmd->req;
 
@@ -77,7 +55,7 @@ static void locate_error(const struct nbd_command *cmd)
 	req->error_offset = cmd->bad_at < cmd->good_until ? cmd->bad_at : cmd->good_until;
 }
 
-static void set_outcome(const struct nbd_command *cmd)
+static void set_outcome(const struct nbd_blk_command *cmd)
 {
 	struct blk_req *req = cmd->req;
 
@@ -94,7 +72,7 @@ static void set_outcome(const struct nbd_command *cmd)
 }
 
 /* The connection ended before the answer: put the request back in front of those that wait. */
-static void put_back(struct nbd_command *cmd)
+static void put_back(struct nbd_blk_command *cmd)
 {
 	struct blk_req *req = cmd->req;
 
@@ -124,7 +102,7 @@ static void end(struct nbd_blk *nb, struct blk_req *req)
 }
 
 /* A command is over. */
-static void finish(struct nbd_command *cmd)
+void nbd_blk_finish(struct nbd_blk_command *cmd)
 {
 	struct nbd_blk *nb = cmd->nb;
 	struct blk_req *req = cmd->req;
@@ -154,14 +132,14 @@ static void finish(struct nbd_command *cmd)
 	nbd_blk_log_look(nb);
 }
 
-static void note_data(struct nbd_command *cmd, uint64_t offset, uint64_t length)
+void nbd_blk_note_data(struct nbd_blk_command *cmd, uint64_t offset, uint64_t length)
 {
 	cmd->received += length;
 	if (offset == cmd->good_until)
 		cmd->good_until += length;
 }
 
-static void note_failure_at(struct nbd_command *cmd, uint64_t offset)
+void nbd_blk_note_failure(struct nbd_blk_command *cmd, uint64_t offset)
 {
 	const struct blk_req *req = cmd->req;
 
@@ -172,7 +150,7 @@ static void note_failure_at(struct nbd_command *cmd, uint64_t offset)
 }
 
 /* The next descriptor of a block status. False: it is none that a server may send. */
-static bool note_extent(struct nbd_command *cmd, uint64_t length, uint32_t state)
+bool nbd_blk_note_extent(struct nbd_blk_command *cmd, uint64_t length, uint32_t state)
 {
 	const struct blk_info *info = &cmd->nb->dev.info;
 	uint32_t flags = (state & LIBNBD_STATE_HOLE ? BLK_HOLE : 0) |
@@ -191,58 +169,7 @@ static bool note_extent(struct nbd_command *cmd, uint64_t length, uint32_t state
 	return true;
 }
 
-/* Through libnbd ----------------------------------------------------------- */
-
-static int on_completion(void *opaque, int *error)
-{
-	struct nbd_command *cmd = opaque;
-
-	cmd->answered = true;
-	cmd->error = *error;
-	return 1;		/* libnbd may forget the command */
-}
-
-static void on_free(void *opaque)
-{
-	struct nbd_command *cmd = opaque;
-	struct nbd_blk *nb = cmd->nb;
-
-	/* A command that was refused at once is issue()'s, which has the reason. */
-	if (cmd == nb->issuing && !cmd->answered)
-		return;
-	if (cmd == nb->issuing)
-		nb->issuing = NULL;
-	finish(cmd);
-}
-
-static int on_chunk(void *opaque, const void *data, size_t count, uint64_t offset,
-		    unsigned status, int *error)
-{
-	(void)data;
-	(void)error;
-	if (status == LIBNBD_READ_ERROR)
-		note_failure_at(opaque, offset);
-	else
-		note_data(opaque, offset, count);
-	return 0;
-}
-
-static int on_extents(void *opaque, const char *context, uint64_t offset, uint32_t *entries,
-		      size_t count, int *error)
-{
-	(void)offset;
-	if (strcmp(context, LIBNBD_CONTEXT_BASE_ALLOCATION) != 0)
-		return 0;
-	for (size_t i = 0; i + 1 < count; i += 2) {
-		if (!note_extent(opaque, entries[i], entries[i + 1])) {
-			*error = EIO;
-			return -1;
-		}
-	}
-	return 0;
-}
-
-static uint32_t command_flags(const struct blk_req *req)
+uint32_t nbd_blk_command_flags(const struct blk_req *req)
 {
 	return (req->flags & BLK_FUA ? LIBNBD_CMD_FLAG_FUA : 0) |
 	       (req->flags & BLK_NO_HOLE ? LIBNBD_CMD_FLAG_NO_HOLE : 0) |
@@ -250,94 +177,38 @@ static uint32_t command_flags(const struct blk_req *req)
 	       (req->flags & BLK_REQ_ONE ? LIBNBD_CMD_FLAG_REQ_ONE : 0);
 }
 
-/* libnbd's cookie, or -1. */
-static int64_t call_libnbd(struct nbd_command *cmd)
-{
-	const struct blk_req *req = cmd->req;
-	struct nbd_handle *h = nbd_link_handle(cmd->nb->link);
-	nbd_chunk_callback chunk = { .callback = on_chunk, .user_data = cmd };
-	nbd_extent_callback extents = { .callback = on_extents, .user_data = cmd };
-	nbd_completion_callback done = {
-		.callback = on_completion, .user_data = cmd, .free = on_free
-	};
-	uint32_t flags = command_flags(req);
-
-	switch (req->op) {
-	case BLK_READ:
-		return nbd_aio_pread_structured(h, req->data, req->length, req->offset, chunk,
-						done, 0);
-	case BLK_WRITE:
-		return nbd_aio_pwrite(h, req->data, req->length, req->offset, done, flags);
-	case BLK_FLUSH:
-		return nbd_aio_flush(h, done, 0);
-	case BLK_TRIM:
-		return nbd_aio_trim(h, req->length, req->offset, done, flags);
-	case BLK_ZERO:
-		return nbd_aio_zero(h, req->length, req->offset, done, flags);
-	case BLK_CACHE:
-		return nbd_aio_cache(h, req->length, req->offset, done, 0);
-	case BLK_STATUS:
-		return nbd_aio_block_status(h, req->length, req->offset, extents, done, flags);
-	}
-	return -1;
-}
-
-/* Hand a command to libnbd. It may be answered, and gone, before this returns. */
-static void issue_to_libnbd(struct nbd_command *cmd)
-{
-	struct nbd_blk *nb = cmd->nb;
-	int64_t cookie;
-
-	nb->issuing = cmd;
-	cookie = call_libnbd(cmd);
-	/* Sending may find the connection dead: then the call fails as well, for a command
-	 * that has ended and is gone. */
-	if (cookie < 0 && nb->issuing) {
-		/* Refused: what it is asked to do, or that it is not connected any more. */
-		cmd->error = nbd_get_errno();
-		cmd->answered = nbd_aio_is_ready(nbd_link_handle(nb->link)) > 0 ||
-				nbd_aio_is_processing(nbd_link_handle(nb->link)) > 0;
-		if (cmd->answered && !cmd->error)
-			cmd->error = EIO;
-		finish(cmd);
-	}
-	nb->issuing = NULL;
-	nbd_link_kick(nb->link);
-}
-
 /* Through the pipe --------------------------------------------------------- */
 
-static struct nbd_command *command_of(struct nbd_pipe_call *call)
+static struct nbd_blk_command *command_of(struct nbd_pipe_call *call)
 {
-	return container_of(call, struct nbd_command, call);
+	return container_of(call, struct nbd_blk_command, call);
 }
 
 static void pipe_chunk(struct nbd_pipe_call *call, uint64_t offset, uint64_t length)
 {
-	note_data(command_of(call), offset, length);
+	nbd_blk_note_data(command_of(call), offset, length);
 }
 
 static bool pipe_extent(struct nbd_pipe_call *call, uint32_t length, uint32_t flags)
 {
-	return note_extent(command_of(call), length, flags);
+	return nbd_blk_note_extent(command_of(call), length, flags);
 }
 
 static void pipe_failed_at(struct nbd_pipe_call *call, uint64_t offset)
 {
-	note_failure_at(command_of(call), offset);
+	nbd_blk_note_failure(command_of(call), offset);
 }
 
 static void pipe_ended(struct nbd_pipe_call *call, bool answered, int error)
 {
-	struct nbd_command *cmd = command_of(call);
+	struct nbd_blk_command *cmd = command_of(call);
 
 	cmd->answered = answered;
 	cmd->error = error;
-	finish(cmd);
+	nbd_blk_finish(cmd);
 }
 
-/* The protocol's flags are libnbd's. */
-static void issue_to_pipe(struct nbd_command *cmd, struct nbd_pipe *pipe)
+static void issue_to_pipe(struct nbd_blk_command *cmd, struct nbd_pipe *pipe)
 {
 	static const struct nbd_pipe_events events = {
 		.chunk = pipe_chunk, .extent = pipe_extent, .failed_at = pipe_failed_at,
@@ -355,7 +226,7 @@ static void issue_to_pipe(struct nbd_command *cmd, struct nbd_pipe *pipe)
 	assert(!ranged || req->length <= UINT32_MAX);
 	cmd->call = (struct nbd_pipe_call){
 		.events = &events, .command = commands[req->op],
-		.flags = (uint16_t)command_flags(req), .data = req->data,
+		.flags = (uint16_t)nbd_blk_command_flags(req), .data = req->data,
 		.offset = ranged ? req->offset : 0, .length = ranged ? (uint32_t)req->length : 0,
 	};
 	nbd_pipe_send(pipe, &cmd->call);
@@ -363,7 +234,7 @@ static void issue_to_pipe(struct nbd_command *cmd, struct nbd_pipe *pipe)
 
 static void issue(struct nbd_blk *nb, struct blk_req *req)
 {
-	struct nbd_command *cmd = pool_zalloc(nb->dev.loop->pool, sizeof(*cmd));
+	struct nbd_blk_command *cmd = pool_zalloc(nb->dev.loop->pool, sizeof(*cmd));
 	struct nbd_pipe *pipe = nbd_link_pipe(nb->link);
 
 	assert(nb->state == NBD_BLK_UP && !nb->issuing);
@@ -382,7 +253,7 @@ static void issue(struct nbd_blk *nb, struct blk_req *req)
 	if (pipe)
 		issue_to_pipe(cmd, pipe);
 	else
-		issue_to_libnbd(cmd);
+		nbd_blk_issue_to_libnbd(cmd);
 }
 
 void nbd_blk_pump(struct nbd_blk *nb)

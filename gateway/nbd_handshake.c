@@ -51,9 +51,10 @@ static void start_tls(struct nbd_conn *c)
 		conn_fail(&c->conn, "plain bytes behind NBD_OPT_STARTTLS");
 		return;
 	}
-	stream = tls_server_stream(c->service->tls, c->conn.stream);
+	/* It may have been taken away since. */
+	stream = c->service->tls ? tls_server_stream(c->service->tls, c->conn.stream) : NULL;
 	if (!stream) {
-		conn_fail(&c->conn, "no memory for TLS");
+		conn_fail(&c->conn, "there is no TLS for it");
 		return;
 	}
 	switched = conn_switch(&c->conn, stream);

@@ -319,7 +319,7 @@ static void on_deadline(struct ev_loop *ev, struct ev_timer *w, int events)
 	(void)ev;
 	(void)events;
 	assert(link->stage < READY);
-	snprintf(link->why, sizeof(link->why), "timed out after %g seconds while %s",
+	snprintf(link->why, sizeof(link->why), "timed out after %g s while %s",
 		 link->timeout, doing[link->stage]);
 	end(link);
 }
@@ -361,7 +361,7 @@ static void resolved(struct offload_job *job)
  * failed one leaves in its buffer is never looked at. A URI is the administrator's, so
  * it may name files (TLS certificates and keys).
  */
-static struct nbd_handle *new_handle(void)
+static struct nbd_handle *new_handle(const struct nbd_link_conf *conf)
 {
 	struct nbd_handle *h = nbd_create();
 
@@ -370,7 +370,9 @@ static struct nbd_handle *new_handle(void)
 	if (nbd_set_opt_mode(h, true) < 0 || nbd_set_full_info(h, true) < 0 ||
 	    nbd_set_pread_initialize(h, false) < 0 ||
 	    nbd_set_uri_allow_local_file(h, true) < 0 ||
-	    nbd_add_meta_context(h, LIBNBD_CONTEXT_BASE_ALLOCATION) < 0) {
+	    nbd_add_meta_context(h, LIBNBD_CONTEXT_BASE_ALLOCATION) < 0 ||
+	    (conf->tls_certificates && nbd_set_tls_certificates(h, conf->tls_certificates) < 0) ||
+	    (conf->tls_psk && nbd_set_tls_psk_file(h, conf->tls_psk) < 0)) {
 		nbd_close(h);
 		return NULL;
 	}
@@ -386,7 +388,7 @@ struct nbd_link *nbd_link_open(struct loop *loop, struct offload *offload,
 	assert(conf->timeout > 0);
 	if (!link)
 		return NULL;
-	link->handle = new_handle();
+	link->handle = new_handle(conf);
 	link->uri = strdup(conf->uri);
 	if (!link->handle || !link->uri) {
 		destroy(link);

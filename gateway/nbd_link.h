@@ -18,6 +18,7 @@ struct offload;
 
 struct nbd_link_conf {
 	const char *uri;	/* libnbd's syntax; copied */
+	const char *tls_certificates, *tls_psk;	/* as nbd_blk.h has them; until nbd_link_open() returns */
 	double timeout;		/* seconds from open to opened(), > 0 */
 };
 

@@ -39,9 +39,19 @@ static bool comes_from_there(const struct nbd_conn *c, const struct nbd_export *
 	return access_admits_address(&export->from, from);
 }
 
+/* Those who are there meet other rules than they came in by, when these change. */
+static bool has_come_in(const struct nbd_conn *c)
+{
+	const struct nbd_service *service = c->service;
+
+	if (c->tls == TLS_STARTED)
+		return !service->tls || tls_stream_is_allowed(c->conn.stream, service->tls);
+	return service->tls_mode != TLS_REQUIRE;
+}
+
 bool nbd_export_is_shown(const struct nbd_conn *c, const struct nbd_export *export)
 {
-	return blk_of(c, export) && (!export->tls_only || c->tls == TLS_STARTED) &&
+	return blk_of(c, export) && has_come_in(c) && (!export->tls_only || c->tls == TLS_STARTED) &&
 	       is_allowed(c, export) && comes_from_there(c, export);
 }
 

@@ -296,7 +296,7 @@ static void trace_request(const struct nbd_request_header *h)
 {
 	char text[160];
 
-	if (!iscsi_debug_nbd)
+	if (!log_is_on(iscsi_debug_nbd))
 		return;
 	nbd_request_format(h, text, sizeof(text));
 	log_trace(iscsi_debug_nbd, "%s", text);

@@ -43,6 +43,7 @@ struct nbd_service {
  * From now on "exports" are in force (NULL: none); the service takes a hold of them. What becomes
  * of who is there is said in nbd_exports.h. follows() tells, perhaps before this returns, when
  * nobody uses a device any more that is in an earlier snapshot alone. Until then no other comes.
+ * limits, tls_mode and tls may be changed right before this.
  */
 void nbd_server_follow(struct nbd_service *service, struct nbd_exports *exports);
 

@@ -14,6 +14,7 @@
 
 #include "cdb.h"
 #include "lu.h"
+#include "lu_ports.h"
 #include "sense.h"
 
 /* Registrations of one unit: 64 hosts by four paths each. */
@@ -34,7 +35,7 @@ enum reservation_type {
 struct registrant {
 	char	 name[sizeof(((struct nexus *)0)->initiator_name)];
 	uint8_t	 isid[6];
-	uint16_t port;			/* relative target port identifier */
+	struct lu_port port;
 };
 
 struct registration {
@@ -70,7 +71,7 @@ struct reservation_request {
 	uint64_t key, action_key;	/* RESERVATION KEY, SERVICE ACTION RESERVATION KEY */
 	bool	 aptpl, unreg;
 	/* The target ports to register by: the nexus' own first, then, with ALL_TG_PT, the others. */
-	const uint16_t *ports;
+	const struct lu_port *ports;
 	unsigned port_count;
 	/* SPEC_I_PT: the initiator ports to register, too, by those target ports. REGISTER AND
 	 * MOVE: exactly one, the nexus to move to. */

@@ -18,13 +18,13 @@
 
 static bool same_registrant(const struct registrant *a, const struct registrant *b)
 {
-	return a->port == b->port && !memcmp(a->isid, b->isid, sizeof a->isid) &&
+	return lu_port_same(&a->port, &b->port) && !memcmp(a->isid, b->isid, sizeof a->isid) &&
 	       !strcmp(a->name, b->name);
 }
 
-static struct registrant registrant_of(const struct nexus *nexus, uint16_t port)
+static struct registrant registrant_of(const struct nexus *nexus)
 {
-	struct registrant who = { .port = port };
+	struct registrant who = { .port = lu_port_of(nexus) };
 
 	memcpy(who.name, nexus->initiator_name, sizeof who.name);
 	memcpy(who.isid, nexus->isid, sizeof who.isid);
@@ -228,7 +228,7 @@ static void do_register(struct change *c)
 	const struct reservation_request *request = c->request;
 	struct registrant who = c->who;
 
-	assert(request->port_count > 0 && request->ports[0] == request->nexus->tpgt);
+	assert(request->port_count > 0 && lu_port_same(&request->ports[0], &who.port));
 	if (!may_register(c)) {
 		conflict(c);
 		return;
@@ -423,7 +423,7 @@ void reservation_out(const struct reservations *before, struct reservations *aft
 	const struct action *action = &actions[request->action];
 	struct change c = {
 		.before = before, .after = after, .request = request, .outcome = outcome,
-		.who = registrant_of(request->nexus, request->nexus->tpgt),
+		.who = registrant_of(request->nexus),
 	};
 
 	assert(action->run && before != after);

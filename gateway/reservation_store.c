@@ -18,10 +18,11 @@
 #include "crc32c.h"
 #include "keys.h"
 
-#define HEADING		"nbd-iscsi-gateway reservations 1"
+#define HEADING		"nbd-iscsi-gateway reservations 2"
+#define HEADING_1	"nbd-iscsi-gateway reservations 1"	/* without names of targets */
 #define HOLDER		"holder"
 #define NO_HOLDER	"-"
-#define FILE_MAX	(1u << 20)	/* RESERVATION_MAX of the longest lines are a tenth of it */
+#define FILE_MAX	(1u << 20)	/* RESERVATION_MAX of the longest lines are an eighth of it */
 
 struct reservation_store {
 	int  directory;			/* descriptor */
@@ -63,6 +64,7 @@ void reservation_store_free(struct reservation_store *store)
 
 struct reading {
 	struct reservations *r;
+	const char *target;		/* that version 1 means; NULL: each line has one */
 	char *next;			/* what has not been read of the text */
 	unsigned line;
 	char *why;
@@ -128,23 +130,40 @@ static bool take_type(struct reading *in, const char *line)
 	return true;
 }
 
+/* All words of a line, or all but the last. */
+static bool split(struct reading *in, const char *line, struct registration *registration,
+		  uint64_t *isid, char holder[sizeof HOLDER])
+{
+	struct registrant *who = &registration->who;
+	int count, whole = 0;
+
+	if (in->target) {
+		snprintf(who->port.target, sizeof who->port.target, "%s", in->target);
+		count = 1 + sscanf(line, "registration 0x%16" SCNx64 " %5" SCNu16 " 0x%12" SCNx64
+				   " %6s %223s%n", &registration->key, &who->port.tag, isid, holder,
+				   who->name, &whole);
+	} else {
+		count = sscanf(line, "registration 0x%16" SCNx64 " %5" SCNu16 " 0x%12" SCNx64
+			       " %6s %223s %223s%n", &registration->key, &who->port.tag, isid,
+			       holder, who->name, who->port.target, &whole);
+	}
+	return count == 6 && !line[whole];
+}
+
 static bool take_registration(struct reading *in, const char *line)
 {
 	struct registration *registration = &in->r->registrations[in->r->count];
 	struct registrant *who = &registration->who;
 	char holder[sizeof HOLDER];
 	uint64_t isid;
-	int whole = 0;
 
 	if (in->r->count == RESERVATION_MAX)
 		return wrong(in, "there are more than %d registrations", RESERVATION_MAX);
 	memset(registration, 0, sizeof *registration);
-	if (sscanf(line, "registration 0x%16" SCNx64 " %5" SCNu16 " 0x%12" SCNx64 " %6s %223s%n",
-		   &registration->key, &who->port, &isid, holder, who->name, &whole) != 5 ||
-	    line[whole])
+	if (!split(in, line, registration, &isid, holder))
 		return wrong(in, "it is no registration");
-	if (!registration->key || !iscsi_name_valid(who->name))
-		return wrong(in, "the key is 0, or the name is no iSCSI name");
+	if (!registration->key || !iscsi_name_valid(who->name) || !iscsi_name_valid(who->port.target))
+		return wrong(in, "the key is 0, or a name is no iSCSI name");
 	for (int i = 0; i < 6; i++)
 		who->isid[i] = (uint8_t)(isid >> (40 - 8 * i));
 	registration->holder = !strcmp(holder, HOLDER);
@@ -176,7 +195,9 @@ static bool parse(struct reading *in)
 	if (!take_end(in))
 		return false;
 	line = take_line(in);
-	if (!line || strcmp(line, HEADING) != 0)
+	if (line && !strcmp(line, HEADING))
+		in->target = NULL;
+	else if (!line || strcmp(line, HEADING_1) != 0)
 		return wrong(in, "the heading is not \"" HEADING "\"");
 	line = take_line(in);
 	if (!take_type(in, line ? line : ""))
@@ -218,11 +239,11 @@ static void forget(struct reservations *r)
 	r->count = 0;
 }
 
-bool reservation_store_load(struct reservation_store *store, struct reservations *r,
-			    char *why, size_t size)
+bool reservation_store_load(struct reservation_store *store, const char *target,
+			    struct reservations *r, char *why, size_t size)
 {
 	char problem[160] = "";
-	struct reading in = { .r = r, .why = problem, .size = sizeof problem };
+	struct reading in = { .r = r, .target = target, .why = problem, .size = sizeof problem };
 	char *text = read_file(store);
 	bool good;
 
@@ -249,10 +270,11 @@ static void print(FILE *out, const struct reservations *r)
 		const struct registration *registration = &r->registrations[i];
 		const uint8_t *isid = registration->who.isid;
 
-		fprintf(out, "registration 0x%016" PRIx64 " %u 0x%02x%02x%02x%02x%02x%02x %s %s\n",
-			registration->key, registration->who.port,
+		fprintf(out, "registration 0x%016" PRIx64 " %u 0x%02x%02x%02x%02x%02x%02x %s %s %s\n",
+			registration->key, registration->who.port.tag,
 			isid[0], isid[1], isid[2], isid[3], isid[4], isid[5],
-			registration->holder ? HOLDER : NO_HOLDER, registration->who.name);
+			registration->holder ? HOLDER : NO_HOLDER, registration->who.name,
+			registration->who.port.target);
 	}
 }
 

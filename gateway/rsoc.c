@@ -7,6 +7,7 @@
 
 #include "disk_private.h"
 #include "field.h"
+#include "scsi_data.h"
 
 #define TIMEOUTS_LEN	12
 
@@ -35,22 +36,6 @@ static const struct field command_descriptor[] = {
 };
 #undef FIELD_STRUCT
 #define COMMAND_DESCRIPTOR_LEN	8
-
-/* One command alone: this, the usage map, and the timeouts. */
-enum support { NOT_SUPPORTED = 1, SUPPORTED_AS_STANDARD = 3 };
-
-struct one_command {
-	bool	 ctdp;
-	uint8_t	 support;
-	uint16_t cdb_size;
-};
-
-#define FIELD_STRUCT struct one_command
-static const struct field one_command[] = {
-	FIELD_BIT(ctdp, 1, 7), FIELD(support, 1, 2, 3), FIELD_U16(cdb_size, 2), FIELD_END
-};
-#undef FIELD_STRUCT
-#define ONE_COMMAND_LEN		4
 
 /* Command timeouts descriptor: zeroes say that no time is promised. */
 struct timeouts {
@@ -108,18 +93,18 @@ static void report_all(struct disk_lu *disk, struct scsi_task *task)
 static void report_one(struct disk_lu *disk, struct scsi_task *task, enum cdb_id id)
 {
 	uint8_t wire[ONE_COMMAND_LEN + CDB_MAX_LEN + TIMEOUTS_LEN] = { 0 };
-	struct one_command header = { .support = NOT_SUPPORTED };
+	struct one_command header = { .support = COMMAND_NOT_SUPPORTED };
 	size_t at = ONE_COMMAND_LEN;
 
 	if (id != CDB_UNKNOWN && cdb_allowed(id, disk->lu.caps)) {
-		header.support = SUPPORTED_AS_STANDARD;
+		header.support = COMMAND_AS_STANDARD;
 		header.cdb_size = (uint16_t)cdb_usage(id, disk->lu.caps, wire + at);
 		header.ctdp = task->cdb.rctd;
 		at += header.cdb_size;
 		if (header.ctdp)
 			at += put_timeouts(wire + at);
 	}
-	field_encode(one_command, &header, wire);
+	one_command_encode(&header, wire);
 	disk_reply(disk, task, wire, at, task->cdb.alloc_len);
 }
 
@@ -137,22 +122,22 @@ void rsoc_report_opcodes(struct disk_lu *disk, struct scsi_task *task)
 	bool has_sa, known = cdb_opcode_known(cdb->requested_opcode, &has_sa);
 
 	switch (cdb->reporting_options) {
-	case 0:
+	case REPORTING_ALL:
 		report_all(disk, task);
 		break;
-	case 1:			/* the opcode alone */
+	case REPORTING_OPCODE:
 		if (has_sa)
 			disk_refuse_field(disk, task, requested_opcode);
 		else
 			report_one(disk, task, cdb_find(cdb->requested_opcode, 0));
 		break;
-	case 2:			/* the opcode with its service action */
+	case REPORTING_SERVICE_ACTION:
 		if (known && !has_sa)
 			disk_refuse_field(disk, task, requested_opcode);
 		else
 			report_one(disk, task, find(cdb));
 		break;
-	case 3:			/* either; the service action of a command that has none is 0 */
+	case REPORTING_EITHER:		/* the service action of a command that has none is 0 */
 		if (known && !has_sa && cdb->requested_sa)
 			report_one(disk, task, CDB_UNKNOWN);
 		else

@@ -96,6 +96,8 @@ void target_follow(struct target_service *service, struct access *access)
 	service->following = true;
 	list_for_each(node, &service->sessions)
 		target_session_follow(container_of(node, struct target_session, node));
+	list_for_each(node, &service->connections)
+		target_conn_follow(container_of(node, struct target_conn, node));
 	access_drop(before);
 	target_service_settle(service);
 }

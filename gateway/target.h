@@ -62,6 +62,7 @@ void target_service_exit(struct target_service *service);
  * From now on "access" is in force; the service takes a hold of it. What becomes of who is
  * there is said in access.h. follows() tells, perhaps before this returns, when nobody uses
  * a logical unit any more that is in an earlier snapshot alone. Until then no other comes.
+ * *conf may be changed right before this.
  */
 void target_follow(struct target_service *service, struct access *access);
 

@@ -71,7 +71,7 @@ void target_session_settle_in(struct target_session *s, const struct target_plac
 	s->place = *place;
 	s->user = access_find_user(place->auth, user);
 	if (place->target)
-		s->map = access_map_of(place->target, s->nexus.initiator_name);
+		s->map = access_map_of(place->target, place->group, s->nexus.initiator_name);
 }
 
 /* ---- another snapshot is in force */

@@ -145,6 +145,13 @@ static void on_timer(struct ev_loop *ev, struct ev_timer *w, int events)
 		watch(c);
 }
 
+void target_conn_follow(struct target_conn *c)
+{
+	if (c->phase == PHASE_FULL_FEATURE && target_conn_alive(c) && !c->conn.draining &&
+	    !(c->holds & (HOLD_LOGOUT | HOLD_SHUTDOWN)))
+		watch(c);
+}
+
 void target_conn_established(struct target_conn *c)
 {
 	ev_timer_stop(c->service->loop->ev, &c->timer);

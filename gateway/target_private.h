@@ -395,6 +395,9 @@ void target_conn_finish(struct target_conn *c, const char *why);
 /* Ask for a sign of life, which tells ExpStatSN, too; unless one is awaited already. */
 void target_conn_ping(struct target_conn *c);
 
+/* Other time-outs may be in force. */
+void target_conn_follow(struct target_conn *c);
+
 /* Full feature phase begins: keepalive instead of the login timer. */
 void target_conn_established(struct target_conn *c);
 

@@ -270,7 +270,7 @@ static void got_header(struct target_conn *c, bool known, const uint8_t *ahs, si
 {
 	const struct bhs *b = &c->rx.pdu.bhs;
 
-	if (iscsi_debug_pdu) {
+	if (log_is_on(iscsi_debug_pdu)) {
 		char text[512];
 
 		bhs_format(b, text, sizeof(text));

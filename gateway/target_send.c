@@ -108,7 +108,7 @@ void target_out_send(struct target_out *out, struct bhs *b, const void *data, ui
 		put_digest(out->tail + pad, crc32c(crc32c(0, data, len), out->tail, pad));
 		tail_len += DIGEST_LEN;
 	}
-	if (iscsi_debug_pdu) {
+	if (log_is_on(iscsi_debug_pdu)) {
 		char text[512];
 
 		bhs_format(b, text, sizeof(text));

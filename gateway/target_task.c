@@ -136,8 +136,10 @@ static void decode(struct target_task *task)
 	 * it maps to us, which may be more than this initiator has. */
 	if (lu && !lu->interprets && scsi->wire[0] == cdb_row(CDB_EXTENDED_COPY_LID1)->opcode)
 		target_task_refuse(task, STATUS_CHECK_CONDITION, SENSE_INVALID_OPCODE);
-	/* The far end of a pass-through does not know that we were told not to write. */
-	if (lu && !lu->interprets && scsi->read_only && cdb_may_write(&scsi->cdb))
+	/* The far end of a pass-through does not know that we were told not to write. Nor do we know
+	 * who else writes there: it is not for us to keep them off. */
+	if (lu && !lu->interprets && scsi->read_only
+	    && (cdb_may_write(&scsi->cdb) || cdb_rules(&scsi->cdb)))
 		target_task_refuse(task, STATUS_CHECK_CONDITION, SENSE_WRITE_PROTECTED);
 }
 
@@ -436,8 +438,11 @@ void target_task_abort(struct target_task *task)
 {
 	struct target_session *s = task->session;
 
-	if (task->aborted)
+	if (task->aborted) {
+		/* Perhaps it was only its own PDU that it waited for. */
+		target_task_reap(task);
 		return;
+	}
 	log_trace(iscsi_debug_session, "iSCSI %s: task 0x%08x aborted", s->nexus.initiator_name,
 		  task->itt);
 	task->aborted = true;

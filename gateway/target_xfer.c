@@ -160,7 +160,11 @@ void target_xfer_data(struct target_rx *rx, bool spoiled)
 		if (b->final)
 			end_unsolicited(task);
 	}
-	target_xfer_continue(task);
+	/* Ended while this was on its way here, it has waited for nothing else. */
+	if (task->aborted)
+		target_task_reap(task);
+	else
+		target_xfer_continue(task);
 }
 
 static bool send_r2t(struct target_task *task)
@@ -204,7 +208,8 @@ static void solicit(struct target_task *task)
 
 void target_xfer_continue(struct target_task *task)
 {
-	if (!task->admitted || task->unsolicited || task->aborted)
+	assert(!task->aborted);
+	if (!task->admitted || task->unsolicited)
 		return;
 	if (!task->refused)
 		solicit(task);

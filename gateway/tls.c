@@ -36,7 +36,7 @@ static bool load_certificates(struct tls *tls, const char *directory, char *why,
 		return refuse(why, size, cert, rc);
 	rc = gnutls_certificate_set_x509_trust_file(tls->x509, ca, GNUTLS_X509_FMT_PEM);
 	/* Only needed to verify clients. */
-	if (rc < 0 && tls->conf.verify_peer)
+	if (rc < 0 && tls->verify_peer)
 		return refuse(why, size, ca, rc);
 	return true;
 }
@@ -55,18 +55,31 @@ static bool load_psk(struct tls *tls, const char *file, char *why, size_t size)
 	return rc >= 0 || refuse(why, size, file, rc);
 }
 
+/* Who may come in: the configuration may go before its credentials do. */
+static bool copy_rules(struct tls *tls, const struct tls_conf *conf)
+{
+	tls->verify_peer = conf->verify_peer;
+	tls->allow = calloc(conf->allow_count + 1, sizeof(*tls->allow));
+	for (unsigned i = 0; tls->allow && i < conf->allow_count; i++) {
+		tls->allow[i] = strdup(conf->allow[i]);
+		if (!tls->allow[i])
+			return false;
+		tls->allow_count++;
+	}
+	return tls->allow;
+}
+
 struct tls *tls_new(const struct tls_conf *conf, char *why, size_t size)
 {
 	struct tls *tls = calloc(1, sizeof(*tls));
-	bool ok = true;
+	bool ok = tls && copy_rules(tls, conf);
 	int rc;
 
-	if (!tls) {
+	if (tls)
+		atomic_init(&tls->holders, 1);
+	if (!ok)
 		snprintf(why, size, "%m");
-		return NULL;
-	}
-	tls->conf = *conf;
-	if (conf->certificates)
+	if (ok && conf->certificates)
 		ok = load_certificates(tls, conf->certificates, why, size);
 	if (ok && conf->psk)
 		ok = load_psk(tls, conf->psk, why, size);
@@ -76,14 +89,24 @@ struct tls *tls_new(const struct tls_conf *conf, char *why, size_t size)
 	}
 	if (ok)
 		return tls;
-	tls_free(tls);
+	tls_drop(tls);
 	return NULL;
 }
 
-void tls_free(struct tls *tls)
+struct tls *tls_hold(struct tls *tls)
 {
-	if (!tls)
+	if (tls)
+		atomic_fetch_add(&tls->holders, 1);
+	return tls;
+}
+
+void tls_drop(struct tls *tls)
+{
+	if (!tls || atomic_fetch_sub(&tls->holders, 1) > 1)
 		return;
+	for (unsigned i = 0; i < tls->allow_count; i++)
+		free(tls->allow[i]);
+	free(tls->allow);
 	if (tls->x509)
 		gnutls_certificate_free_credentials(tls->x509);
 	if (tls->psk)

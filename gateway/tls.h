@@ -21,16 +21,17 @@ struct tls_conf {
 	unsigned    allow_count;	/* 0 = whatever its name */
 };
 
-/* The server's credentials. Constant once made: any thread may use them. */
+/* The server's credentials. Constant once made, and counted: any thread may use them. */
 struct tls;
 
-/* Reads the files (blocking: at start; the keys once more with each client that uses one, so that
- * they can be changed). NULL with a one-line reason that names the file. conf->allow and conf->psk
- * must outlive the result. */
+/* Reads the files (blocking; the keys once more with each client that uses one, so that they
+ * can be changed). conf is copied. With one hold, the caller's. NULL with a one-line reason that
+ * names the file. */
 struct tls *tls_new(const struct tls_conf *conf, char *why, size_t size);
 
-/* After every stream made of it is closed. */
-void tls_free(struct tls *tls);
+/* Each stream has a hold of its own. NULL is ignored. */
+struct tls *tls_hold(struct tls *tls);
+void tls_drop(struct tls *tls);
 
 /*
  * The server's end of TLS over "plain", which becomes its own. The handshake is made by
@@ -38,6 +39,10 @@ void tls_free(struct tls *tls);
  * On the thread of the connection.
  */
 struct stream *tls_server_stream(struct tls *tls, struct stream *plain);
+
+/* Would the client, whose handshake is over, have come in by these credentials, as far as it is by
+ * its certificate's name? */
+bool tls_stream_is_allowed(const struct stream *stream, const struct tls *tls);
 
 /* The distinguished name (RFC 4514) of the certificate by which the client has proved itself; NULL:
  * there is none, or not yet. For as long as the stream is open. */

@@ -3,11 +3,15 @@
 #define TLS_PRIVATE_H
 
 #include <gnutls/gnutls.h>
+#include <stdatomic.h>
 
 #include "tls.h"
 
 struct tls {
-	struct tls_conf conf;
+	atomic_uint holders;
+	bool	 verify_peer;
+	char   **allow;			/* distinguished names; none: whatever its name */
+	unsigned allow_count;
 	gnutls_certificate_credentials_t x509;	/* NULL: no certificates */
 	gnutls_psk_server_credentials_t psk;	/* NULL: no keys */
 	gnutls_priority_t priority;

@@ -26,7 +26,7 @@
 struct tls_stream {
 	struct stream stream;
 	struct stream *plain;
-	const struct tls *tls;
+	struct tls *tls;
 	gnutls_session_t session;
 	bool established, closing;
 	bool interrupted;		/* a record waits inside GnuTLS: go on with that one first */
@@ -161,7 +161,7 @@ static void learn_name(struct tls_stream *t)
 	gnutls_x509_crt_t cert;
 	unsigned count;
 
-	if (!t->tls->conf.verify_peer || gnutls_auth_get_type(t->session) == GNUTLS_CRD_PSK)
+	if (!t->tls->verify_peer || gnutls_auth_get_type(t->session) == GNUTLS_CRD_PSK)
 		return;
 	chain = gnutls_certificate_get_peers(t->session, &count);
 	if (!chain || gnutls_x509_crt_init(&cert) < 0)
@@ -173,18 +173,23 @@ static void learn_name(struct tls_stream *t)
 	gnutls_x509_crt_deinit(cert);
 }
 
-static bool name_is_allowed(struct tls_stream *t)
+static bool name_is_allowed(const struct tls_stream *t, const struct tls *tls)
 {
-	const struct tls_conf *conf = &t->tls->conf;
-
 	/* Who has one of our keys has been let in by that: the list is of certificates. */
-	if (conf->allow_count == 0 || gnutls_auth_get_type(t->session) == GNUTLS_CRD_PSK)
+	if (tls->allow_count == 0 || gnutls_auth_get_type(t->session) == GNUTLS_CRD_PSK)
 		return true;
-	for (unsigned i = 0; i < conf->allow_count && t->name; i++)
-		if (strcmp(t->name, conf->allow[i]) == 0)
+	for (unsigned i = 0; i < tls->allow_count && t->name; i++)
+		if (strcmp(t->name, tls->allow[i]) == 0)
 			return true;
-	explain(t, "this client is not allowed", t->name ? t->name : "");
 	return false;
+}
+
+bool tls_stream_is_allowed(const struct stream *stream, const struct tls *tls)
+{
+	const struct tls_stream *t = container_of(stream, const struct tls_stream, stream);
+	bool proved = t->tls->verify_peer || gnutls_auth_get_type(t->session) == GNUTLS_CRD_PSK;
+
+	return (proved || !tls->verify_peer) && name_is_allowed(t, tls);
 }
 
 /* True when there is a session; else errno is set. */
@@ -198,7 +203,8 @@ static bool establish(struct tls_stream *t)
 	t->stream.unsent = rc == GNUTLS_E_AGAIN && gnutls_record_get_direction(t->session) == 1;
 	if (rc == GNUTLS_E_SUCCESS)
 		learn_name(t);
-	if (rc == GNUTLS_E_SUCCESS && !name_is_allowed(t)) {
+	if (rc == GNUTLS_E_SUCCESS && !name_is_allowed(t, t->tls)) {
+		explain(t, "this client is not allowed", t->name ? t->name : "");
 		gnutls_alert_send(t->session, GNUTLS_AL_FATAL, GNUTLS_A_ACCESS_DENIED);
 		rc = GNUTLS_E_CERTIFICATE_ERROR;
 	} else if (rc < 0 && gnutls_error_is_fatal(rc)) {
@@ -322,6 +328,7 @@ static void tls_close(struct stream *stream)
 	struct tls_stream *t = container_of(stream, struct tls_stream, stream);
 
 	gnutls_deinit(t->session);
+	tls_drop(t->tls);
 	t->plain->ops->close(t->plain);
 	gnutls_memset(t->record, 0, sizeof(t->record));
 	free(t->name);
@@ -346,7 +353,7 @@ static bool configure(struct tls_stream *t)
 	    (tls->x509 && gnutls_credentials_set(s, GNUTLS_CRD_CERTIFICATE, tls->x509) < 0) ||
 	    (tls->psk && gnutls_credentials_set(s, GNUTLS_CRD_PSK, tls->psk) < 0))
 		return false;
-	if (tls->conf.verify_peer) {
+	if (tls->verify_peer) {
 		gnutls_certificate_server_set_request(s, GNUTLS_CERT_REQUIRE);
 		gnutls_session_set_verify_cert(s, NULL, 0);
 	}
@@ -368,14 +375,13 @@ struct stream *tls_server_stream(struct tls *tls, struct stream *plain)
 	t->stream.fd = plain->fd;
 	t->stream.write_fd = plain->write_fd;
 	t->plain = plain;
-	t->tls = tls;
-	if (gnutls_init(&t->session, GNUTLS_SERVER | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL) < 0) {
-		free(t);
-		return NULL;
+	t->tls = tls_hold(tls);
+	if (gnutls_init(&t->session, GNUTLS_SERVER | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL) >= 0) {
+		if (configure(t))
+			return &t->stream;
+		gnutls_deinit(t->session);
 	}
-	if (configure(t))
-		return &t->stream;
-	gnutls_deinit(t->session);
+	tls_drop(tls);
 	free(t);
 	return NULL;
 }

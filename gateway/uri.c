@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "need.h"
 #include "uri.h"
 
 /* "0.0.0.0:3260" is where we listen, not where one can connect. */
@@ -32,15 +33,6 @@ static void append_escaped(char *text, size_t size, const char *path)
 	text[used] = '\0';
 }
 
-static char *copy(const char *text)
-{
-	char *uri = strdup(text);
-
-	if (!uri)
-		abort();
-	return uri;
-}
-
 char *uri_nbd(const char *listener)
 {
 	char text[512] = "nbd+unix:///?socket=", where[256];
@@ -52,15 +44,15 @@ char *uri_nbd(const char *listener)
 		if (*path == '@')
 			strcat(text, "%00");
 		append_escaped(text, sizeof(text), path + (*path == '@'));
-		return copy(text);
+		return need(strdup(text));
 	}
 	if (strncmp(listener, "vsock:", 6) == 0) {
 		snprintf(text, sizeof(text), "nbd+vsock://2:%s", listener + 6);
-		return copy(text);
+		return need(strdup(text));
 	}
 	reachable(listener, where, sizeof(where));
 	snprintf(text, sizeof(text), "nbd://%s", where);
-	return copy(text);
+	return need(strdup(text));
 }
 
 char *uri_iscsi(const char *listener, const char *target, unsigned lun)
@@ -69,5 +61,5 @@ char *uri_iscsi(const char *listener, const char *target, unsigned lun)
 
 	reachable(listener, where, sizeof(where));
 	snprintf(text, sizeof(text), "iscsi://%s/%s/%u", where, target, lun);
-	return copy(text);
+	return need(strdup(text));
 }

@@ -3,7 +3,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 
 #include "log.h"
 #include "stream.h"
+#include "thread.h"
 #include "worker.h"
 
 /* A connection on its way from the listener. */
@@ -28,19 +28,6 @@ static void *run(void *opaque)
 
 	loop_run(worker->loop);
 	return NULL;
-}
-
-/* Signals are the main thread's: a worker must never be the one that is interrupted. */
-static int start_thread(struct worker *worker)
-{
-	sigset_t all, before;
-	int rc;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	rc = pthread_create(&worker->thread, NULL, run, worker);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return rc;
 }
 
 static void report(struct loop_msg *msg)
@@ -103,6 +90,17 @@ static void target_follows(struct target_service *service)
 	one_follows(container_of(service, struct worker, target));
 }
 
+static void take_rules(struct worker *worker, const struct worker_rules *rules)
+{
+	struct tls *before = worker->rules.tls;
+
+	worker->rules = *rules;
+	tls_hold(rules->tls);
+	tls_drop(before);
+	worker->nbd.tls_mode = rules->tls_mode;
+	worker->nbd.tls = rules->tls;
+}
+
 static void follow(struct worker_order *order)
 {
 	struct worker *worker = order->worker;
@@ -110,6 +108,7 @@ static void follow(struct worker_order *order)
 	assert(!worker->access);
 	worker->access = order;
 	worker->followers = 2;
+	take_rules(worker, &order->rules);
 	nbd_server_follow(&worker->nbd, order->nbd_exports);
 	target_follow(&worker->target, order->access);
 }
@@ -124,16 +123,16 @@ bool worker_start(struct worker *worker, unsigned number, struct worker_conf *co
 		return false;
 	worker->nbd = (struct nbd_service){
 		.loop = worker->loop, .worker = number,
-		.limits = &conf->nbd_limits, .tls_mode = conf->tls_mode, .tls = conf->tls,
+		.limits = &worker->rules.nbd_limits,
 		.idle = nbd_idle, .follows = nbd_follows,
 	};
 	worker->target = (struct target_service){
-		.loop = worker->loop, .worker = number, .conf = &conf->target,
+		.loop = worker->loop, .worker = number, .conf = &worker->rules.target,
 		.shared = conf->target_shared, .idle = target_idle, .follows = target_follows,
 	};
 	target_service_init(&worker->target);
 	list_init(&worker->nbd.connections);
-	errno = start_thread(worker);
+	errno = thread_start(&worker->thread, run, worker);
 	worker->running = errno == 0;
 	if (!worker->running)
 		loop_free(worker->loop);
@@ -176,6 +175,10 @@ static void obey(struct loop_msg *msg)
 		break;
 	case WORKER_ACCESS:
 		follow(order);
+		break;
+	case WORKER_TUNE:
+		instance_tune(order->export, worker->number, order->initiator);
+		finish(order);
 		break;
 	case WORKER_DRAIN:
 		drain(order);
@@ -249,6 +252,7 @@ void worker_stop(struct worker *worker)
 	pthread_join(worker->thread, NULL);
 	target_service_exit(&worker->target);
 	nbd_exports_drop(worker->nbd.exports);
+	tls_drop(worker->rules.tls);
 	loop_free(worker->loop);
 	worker->running = false;
 }

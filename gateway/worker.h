@@ -24,25 +24,31 @@ struct worker;
 struct worker_conf {
 	struct loop *main_loop;			/* reports go there */
 	struct instance_conf instances;
-	struct nbd_limits nbd_limits;
-	enum tls_mode tls_mode;
-	struct tls *tls;			/* NULL with TLS_OFF */
-	struct target_conf target;
 	struct target_shared *target_shared;
 	struct loop_msg single_ended;		/* to the main loop: worker_serve_stream()'s client has gone */
 };
 
-enum worker_task { WORKER_OPEN, WORKER_ACCESS, WORKER_DRAIN, WORKER_ABORT, WORKER_CLOSE };
+/* What holds for whoever comes, beside access.h and nbd_exports.h. */
+struct worker_rules {
+	struct nbd_limits nbd_limits;
+	enum tls_mode tls_mode;
+	struct tls *tls;			/* NULL with TLS_OFF */
+	struct target_conf target;
+};
+
+enum worker_task { WORKER_OPEN, WORKER_ACCESS, WORKER_TUNE, WORKER_DRAIN, WORKER_ABORT, WORKER_CLOSE };
 
 /* One order to a worker, and its report. The main thread's, reused when it has come back. */
 struct worker_order {
 	struct loop_msg msg;
 	struct worker *worker;
 	enum worker_task task;
-	struct export *export;			/* WORKER_OPEN, WORKER_CLOSE: of this one */
+	struct export *export;			/* WORKER_OPEN, WORKER_TUNE, WORKER_CLOSE: of this one */
+	const struct initiator_conf *initiator;	/* WORKER_TUNE */
 	/* WORKER_ACCESS: these; the worker takes its own holds */
 	struct access *access;
 	struct nbd_exports *nbd_exports;
+	struct worker_rules rules;
 	void (*reported)(struct worker_order *);/* on the main loop */
 	void *opaque;
 	bool ok;				/* WORKER_OPEN */
@@ -55,6 +61,7 @@ struct worker {
 	pthread_t thread;
 	bool running;
 	struct worker_conf *conf;
+	struct worker_rules rules;		/* in force; with a hold of its TLS */
 	struct nbd_service nbd;
 	struct target_service target;
 	bool single;				/* serves worker_serve_stream()'s client */
@@ -68,9 +75,10 @@ bool worker_start(struct worker *worker, unsigned number, struct worker_conf *co
 
 /*
  *	WORKER_OPEN	fill export->instance[number]
- *	WORKER_ACCESS	target and NBD server follow other snapshots (access.h, nbd_exports.h); reports
- *			when nobody uses what is only in earlier ones. One at a time; the first before
+ *	WORKER_ACCESS	target and NBD server follow other snapshots (access.h, nbd_exports.h) and rules;
+ *			reports when nobody uses what is only in earlier ones. One at a time; the first before
  *			any connection
+ *	WORKER_TUNE	export->instance[number] takes other time-outs
  *	WORKER_DRAIN	tell the peers, let finish what is in flight; reports when no connection is left
  *	WORKER_ABORT	drop the connections that are left; the drain then reports
  *	WORKER_CLOSE	close export->instance[number]

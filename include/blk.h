@@ -47,6 +47,9 @@ enum {
 	 * read again. ENOTSUP: the device cannot, after all. */
 	BLK_COMPARE = 1 << 5,
 	BLK_OWN = 1 << 6,	/* the write log's, within an executor: see write_log.h */
+	/* WRITE, of at most max_atomic bytes, on block borders: all or nothing of it is there, whatever
+	 * happens, and no READ by anyone sees a part. ENOTSUP: the device promises no such thing. */
+	BLK_ATOMIC = 1 << 7,
 };
 
 /* State of an extent: NBD's base:allocation bits, and SBC-3's provisioning status beside them. */
@@ -76,7 +79,7 @@ struct blk_req {
 	void   (*done)(struct blk_req *);
 
 	/* Set by the executor before done(): */
-	/* 0 or a positive errno. ENOTSUP only for BLK_FAST and BLK_COMPARE, or from an executor whose
+	/* 0 or a positive errno. ENOTSUP only for BLK_FAST, BLK_COMPARE and BLK_ATOMIC, or from an executor whose
 	 * info no longer says that it can: then blk.c emulates, and the submitter does not see it. */
 	int	 error;
 	bool	 has_error_offset;	/* does the device know where? Then: */
@@ -110,6 +113,7 @@ struct blk_info {
 	uint32_t preferred_block;	/* power of 2, >= min_block */
 	uint32_t max_data;		/* bytes of one READ or WRITE; this and the next: >= min_block */
 	uint32_t max_compare_write;	/* bytes of one WRITE with BLK_COMPARE; 0: there is no such */
+	uint32_t max_atomic;		/* bytes of one WRITE with BLK_ATOMIC, <= max_data; 0: there is no such */
 	uint64_t max_trim, max_zero, max_extent; /* bytes of one TRIM, ZERO, (CACHE and STATUS); UINT64_MAX = any */
 	bool read_only;
 	bool rotational;
@@ -223,7 +227,7 @@ void blk_seen(struct blkdev *dev);
 /*
  * Why a request does not fit the device as it is now, else 0: EROFS, ENOSPC (WRITE
  * and ZERO beyond the end), EINVAL (others beyond the end), ENOTSUP (BLK_FAST where
- * nothing is fast, BLK_COMPARE where nothing compares).
+ * nothing is fast, BLK_COMPARE where nothing compares, BLK_ATOMIC beyond max_atomic).
  */
 int blk_refusal(const struct blkdev *dev, const struct blk_req *req);
 

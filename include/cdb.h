@@ -40,6 +40,10 @@ enum cdb_id {
 	CDB_READ_DEFECT_DATA_10,
 	CDB_WRITE_SAME_10,
 	CDB_UNMAP,
+	CDB_SANITIZE_OVERWRITE,
+	CDB_SANITIZE_BLOCK_ERASE,
+	CDB_SANITIZE_CRYPTO_ERASE,
+	CDB_SANITIZE_EXIT_FAILURE_MODE,
 	CDB_LOG_SENSE,
 	CDB_MODE_SELECT_10,
 	CDB_RESERVE_10,
@@ -71,6 +75,7 @@ enum cdb_id {
 	CDB_PRE_FETCH_16,
 	CDB_SYNCHRONIZE_CACHE_16,
 	CDB_WRITE_SAME_16,
+	CDB_WRITE_ATOMIC_16,
 	CDB_READ_CAPACITY_16,
 	CDB_GET_LBA_STATUS,
 	CDB_REPORT_LUNS,
@@ -103,6 +108,9 @@ enum cdb_cap {
 	CDB_CAP_COPY,		/* EXTENDED COPY, RECEIVE COPY RESULTS */
 	CDB_CAP_LOG,		/* LOG SENSE */
 	CDB_CAP_PORT_GROUPS,	/* REPORT TARGET PORT GROUPS */
+	CDB_CAP_ERASE,		/* SANITIZE that erases (02h, 03h) rather than overwrites */
+	CDB_CAP_ATOMIC,		/* WRITE ATOMIC */
+	CDB_CAP_ATOMIC_BOUNDARY, /* ... of several parts, each of which is one */
 	CDB_CAP_PROTECT,	/* protection information: RDPROTECT, … other than 0 */
 	CDB_CAP_COUNT
 };
@@ -148,6 +156,8 @@ struct cdb {
 	uint8_t	 list_id;	/* third-party copy */
 	uint16_t parameter_pointer; /* LOG SENSE */
 	uint8_t	 param_data_format; /* REPORT TARGET PORT GROUPS */
+	bool	 ause;		/* SANITIZE: EXIT FAILURE MODE may end its failure */
+	uint16_t atomic_boundary; /* WRITE ATOMIC, in logical blocks; 0: all of it is one */
 };
 
 /* What a command's data is made of: the rule of cdb_transfer_len(). */
@@ -226,6 +236,14 @@ enum cdb_direction cdb_direction(const struct cdb *cdb);
 
 /* May the command change what is on the medium? CDB_UNKNOWN may: nobody here knows. */
 bool cdb_may_write(const struct cdb *cdb);
+
+/*
+ * Does it change what others may do with the unit: MODE SELECT (SWP), reservations, and the
+ * end of others' registrations? To a standard's eye it writes nothing, and SBC-3 §4.12 lets it
+ * pass where the medium is write-protected. But whoever may only read would keep away
+ * those who may write.
+ */
+bool cdb_rules(const struct cdb *cdb);
 
 /*
  * The bytes that this CDB itself calls for, given the logical block length:

@@ -86,6 +86,10 @@ void initiator_random_isid(uint8_t isid[6]);
 void iscsi_lu_open(struct loop *loop, struct offload *offload, const struct iscsi_url *url,
 		   const struct initiator_conf *conf, lu_opened *opened, void *opaque);
 
+/* Take the time-outs of conf, and nothing else of it. Those that are running end as they were
+ * meant to. On the loop of the lu, which iscsi_lu_open() has made. */
+void iscsi_lu_tune(struct scsi_lu *lu, const struct initiator_conf *conf);
+
 /* The words for a login status (RFC 7143 §11.13.5), "0203 target not found"; static text. */
 const char *login_status_text(uint8_t status_class, uint8_t status_detail);
 

@@ -25,4 +25,10 @@ const struct initiator_option *initiator_options(size_t *count);
 bool initiator_option_set(struct initiator_conf *conf, const struct initiator_option *option,
 			  const char *value, char *why, size_t size);
 
+/* Are two alike, but for the time-outs (iscsi_lu_tune()), the ISID and the account? */
+bool initiator_option_same_session(const struct initiator_conf *a, const struct initiator_conf *b);
+
+/* ... and the time-outs? */
+bool initiator_option_same_timeouts(const struct initiator_conf *a, const struct initiator_conf *b);
+
 #endif

@@ -1,8 +1,8 @@
 /*
  * Log lines and per-area tracing.
  *
- * The sink and the trace flags are the only process-wide state of the core:
- * both are set before the first worker starts and only read afterwards.
+ * The sink and the trace flags are the only process-wide state of the core. The sink
+ * is set before the first worker starts; the flags may change at any time.
  * A secret never reaches this module; peers' text is passed as an argument,
  * never as a format.
  */
@@ -45,11 +45,16 @@ typedef void log_sink(enum log_level level, const char *line);
 void log_set_sink(log_sink *sink);
 
 /*
- * Switch on the area "name" of "len" bytes: a full name ("scsi.cdb"), the part
- * before the dot ("iscsi" = all of its areas), or "all". False if there is no
- * such area. Before threads start.
+ * The area "name" of "len" bytes, as a set of bits: a full name ("scsi.cdb"), the part
+ * before the dot ("iscsi" = all of its areas), or "all". 0 if there is no such area.
  */
-bool log_enable(const char *name, size_t len);
+unsigned log_areas(const char *name, size_t len);
+
+/* Trace these areas, and no others. Any thread. */
+void log_set_areas(unsigned areas);
+
+/* Is an area traced? Another thread may be changing that (and nbdkit wants a plain int). */
+#define log_is_on(flag)	__atomic_load_n(&(flag), __ATOMIC_RELAXED)
 
 /* A line to the sink, cut at 1 KiB; control characters in it are shown as '?'. Any thread. */
 void log_line(enum log_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);
@@ -59,7 +64,7 @@ void log_line(enum log_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);
 #define log_info(...)	log_line(LOG_LEVEL_INFO, __VA_ARGS__)
 #define log_trace(flag, ...) \
 	do { \
-		if (flag) \
+		if (log_is_on(flag)) \
 			log_line(LOG_LEVEL_TRACE, __VA_ARGS__); \
 	} while (0)
 

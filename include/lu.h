@@ -44,13 +44,14 @@ enum task_attribute { TASK_UNTAGGED, TASK_SIMPLE, TASK_ORDERED, TASK_HEAD_OF_QUE
 /*
  * The I_T nexus that a task came by: one per session, owned by the front end, at
  * the same address from lu_attach() to lu_detach(). Two sessions of one initiator
- * port name (name + ISID) are the same nexus to persistent reservations.
+ * port (name + ISID) with one target port (name + portal group tag) are the same nexus to
+ * persistent reservations.
  */
 struct nexus {
 	char	 initiator_name[224];	/* iSCSI name, at most 223 bytes */
 	uint8_t	 isid[6];
 	char	 target_name[224];
-	uint16_t tpgt;			/* target portal group tag = relative target port */
+	uint16_t tpgt;			/* target portal group tag */
 };
 
 struct scsi_task {

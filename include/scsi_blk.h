@@ -25,6 +25,9 @@ struct scsi_blk_conf {
 void scsi_blk_open(struct scsi_lu *lu, struct blk_shared *shared, const struct scsi_blk_conf *conf,
 		   blk_opened *opened, void *opaque);
 
+/* Another retry_timeout. On the loop of a device that scsi_blk_open() has made. */
+void scsi_blk_tune(struct blkdev *dev, double retry_timeout);
+
 /* What the unit says of itself, "" where it says nothing. */
 struct scsi_identity {
 	char vendor[9], product[17], revision[5];

@@ -83,6 +83,9 @@ struct block_limits {
 	uint32_t unmap_granularity, unmap_alignment;
 	bool	 ugavalid;
 	uint64_t max_write_same;
+	uint32_t max_atomic;		/* SBC-4; 0 = there is no WRITE ATOMIC */
+	uint32_t atomic_alignment, atomic_granularity;
+	uint32_t max_atomic_with_boundary, max_atomic_boundary;
 };
 size_t block_limits_encode(const struct block_limits *bl, uint8_t type,
 			   uint8_t wire[VPD_BLOCK_LIMITS_LEN]);
@@ -93,6 +96,7 @@ bool block_limits_decode(const uint8_t *wire, size_t len, struct block_limits *b
 struct block_characteristics {
 	uint16_t rotation_rate;		/* 0 not reported, 1 solid state, >= 0x401 rpm */
 	uint8_t	 product_type, form_factor;
+	uint8_t	 wabereq, wacereq;	/* reads after an erasure: 0 not specified, 1 are good */
 	bool	 fuab, vbuls;
 };
 size_t block_characteristics_encode(const struct block_characteristics *bc, uint8_t type,
@@ -206,6 +210,25 @@ struct port_group {
 void port_group_encode(const struct port_group *g, uint8_t wire[PORT_GROUP_LEN]);
 /* Walk data with the short header: *at starts at 0. False at the end of what is really there. */
 bool port_group_next(const uint8_t *wire, size_t len, size_t *at, struct port_group *g);
+
+/* REPORT SUPPORTED OPERATION CODES about one command, SPC-4 §6.35.3: this, and cdb_size bytes of
+ * usage map. */
+enum reporting_options {
+	REPORTING_ALL = 0,
+	REPORTING_OPCODE = 1,		/* one that has no service actions */
+	REPORTING_SERVICE_ACTION = 2,	/* one that has */
+	REPORTING_EITHER = 3,
+};
+enum command_support { COMMAND_NOT_SUPPORTED = 1, COMMAND_AS_STANDARD = 3 };
+#define ONE_COMMAND_LEN		4
+struct one_command {
+	bool	 ctdp;			/* a timeouts descriptor comes last */
+	uint8_t	 support;		/* enum command_support, or what the unit cannot tell now */
+	uint16_t cdb_size;
+};
+void one_command_encode(const struct one_command *c, uint8_t wire[ONE_COMMAND_LEN]);
+/* False when wire[len] is shorter than that. */
+bool one_command_decode(const uint8_t *wire, size_t len, struct one_command *c);
 
 /* REPORT LUNS, SPC-4 §6.33: LUNs as the eight bytes (lun_encode()). */
 #define REPORT_LUNS_HEADER_LEN	8

@@ -6,7 +6,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +14,7 @@
 #include "log.h"
 #include "offload.h"
 #include "range_lock.h"
+#include "thread.h"
 #include "write_log.h"
 
 static struct engine *engine_new(const struct engine_conf *conf, unsigned lanes)
@@ -102,16 +102,11 @@ static void *run_loop(void *opaque)
 	return NULL;
 }
 
-/* 0 or an errno. Signals are nbdkit's business: our threads take none. */
-static int start_thread(struct lane *lane)
+/* 0 or an errno. */
+static int start_lane(struct lane *lane)
 {
-	sigset_t all, before;
-	int error;
+	int error = thread_start(&lane->thread, run_loop, lane);
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	error = pthread_create(&lane->thread, NULL, run_loop, lane);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	lane->running = error == 0;
 	return error;
 }
@@ -231,19 +226,19 @@ void engine_stop(struct engine *engine)
 	engine_free(engine);
 }
 
-static int start_threads(struct engine *engine)
+static int start_lanes(struct engine *engine)
 {
 	int error = 0;
 
 	for (unsigned i = 0; i < engine->lane_count && !error; i++)
-		error = start_thread(&engine->lanes[i]);
+		error = start_lane(&engine->lanes[i]);
 	return error;
 }
 
 struct engine *engine_start(const struct engine_conf *conf, char *why, size_t size)
 {
 	struct engine *engine = engine_new(conf, conf->sessions);
-	int error = engine_complete(engine) ? start_threads(engine) : ENOMEM;
+	int error = engine_complete(engine) ? start_lanes(engine) : ENOMEM;
 
 	if (!error && open_all(engine, why, size))
 		return engine;

@@ -206,7 +206,7 @@ bool plugin_conf_set(struct plugin_conf *conf, const char *key, const char *valu
 	for (size_t i = 0; i < count; i++)
 		if (strcmp(options[i].name, key) == 0)
 			return set_option(conf, &options[i], value);
-	nbdkit_error("unknown parameter '%s'", key);
+	nbdkit_error("unknown parameter \"%s\"", key);
 	return false;
 }
 

@@ -53,12 +53,13 @@ static const char *op_name(enum blk_op op)
 
 static void trace_start(const struct blkdev *dev, const struct blk_req *req)
 {
-	log_trace(iscsi_debug_blk, "%s: %p %s %" PRIu64 "+%" PRIu64 "%s%s%s%s%s%s", dev->ops->name,
+	log_trace(iscsi_debug_blk, "%s: %p %s %" PRIu64 "+%" PRIu64 "%s%s%s%s%s%s%s", dev->ops->name,
 		  (const void *)req, op_name(req->op), req->offset, req->length,
 		  req->flags & BLK_FUA ? " FUA" : "", req->flags & BLK_NO_HOLE ? " NO_HOLE" : "",
 		  req->flags & BLK_FAST ? " FAST" : "", req->flags & BLK_REQ_ONE ? " REQ_ONE" : "",
 		  req->flags & BLK_LOCKED ? " LOCKED" : "",
-		  req->flags & BLK_COMPARE ? " COMPARE" : "");
+		  req->flags & BLK_COMPARE ? " COMPARE" : "",
+		  req->flags & BLK_ATOMIC ? " ATOMIC" : "");
 }
 
 static void trace_end(const struct blkdev *dev, const struct blk_req *req)
@@ -100,6 +101,14 @@ bool blk_whole_blocks(const struct blk_info *info, const struct blk_req *req,
 	return *first < *end;
 }
 
+/* Some writes are no writes if the executor cannot do them as a whole. */
+static bool is_able_at_once(const struct blk_info *info, const struct blk_req *req)
+{
+	if (req->flags & BLK_COMPARE && req->length > info->max_compare_write)
+		return false;
+	return !(req->flags & BLK_ATOMIC) || req->length <= info->max_atomic;
+}
+
 /* Can the executor do this kind of thing, with these flags? */
 static bool is_able(const struct blk_info *info, const struct blk_req *req)
 {
@@ -109,7 +118,7 @@ static bool is_able(const struct blk_info *info, const struct blk_req *req)
 	case BLK_READ:
 		return true;
 	case BLK_WRITE:
-		return !(req->flags & BLK_COMPARE) || req->length <= info->max_compare_write;
+		return is_able_at_once(info, req);
 	case BLK_FLUSH:
 		return info->can_flush;
 	case BLK_TRIM:
@@ -167,7 +176,7 @@ int blk_refusal(const struct blkdev *dev, const struct blk_req *req)
 	if (req->op == BLK_ZERO && (req->flags & BLK_FAST) &&
 	    !(dev->info.can_zero && dev->info.can_fast_zero))
 		return ENOTSUP;
-	if (req->flags & BLK_COMPARE && !is_able(&dev->info, req))
+	if (req->flags & (BLK_COMPARE | BLK_ATOMIC) && !is_able_at_once(&dev->info, req))
 		return ENOTSUP;
 	return 0;
 }
@@ -303,6 +312,8 @@ void blk_submit(struct blkdev *dev, struct blk_req *req)
 	       (req->data && req->length <= BLK_MAX_DATA));
 	assert(req->op != BLK_STATUS || (req->extents && req->extent_room > 0));
 	assert(!(req->flags & BLK_COMPARE) || (req->op == BLK_WRITE && req->flags & BLK_LOCKED));
+	assert(!(req->flags & BLK_ATOMIC) ||
+	       (req->op == BLK_WRITE && !((req->offset | req->length) & (dev->info.min_block - 1))));
 	assert(dev->info.min_block && !(dev->info.min_block & (dev->info.min_block - 1)));
 	assert(dev->info.size % dev->info.min_block == 0);
 	blk_issue(dev, req);
@@ -414,7 +425,7 @@ void blk_complete(struct blkdev *dev, struct blk_req *req)
 	if (req->counted)
 		range_writer_end(dev->writer);
 	req->counted = false;
-	if (req->error == ENOTSUP && !(req->flags & (BLK_FAST | BLK_COMPARE))) {
+	if (req->error == ENOTSUP && !(req->flags & (BLK_FAST | BLK_COMPARE | BLK_ATOMIC))) {
 		/* The executor has learned that it cannot: now it is done the other way. */
 		assert(!is_able(&dev->info, req));
 		blk_reset(req);

@@ -76,7 +76,7 @@ static uint64_t piece_length(const struct blk_split *split)
 
 static uint32_t child_flags(const struct blk_split *split)
 {
-	uint32_t keep = BLK_LOCKED | BLK_NO_HOLE | BLK_FAST | BLK_REQ_ONE;
+	uint32_t keep = BLK_LOCKED | BLK_NO_HOLE | BLK_FAST | BLK_REQ_ONE | BLK_ATOMIC;
 
 	return split->req->flags & (split->flush_after ? keep : keep | BLK_FUA);
 }

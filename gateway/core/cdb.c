@@ -198,10 +198,33 @@ bool cdb_may_write(const struct cdb *cdb)
 	case CDB_WRITE_AND_VERIFY_16:
 	case CDB_WRITE_SAME_10:
 	case CDB_WRITE_SAME_16:
+	case CDB_WRITE_ATOMIC_16:
 	case CDB_UNMAP:
+	case CDB_SANITIZE_OVERWRITE:
+	case CDB_SANITIZE_BLOCK_ERASE:
+	case CDB_SANITIZE_CRYPTO_ERASE:
 	case CDB_COMPARE_AND_WRITE:
 	case CDB_ORWRITE_16:
 	case CDB_EXTENDED_COPY_LID1:
+		return true;
+	}
+	return false;
+}
+
+/* Who only reads may register: by a reservation for registrants only that is its way to read.
+ * What it gives back is its own. */
+bool cdb_rules(const struct cdb *cdb)
+{
+	switch ((int)cdb->id) {
+	case CDB_MODE_SELECT_6:
+	case CDB_MODE_SELECT_10:
+	case CDB_RESERVE_6:
+	case CDB_RESERVE_10:
+	case CDB_PR_OUT_RESERVE:
+	case CDB_PR_OUT_CLEAR:
+	case CDB_PR_OUT_PREEMPT:
+	case CDB_PR_OUT_PREEMPT_AND_ABORT:
+	case CDB_PR_OUT_REGISTER_AND_MOVE:
 		return true;
 	}
 	return false;

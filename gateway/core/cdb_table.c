@@ -45,10 +45,21 @@ static const struct field write_same_16[] = {
 	PROTECT, ANCHOR(4), UNMAP, FIELD_BIT(ndob, 1, 0), RANGE_16, FIELD_END
 };
 
+/* SBC-4 */
+static const struct field write_atomic_16[] = {
+	PROTECT, DPO, FUA, FIELD_U64(lba, 2),
+	FIELD_CAP(atomic_boundary, 10, 7, 16, CDB_CAP_ATOMIC_BOUNDARY + 1), FIELD_U16(blocks, 12),
+	GROUP(14), FIELD_END
+};
+
 /* SBC-3 §5: the rest. */
 static const struct field unmap[] = { ANCHOR(0), GROUP(6), FIELD_U16(param_len, 7), FIELD_END };
 static const struct field get_lba_status[] = {
 	FIELD_U64(lba, 2), FIELD_U32(alloc_len, 10), FIELD_END
+};
+/* ZNR is for devices with zones. */
+static const struct field sanitize[] = {
+	FIELD_BIT(immed, 1, 7), FIELD_BIT(ause, 1, 5), FIELD_U16(param_len, 7), FIELD_END
 };
 static const struct field start_stop_unit[] = {
 	FIELD_BIT(immed, 1, 0), FIELD(power_condition, 4, 7, 4), FIELD_BIT(no_flush, 4, 2),
@@ -158,6 +169,14 @@ const struct cdb_row cdb_table[CDB_COUNT] = {
 		"READ DEFECT DATA(10)", 0x37, 10, NO_SA, ALLOC, ALWAYS, read_defect_data_10 },
 	[CDB_WRITE_SAME_10] = { "WRITE SAME(10)", 0x41, 10, NO_SA, SAME, ALWAYS, write_same_10 },
 	[CDB_UNMAP] = { "UNMAP", 0x42, 10, NO_SA, PARAM, NEEDS(UNMAP), unmap },
+	[CDB_SANITIZE_OVERWRITE] = {
+		"SANITIZE, OVERWRITE", 0x48, 10, 0x01, PARAM, ALWAYS, sanitize },
+	[CDB_SANITIZE_BLOCK_ERASE] = {
+		"SANITIZE, BLOCK ERASE", 0x48, 10, 0x02, PARAM, NEEDS(ERASE), sanitize },
+	[CDB_SANITIZE_CRYPTO_ERASE] = {
+		"SANITIZE, CRYPTOGRAPHIC ERASE", 0x48, 10, 0x03, PARAM, NEEDS(ERASE), sanitize },
+	[CDB_SANITIZE_EXIT_FAILURE_MODE] = {
+		"SANITIZE, EXIT FAILURE MODE", 0x48, 10, 0x1f, PARAM, ALWAYS, sanitize },
 	[CDB_LOG_SENSE] = { "LOG SENSE", 0x4d, 10, NO_SA, ALLOC, NEEDS(LOG), log_sense },
 	[CDB_MODE_SELECT_10] = {
 		"MODE SELECT(10)", 0x55, 10, NO_SA, PARAM, ALWAYS, mode_select_10 },
@@ -226,6 +245,8 @@ const struct cdb_row cdb_table[CDB_COUNT] = {
 	[CDB_SYNCHRONIZE_CACHE_16] = {
 		"SYNCHRONIZE CACHE(16)", 0x91, 16, NO_SA, NO_DATA, ALWAYS, cache_16 },
 	[CDB_WRITE_SAME_16] = { "WRITE SAME(16)", 0x93, 16, NO_SA, SAME, ALWAYS, write_same_16 },
+	[CDB_WRITE_ATOMIC_16] = {
+		"WRITE ATOMIC(16)", 0x9c, 16, NO_SA, WRITES, NEEDS(ATOMIC), write_atomic_16 },
 	[CDB_READ_CAPACITY_16] = {
 		"READ CAPACITY(16)", 0x9e, 16, 0x10, ALLOC, ALWAYS, read_capacity_16 },
 	[CDB_GET_LBA_STATUS] = {

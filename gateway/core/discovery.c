@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "initiator_private.h"
+#include "need.h"
 
 #define TEXT_MAX	(4u << 20)	/* of the answer */
 #define DEFAULT_TAG	1
@@ -26,15 +27,6 @@ struct discovery {
 	char	 why[INITIATOR_WHY];	/* "" = all is well */
 };
 
-static void *grow(void *array, unsigned count, size_t item)
-{
-	void *bigger = realloc(array, (count + 1) * item);
-
-	if (!bigger)
-		abort();	/* TEXT_MAX bounds it: this is no memory at all */
-	return bigger;
-}
-
 static bool add_target(struct discovery *d, const struct key_pair *pair)
 {
 	struct discovered_target *target;
@@ -44,7 +36,7 @@ static bool add_target(struct discovery *d, const struct key_pair *pair)
 			 pair->value_len);
 		return false;
 	}
-	d->targets = grow(d->targets, d->count, sizeof *target);
+	d->targets = need_more(d->targets, d->count, sizeof *target);
 	target = &d->targets[d->count++];
 	memset(target, 0, sizeof *target);
 	memcpy(target->name, pair->value, pair->value_len);
@@ -53,7 +45,7 @@ static bool add_target(struct discovery *d, const struct key_pair *pair)
 
 static void add_portal(struct discovered_target *target, const struct discovered_portal *portal)
 {
-	target->portals = grow(target->portals, target->portal_count, sizeof *portal);
+	target->portals = need_more(target->portals, target->portal_count, sizeof *portal);
 	target->portals[target->portal_count++] = *portal;
 }
 
@@ -167,11 +159,9 @@ static void begun(struct initiator *ini)
 void iscsi_discover(struct loop *loop, struct offload *offload, const struct iscsi_portal *portal,
 		    const struct initiator_conf *conf, discovery_done *done, void *opaque)
 {
-	struct discovery *d = calloc(1, sizeof *d);
+	struct discovery *d = need(calloc(1, sizeof(*d)));
 	struct initiator_conf own = *conf;
 
-	if (!d)
-		abort();	/* opening without these few bytes: there is nothing to save */
 	/* What goes for data is irrelevant here, and defaults need not be said (RFC 7143 §13). */
 	keys_defaults(&own.params);
 	own.params.header_digest = conf->params.header_digest;

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "initiator_private.h"
+#include "need.h"
 
 #define NAME_PREFIX	"iqn.2026-11.nbd-iscsi-gateway.initiator:"
 #define MAX_TRANSFER	(16u << 20)
@@ -138,6 +139,20 @@ static bool initiator_other_path(struct scsi_lu *lu)
 	return true;
 }
 
+void iscsi_lu_tune(struct scsi_lu *lu, const struct initiator_conf *conf)
+{
+	struct initiator *ini = initiator_of(lu);
+
+	ini->conf.login_timeout = conf->login_timeout;
+	ini->conf.noop_interval = conf->noop_interval;
+	ini->conf.noop_timeout = conf->noop_timeout;
+	ini->conf.abort_timeout = conf->abort_timeout;
+	ini->conf.tmf_timeout = conf->tmf_timeout;
+	ini->conf.outage_timeout = conf->outage_timeout;
+	if (ini->state == INITIATOR_UP)
+		session_keep_alive(ini);
+}
+
 static void end_now(struct loop_call *call)
 {
 	struct initiator *ini = container_of(call, struct initiator, end);
@@ -230,13 +245,12 @@ static const struct scsi_lu_ops initiator_ops = {
 struct initiator *initiator_new(struct loop *loop, struct offload *offload,
 				const struct initiator_conf *conf)
 {
-	struct initiator *ini = calloc(1, sizeof *ini + conf->max_tasks * sizeof ini->slots[0]);
+	struct initiator *ini =
+		need(calloc(1, sizeof(*ini) + conf->max_tasks * sizeof(ini->slots[0])));
 
 	assert(loop_is_mine(loop));
 	assert(conf->max_tasks > 0 && conf->max_tasks <= INITIATOR_MAX_TASKS);
 	assert(conf->login_timeout > 0 && conf->chap_algorithms);
-	if (!ini)
-		abort();	/* opening without these few KiB: there is nothing to save */
 	ini->lu.ops = &initiator_ops;
 	ini->offload = offload;
 	ini->lu.loop = loop;

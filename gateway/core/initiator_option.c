@@ -107,7 +107,7 @@ static bool parse_yes_no(const char *value, uint32_t *number, char *why, size_t 
 	bool yes = strcmp(value, "yes") == 0;
 
 	if (!yes && strcmp(value, "no") != 0) {
-		snprintf(why, size, "not yes or no");
+		snprintf(why, size, "neither yes nor no");
 		return false;
 	}
 	*number = yes;
@@ -218,4 +218,22 @@ bool initiator_option_set(struct initiator_conf *conf, const struct initiator_op
 		return true;
 	}
 	return false;
+}
+
+bool initiator_option_same_session(const struct initiator_conf *a, const struct initiator_conf *b)
+{
+	return strcmp(a->initiator_name, b->initiator_name) == 0
+	       && memcmp(&a->params, &b->params, sizeof a->params) == 0	/* of numbers alike: no padding */
+	       && a->chap_algorithms == b->chap_algorithms
+	       && a->discover_portals == b->discover_portals && a->max_tasks == b->max_tasks;
+}
+
+bool initiator_option_same_timeouts(const struct initiator_conf *a, const struct initiator_conf *b)
+{
+	for (size_t i = 0; i < COUNT; i++)
+		if (readings[i].kind == KIND_SECONDS
+		    && *(const double *)(const void *)((const char *)a + readings[i].member)
+		       != *(const double *)(const void *)((const char *)b + readings[i].member))
+			return false;
+	return true;
 }

@@ -77,6 +77,7 @@ struct task_slot {
 	uint32_t itt;
 	uint32_t cmd_sn;
 	uint32_t data_sn;		/* the next DataSN of a read, the next R2TSN of a write */
+	uint32_t asked;			/* of a write: R2Ts have asked for what is before that */
 	unsigned unsent;		/* PDUs queued that point into the task's buffer */
 	bool	 answered;		/* outcome known, but unsent > 0 */
 	bool	 aborting;		/* ABORT TASK sent and not yet answered */
@@ -199,6 +200,7 @@ struct initiator {
 	uint32_t over[TAGS_REMEMBERED];	/* tags of tasks that were aborted, in a ring */
 	unsigned over_count;
 
+	unsigned bare_unsent;		/* PDUs queued that carry no data of a task */
 	struct list idle;		/* slots */
 	unsigned busy;			/* slots that are not idle */
 	struct list queue;		/* tasks not yet sent, in order */
@@ -294,6 +296,7 @@ void pdu_send(struct initiator *ini, const struct bhs *bhs, const uint8_t *ahs,
 void pdu_send_immediate(struct initiator *ini, struct bhs *bhs, const void *payload);
 
 /* initiator_session.c */
+void session_keep_alive(struct initiator *ini);	/* by the interval of now */
 void session_begin(struct initiator *ini);	/* full feature phase */
 void session_stop(struct initiator *ini);	/* its timers */
 /* Take ExpCmdSN, MaxCmdSN and StatSN of any PDU from the target. */

@@ -162,7 +162,7 @@ static void got_header(struct initiator *ini, const uint8_t *p, size_t len)
 
 	if (!header_digest_ok(ini, p, len))
 		return;
-	if (iscsi_debug_pdu) {
+	if (log_is_on(iscsi_debug_pdu)) {
 		char text[256];
 
 		bhs_format(&rx->bhs, text, sizeof text);

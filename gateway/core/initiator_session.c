@@ -88,13 +88,25 @@ static void on_keepalive(struct ev_loop *ev, struct ev_timer *timer, int events)
 	assert(ini->state == INITIATOR_UP);
 	ini->bytes_seen = ini->conn.bytes_in;
 	if (heard) {
-		initiator_timer(ini, timer, on_keepalive, ini->conf.noop_interval);
+		if (ini->conf.noop_interval > 0)
+			initiator_timer(ini, timer, on_keepalive, ini->conf.noop_interval);
 	} else if (ini->nop_itt == ISCSI_NO_TAG) {
 		ping(ini);
 		initiator_timer(ini, timer, on_keepalive, ini->conf.noop_timeout);
 	} else {
 		conn_fail(&ini->conn, "no answer to NOP-Out within %g s", ini->conf.noop_timeout);
 	}
+}
+
+void session_keep_alive(struct initiator *ini)
+{
+	/* One that waits for an answer goes on with that. */
+	if (ini->nop_itt != ISCSI_NO_TAG)
+		return;
+	ev_timer_stop(ini->lu.loop->ev, &ini->keepalive);
+	/* RFC 7143 §4.3: in a discovery session, a target rejects all but Text and Logout. */
+	if (ini->conf.noop_interval > 0 && !ini->discovery)
+		initiator_timer(ini, &ini->keepalive, on_keepalive, ini->conf.noop_interval);
 }
 
 void session_begin(struct initiator *ini)
@@ -104,9 +116,7 @@ void session_begin(struct initiator *ini)
 	ini->leaving = ini->served = false;
 	ini->nop_itt = ini->tmf_itt = ISCSI_NO_TAG;
 	ini->bytes_seen = ini->conn.bytes_in;
-	/* RFC 7143 §4.3: in a discovery session, a target rejects all but Text and Logout. */
-	if (ini->conf.noop_interval > 0 && !ini->discovery)
-		initiator_timer(ini, &ini->keepalive, on_keepalive, ini->conf.noop_interval);
+	session_keep_alive(ini);
 	recover_succeeded(ini);
 }
 

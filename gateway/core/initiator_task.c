@@ -57,7 +57,7 @@ static struct task_slot *slot_take(struct initiator *ini, struct scsi_task *task
 	assert(!slot->task && !slot->unsent && !slot->aborting);
 	slot->itt = TAG(TAG_TASK, (slot->itt >> 16) + 1, slot - ini->slots);
 	slot->task = task;
-	slot->data_sn = 0;
+	slot->data_sn = slot->asked = 0;
 	slot->answered = false;
 	task->priv = slot;
 	ini->busy++;
@@ -288,6 +288,9 @@ static bool r2t_ok(struct initiator *ini, const struct task_slot *slot, const st
 	else if (bhs->offset > slot->task->data_len
 		 || bhs->desired_len > slot->task->data_len - bhs->offset)
 		wrong = "beyond the data of the command (RFC 7143 §11.8.4)";
+	/* Not only out of order: who asks for the same again and again has us queue it each time. */
+	else if (bhs->offset < slot->asked)
+		wrong = "that has been asked for (RFC 7143 §13.19)";
 	else if (bhs->ttt == ISCSI_NO_TAG)
 		wrong = "reserved target transfer tag (RFC 7143 §11.8.5)";
 	if (wrong)
@@ -303,5 +306,6 @@ void task_r2t(struct initiator *ini, const struct bhs *bhs)
 	if ((!slot && task_is_over(ini, bhs->itt)) || !r2t_ok(ini, slot, bhs))
 		return;
 	slot->data_sn++;
-	send_data(ini, slot, bhs->ttt, bhs->offset, bhs->offset + bhs->desired_len);
+	slot->asked = bhs->offset + bhs->desired_len;
+	send_data(ini, slot, bhs->ttt, bhs->offset, slot->asked);
 }

@@ -11,6 +11,12 @@
 #include "crc32c.h"
 #include "initiator_private.h"
 
+/*
+ * So many PDUs, besides one per task, may wait for a target that asks more than it listens.
+ * What carries a task's data is bounded by that data (task_r2t()).
+ */
+#define BARE_UNSENT_MAX	4096
+
 static void pdu_sent(struct conn_out *out, bool ok)
 {
 	struct pdu *pdu = container_of(out, struct pdu, out);
@@ -21,6 +27,8 @@ static void pdu_sent(struct conn_out *out, bool ok)
 	pool_put(ini->lu.loop->pool, pdu, sizeof *pdu);
 	if (slot)
 		task_pdu_sent(ini, slot);
+	else
+		ini->bare_unsent--;
 }
 
 /* The digest goes out least significant byte first (RFC 7143 §13.1 and appendix A.4). */
@@ -69,9 +77,14 @@ static void add_payload(struct pdu *pdu, const void *payload, uint32_t len)
 void pdu_send(struct initiator *ini, const struct bhs *bhs, const uint8_t *ahs,
 	      const void *payload, struct task_slot *slot)
 {
-	struct pdu *pdu = pool_get(ini->lu.loop->pool, sizeof *pdu);
+	struct pdu *pdu;
 
 	assert(ini->connected);
+	if (ini->bare_unsent >= BARE_UNSENT_MAX + ini->conf.max_tasks) {
+		conn_fail(&ini->conn, "the target takes none of our answers");
+		return;
+	}
+	pdu = pool_get(ini->lu.loop->pool, sizeof *pdu);
 	if (!pdu) {
 		conn_fail(&ini->conn, "no memory for a %s", bhs_op_name(bhs->op));
 		return;
@@ -86,7 +99,9 @@ void pdu_send(struct initiator *ini, const struct bhs *bhs, const uint8_t *ahs,
 		add_payload(pdu, payload, bhs->data_len);
 	if (pdu->slot)
 		slot->unsent++;
-	if (iscsi_debug_pdu) {
+	else
+		ini->bare_unsent++;
+	if (log_is_on(iscsi_debug_pdu)) {
 		char text[256];
 
 		bhs_format(bhs, text, sizeof text);

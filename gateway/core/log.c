@@ -1,8 +1,7 @@
 /*
  * Log lines and tracing: formatting, cleaning and the one place where a line leaves.
  *
- * Called by everything. The sink and the flags are process-wide; they are set
- * while there is one thread and only read afterwards.
+ * Called by everything. The sink and the flags are process-wide.
  */
 #include "log.h"
 
@@ -57,18 +56,22 @@ static bool matches(const char *area, const char *name, size_t len)
 	return strncmp(area, name, len) == 0 && (area[len] == '\0' || area[len] == '.');
 }
 
-bool log_enable(const char *name, size_t len)
+unsigned log_areas(const char *name, size_t len)
 {
-	bool found = false;
+	unsigned found = 0;
 
 	if (len == 0 || memchr(name, '\0', len))
-		return false;
+		return 0;
 	for (size_t i = 0; i < sizeof(areas) / sizeof(areas[0]); i++)
-		if (matches(areas[i].name, name, len)) {
-			*areas[i].flag = 1;
-			found = true;
-		}
+		if (matches(areas[i].name, name, len))
+			found |= 1u << i;
 	return found;
+}
+
+void log_set_areas(unsigned set)
+{
+	for (size_t i = 0; i < sizeof(areas) / sizeof(areas[0]); i++)
+		__atomic_store_n(areas[i].flag, (set >> i) & 1, __ATOMIC_RELAXED);
 }
 
 void log_line(enum log_level level, const char *fmt, ...)

@@ -61,7 +61,7 @@ void lu_submit(struct scsi_lu *lu, struct scsi_task *task)
 	task->wanted = 0;
 	lu->tasks++;
 	lu->in_flight++;
-	if (iscsi_debug_cdb)
+	if (log_is_on(iscsi_debug_cdb))
 		trace_submit(lu, task);
 	lu->submitting = task;
 	lu->ops->submit(lu, task);
@@ -80,7 +80,7 @@ void lu_complete(struct scsi_lu *lu, struct scsi_task *task)
 	lu->in_flight--;
 	if (task->status != STATUS_GOOD && task->status != STATUS_CONDITION_MET)
 		lu->failures++;
-	if (iscsi_debug_cdb)
+	if (log_is_on(iscsi_debug_cdb))
 		trace_complete(lu, task);
 	/* Last: the submitter may close the logical unit in it. */
 	task->done(task);

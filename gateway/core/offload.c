@@ -9,8 +9,9 @@
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
+
+#include "thread.h"
 
 struct offload {
 	pthread_mutex_t lock;		/* guards all below */
@@ -60,17 +61,13 @@ static void *helper(void *arg)
 	return NULL;
 }
 
-/* 0 or an errno. Signals are for the program's own threads. */
+/* 0 or an errno. */
 static int start_helper(struct offload *off)
 {
-	sigset_t all, before;
 	int err;
 
 	assert(off->started < off->max);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	err = pthread_create(&off->thread[off->started], NULL, helper, off);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	err = thread_start(&off->thread[off->started], helper, off);
 	if (!err)
 		off->started++;
 	return err;

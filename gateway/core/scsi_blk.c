@@ -12,6 +12,7 @@
 #include <limits.h>
 #include <stdlib.h>
 
+#include "need.h"
 #include "pool.h"
 #include "scsi_blk_private.h"
 
@@ -28,6 +29,11 @@ static const struct scsi_op *const ops[] = {
 static struct scsi_blk *scsi_blk(struct blkdev *dev)
 {
 	return container_of(dev, struct scsi_blk, dev);
+}
+
+void scsi_blk_tune(struct blkdev *dev, double retry_timeout)
+{
+	scsi_blk(dev)->conf.retry_timeout = retry_timeout;
 }
 
 static void submit(struct blkdev *dev, struct blk_req *req)
@@ -139,13 +145,9 @@ static void opening_ended(struct scsi_blk *sb, const char *why)
 void scsi_blk_open(struct scsi_lu *lu, struct blk_shared *shared, const struct scsi_blk_conf *conf,
 		   blk_opened *opened, void *opaque)
 {
-	struct scsi_blk *sb = calloc(1, sizeof(*sb));
+	struct scsi_blk *sb = need(calloc(1, sizeof(*sb)));
 
 	assert(shared->log);
-	/* There is nobody to tell within open, and nothing to tell it with later: libev,
-	 * too, ends the process when it has no memory for a watcher. */
-	if (!sb)
-		abort();
 	blk_init(&sb->dev, &blk_ops, lu->loop, shared);
 	sb->lu = lu;
 	sb->conf = *conf;

@@ -7,7 +7,8 @@
  *   scsi_retry.c	what a finished command means: retries, queue depth, news in sense data
  *   scsi_path.c	probing again, and what happens while the path is away
  *   scsi_log.c		what the unit has acknowledged and may lose
- *   scsi_probe.c	the probing sequence
+ *   scsi_probe.c	getting to know the unit
+ *   scsi_probe_table.c	what it is asked for that
  *   scsi_facts.c	what probing found, in the terms of struct blk_info
  *   scsi_rw.c		READ, WRITE (plain, and comparing), FLUSH, CACHE
  *   scsi_discard.c	TRIM
@@ -71,6 +72,9 @@ bool scsi_unmapped_reads_zeroes(const struct scsi_facts *facts);
 /* Bring dev.info up to what is known now: facts, and what was refused since. */
 void scsi_update_info(struct scsi_blk *sb);
 
+/* The unit does not know this command: it is not sent again, and dev.info says so. */
+void scsi_mark_refused(struct scsi_blk *sb, enum cdb_id id);
+
 /* MODE SENSE has been answered: its WP bit, set or not, is the last word, for all instances. */
 void scsi_heed_mode(struct scsi_blk *sb);
 
@@ -97,7 +101,7 @@ struct scsi_probe {
 	bool active, stopping;
 	bool bad_path;			/* it ended because another path may do better */
 	bool only_capacity;		/* all else is as it was */
-	unsigned step;			/* index into the table of scsi_probe.c */
+	unsigned step;			/* index into scsi_probe_table */
 	struct scsi_attempts attempts;	/* at this step */
 	ev_timer timer;
 	struct scsi_task task;
@@ -107,6 +111,20 @@ struct scsi_probe {
 	struct scsi_facts facts;
 	void (*ended)(struct scsi_blk *sb, const char *why); /* NULL: facts are complete */
 };
+
+/* A command of the probing sequence. */
+struct scsi_probe_step {
+	struct cdb cdb;
+	bool required;
+	bool capacity;		/* part of scsi_probe_capacity() */
+	enum cdb_id about;	/* of REPORT SUPPORTED OPERATION CODES */
+	bool (*wanted)(const struct scsi_probe *p);	/* NULL = always */
+	/* False: the answer makes no sense. */
+	bool (*read)(struct scsi_probe *p, const uint8_t *data, size_t len);
+};
+
+extern const struct scsi_probe_step scsi_probe_table[];
+extern const unsigned scsi_probe_steps;
 
 /* Start probing; none is running. ended() comes later, once. */
 void scsi_probe_start(struct scsi_blk *sb, void (*ended)(struct scsi_blk *sb, const char *why));

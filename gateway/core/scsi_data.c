@@ -301,6 +301,29 @@ bool mode_caching_find(const uint8_t *wire, size_t len, bool ten, struct mode_ca
 	return false;
 }
 
+/* REPORT SUPPORTED OPERATION CODES */
+
+#define FIELD_STRUCT struct one_command
+
+static const struct field one_command[] = {
+	FIELD_BIT(ctdp, 1, 7), FIELD(support, 1, 2, 3), FIELD_U16(cdb_size, 2), FIELD_END
+};
+
+#undef FIELD_STRUCT
+
+void one_command_encode(const struct one_command *c, uint8_t wire[ONE_COMMAND_LEN])
+{
+	memset(wire, 0, ONE_COMMAND_LEN);
+	field_encode(one_command, c, wire);
+}
+
+bool one_command_decode(const uint8_t *wire, size_t len, struct one_command *c)
+{
+	memset(c, 0, sizeof(*c));
+	field_decode(one_command, wire, len, c);
+	return len >= ONE_COMMAND_LEN;
+}
+
 /* REPORT LUNS */
 
 size_t report_luns_encode(const uint64_t *luns, uint32_t count, uint8_t *wire)

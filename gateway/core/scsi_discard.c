@@ -137,12 +137,9 @@ static uint64_t discard_good(struct scsi_io *io)
 
 static bool discard_refused(struct scsi_io *io, const struct sense *sense)
 {
-	struct scsi_blk *sb = io->job->sb;
-
 	if (io->task.cdb.id != CDB_UNMAP)
 		return scsi_same_refused(io, sense);
-	sb->refused[CDB_UNMAP] = true;
-	scsi_update_info(sb);
+	scsi_mark_refused(io->job->sb, CDB_UNMAP);
 	return true;
 }
 

@@ -165,6 +165,12 @@ void scsi_update_info(struct scsi_blk *sb)
 	info->generation++;
 }
 
+void scsi_mark_refused(struct scsi_blk *sb, enum cdb_id id)
+{
+	sb->refused[id] = true;
+	scsi_update_info(sb);
+}
+
 void scsi_blk_identify(const struct blkdev *dev, struct scsi_identity *identity)
 {
 	const struct scsi_blk *sb = container_of(dev, const struct scsi_blk, dev);

@@ -16,6 +16,7 @@
 #include "field.h"
 #include "log.h"
 #include "loop.h"
+#include "need.h"
 #include "scsi_data.h"
 
 #define MAX_TRIES	20
@@ -143,10 +144,8 @@ static void answered(struct scsi_task *task)
 
 void scsi_luns_list(struct scsi_lu *lu, scsi_luns_listed *listed, void *opaque)
 {
-	struct listing *l = calloc(1, sizeof(*l));
+	struct listing *l = need(calloc(1, sizeof(*l)));
 
-	if (!l)
-		abort();	/* opening without these few KiB: there is nothing to save */
 	l->lu = lu;
 	l->listed = listed;
 	l->opaque = opaque;

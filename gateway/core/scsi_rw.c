@@ -85,14 +85,20 @@ static int write_build(struct scsi_io *io, struct cdb *cdb)
 	return rw_build(io, CDB_WRITE_16, CDB_WRITE_10, cdb);
 }
 
+/* SYNCHRONIZE CACHE does what the bit was to do: of this request, and of those to come. */
+static void give_up_fua(struct scsi_io *io)
+{
+	io->job->sb->no_fua = true;
+	io->job->sync = true;
+}
+
 static bool write_refused(struct scsi_io *io, const struct sense *sense)
 {
 	if (rw_refused(io, CDB_WRITE_16, sense))
 		return true;
 	if (!io->task.cdb.fua || sense->reason != SENSE_INVALID_FIELD_IN_CDB)
 		return false;
-	io->job->sb->no_fua = true;
-	io->job->sync = true;
+	give_up_fua(io);
 	return true;
 }
 
@@ -130,15 +136,11 @@ static int compare_build(struct scsi_io *io, struct cdb *cdb)
 /* Of what it may take amiss, the bit is the less to lose. */
 static bool compare_refused(struct scsi_io *io, const struct sense *sense)
 {
-	struct scsi_blk *sb = io->job->sb;
-
 	if (io->task.cdb.fua && sense->reason == SENSE_INVALID_FIELD_IN_CDB) {
-		sb->no_fua = true;
-		io->job->sync = true;
+		give_up_fua(io);
 		return true;
 	}
-	sb->refused[CDB_COMPARE_AND_WRITE] = true;
-	scsi_update_info(sb);
+	scsi_mark_refused(io->job->sb, CDB_COMPARE_AND_WRITE);
 	return true;
 }
 
@@ -180,8 +182,7 @@ static bool sync_refused(struct scsi_io *io, const struct sense *sense)
 {
 	if (sense->reason != SENSE_INVALID_OPCODE)
 		return false;
-	io->job->sb->refused[io->task.cdb.id] = true;
-	scsi_update_info(io->job->sb);
+	scsi_mark_refused(io->job->sb, io->task.cdb.id);
 	return true;
 }
 
@@ -215,8 +216,7 @@ static int cache_build(struct scsi_io *io, struct cdb *cdb)
 static bool cache_refused(struct scsi_io *io, const struct sense *sense)
 {
 	(void)sense;
-	io->job->sb->refused[CDB_PRE_FETCH_16] = true;
-	scsi_update_info(io->job->sb);
+	scsi_mark_refused(io->job->sb, CDB_PRE_FETCH_16);
 	return true;
 }
 

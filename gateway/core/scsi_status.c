@@ -97,8 +97,7 @@ static uint64_t status_good(struct scsi_io *io)
 static bool status_refused(struct scsi_io *io, const struct sense *sense)
 {
 	(void)sense;
-	io->job->sb->refused[CDB_GET_LBA_STATUS] = true;
-	scsi_update_info(io->job->sb);
+	scsi_mark_refused(io->job->sb, CDB_GET_LBA_STATUS);
 	return true;
 }
 

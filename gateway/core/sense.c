@@ -138,6 +138,11 @@ size_t sense_build(const struct sense *sense, bool descriptor, uint8_t wire[SENS
 		p.bpv = sense->has_bit;
 		p.bit = sense->has_bit ? sense->bit : 0;
 	}
+	if (sense->has_progress) {
+		assert(!sense->has_field);
+		p.sksv = true;
+		p.byte = sense->progress;	/* §4.5.2.4.4: where a field pointer has its byte */
+	}
 	memset(wire, 0, SENSE_MAX_LEN);
 	return descriptor ? build_descriptors(&p, wire) : build_fixed(&p, wire);
 }
@@ -190,13 +195,17 @@ bool sense_parse(const uint8_t *wire, size_t len, struct sense *sense)
 	sense->has_information = p.valid;
 	sense->information = p.valid ? p.information : 0;
 	sense->command_specific = p.command_specific;
-	/* Other keys keep other things there: progress, retry counts (table 48). */
+	/* Other keys keep other things there, as retry counts (table 48). */
 	if (p.sksv && p.key == SENSE_KEY_ILLEGAL_REQUEST) {
 		sense->has_field = true;
 		sense->in_cdb = p.in_cdb;
 		sense->byte = p.byte;
 		sense->has_bit = p.bpv;
 		sense->bit = p.bpv ? p.bit : 0;
+	}
+	if (p.sksv && (p.key == SENSE_KEY_NO_SENSE || p.key == SENSE_KEY_NOT_READY)) {
+		sense->has_progress = true;
+		sense->progress = p.byte;
 	}
 	return true;
 }
@@ -256,7 +265,7 @@ const char *scsi_status_name(uint8_t status)
 	return name ? name : "unknown status";
 }
 
-/* Where it happened: " at LBA 7", " at CDB byte 1 bit 3", "" if the sense data does not say. */
+/* Where it happened: " at LBA 7", " at CDB byte 1 bit 3", or how far it is; "" if the sense data does not say. */
 static void format_place(const struct sense *sense, char *text, size_t size)
 {
 	size_t at = 0;
@@ -267,6 +276,8 @@ static void format_place(const struct sense *sense, char *text, size_t size)
 				      sense->in_cdb ? "CDB" : "parameter", sense->byte);
 		if (sense->has_bit)
 			snprintf(text + at, size - at, " bit %u", sense->bit);
+	} else if (sense->has_progress) {
+		snprintf(text, size, " %u %% done", sense->progress * 100u >> 16);
 	} else if (sense->has_information) {
 		snprintf(text, size, " at %s %" PRIu64,
 			 SENSE_KEY(sense->reason) == SENSE_KEY_MISCOMPARE ? "offset" : "LBA",

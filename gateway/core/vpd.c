@@ -228,7 +228,9 @@ static const struct field block_limits[] = {
 	FIELD_U32(max_unmap_blocks, 20), FIELD_U32(max_unmap_descriptors, 24),
 	FIELD_U32(unmap_granularity, 28), FIELD_BIT(ugavalid, 32, 7),
 	FIELD(unmap_alignment, 32, 6, 31),
-	FIELD_U64(max_write_same, 36), FIELD_END
+	FIELD_U64(max_write_same, 36), FIELD_U32(max_atomic, 44), FIELD_U32(atomic_alignment, 48),
+	FIELD_U32(atomic_granularity, 52), FIELD_U32(max_atomic_with_boundary, 56),
+	FIELD_U32(max_atomic_boundary, 60), FIELD_END
 };
 
 #undef FIELD_STRUCT
@@ -250,7 +252,8 @@ bool block_limits_decode(const uint8_t *wire, size_t len, struct block_limits *b
 #define FIELD_STRUCT struct block_characteristics
 
 static const struct field block_characteristics[] = {
-	FIELD_U16(rotation_rate, 4), FIELD_U8(product_type, 6), FIELD(form_factor, 7, 3, 4),
+	FIELD_U16(rotation_rate, 4), FIELD_U8(product_type, 6),
+	FIELD(wabereq, 7, 7, 2), FIELD(wacereq, 7, 5, 2), FIELD(form_factor, 7, 3, 4),
 	FIELD_BIT(fuab, 8, 1), FIELD_BIT(vbuls, 8, 0), FIELD_END
 };
 

@@ -75,13 +75,15 @@ static void init_disk(unsigned i, uint32_t block_len)
 {
 	struct disk_lu_conf conf = {
 		.target_name = "iqn.2001-04.com.example:disk", .lun = (uint16_t)i,
-		.block_len = block_len, .ports = { 1, 2 }, .port_count = 2,
+		.block_len = block_len,
 	};
+	static const struct lu_port ports[] = { { .tag = 1 }, { .tag = 2 } };
 
 	bed.mem[i] = mem_new(DISK_LEN);
 	bed.blk_shared[i].ranges = range_lock_new();
 	bed.shared[i] = lu_shared_new(&conf);
-	if (!bed.mem[i] || !bed.blk_shared[i].ranges || !bed.shared[i])
+	if (!bed.mem[i] || !bed.blk_shared[i].ranges || !bed.shared[i] ||
+	    !lu_shared_set_ports(bed.shared[i], ports, 2))
 		abort();
 	bed.blk[i] = mem_blk_open(bed.mem[i], bed.loop, &bed.blk_shared[i]);
 	bed.lu[i] = disk_lu_open(bed.blk[i], bed.shared[i], &bed.directory);

@@ -101,7 +101,7 @@ struct loop *fuzz_loop(void)
 
 	if (!loop) {
 		log_set_sink(no_log);
-		log_enable("all", 3);
+		log_set_areas(log_areas("all", 3));
 		loop = loop_new();
 	}
 	if (!loop)

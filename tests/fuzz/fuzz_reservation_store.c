@@ -18,6 +18,7 @@
 enum { OWN_END = 1 };
 
 #define UNIT		"fuzz"
+#define TARGET		"iqn.2001-04.com.example:disk"
 #define FILE_NAME	UNIT ".reservations"
 
 static char directory[64];
@@ -82,7 +83,7 @@ static void save_and_load(struct reservation_store *store, const struct reservat
 	char why[256];
 
 	assert(reservation_store_save(store, r));
-	assert(reservation_store_load(store, &again, why, sizeof why));
+	assert(reservation_store_load(store, TARGET, &again, why, sizeof why));
 	if (!r->aptpl) {
 		assert(!again.count);
 		return;
@@ -106,7 +107,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!store)
 		abort();
 	memset(&r, 0, sizeof r);
-	if (reservation_store_load(store, &r, why, sizeof why)) {
+	if (reservation_store_load(store, TARGET, &r, why, sizeof why)) {
 		judge(&r);
 		save_and_load(store, &r);
 	} else {

@@ -35,7 +35,8 @@ said: $(cat said)"
 }
 
 top='there are: device, auth-group, portal-group, target, nbd-export, nbd, read-only, threads'
-lun_keys='device, read-only, block-size, serial, naa, shared'
+reach='chap, chap-mutual, write-log, connections, device-tls-certificates, device-tls-psk, initiator-name, digest, chap-algorithms, discover-portals, login-timeout, outage-timeout, noop-interval, noop-timeout, abort-timeout, tmf-timeout, queue-depth, initial-r2t, immediate-data, first-burst-length, max-burst-length, max-recv-data-segment-length, max-outstanding-r2t, default-time2wait, default-time2retain'
+device_keys="block-size, serial, naa, shared, $reach"
 group='portal-group pg { listen = 127.0.0.1:0 }\n'
 target='target iqn.2026-11.test:t { '
 
@@ -46,7 +47,7 @@ wrong 'nbd = ":1\n' '1: the text that begins with " does not end on its line'
 wrong '\ntarget iqn.2026-11.test:t {\nalias = x\n' "2: the block that begins here does not end with '}'"
 wrong 'nbd = [":1",\n":2"\n' "1: the list that begins here does not end with ']'"
 wrong 'nbd = [::1]:10809' '1: "nbd": something follows the list (a text with [ ] in it needs quotes)'
-wrong 'nbd = ":1" ":2"' '1: "nbd": something follows the value'
+wrong 'nbd = ":1" ":2"' '1: "nbd": something follows the value (one word, or quoted; several are { ... })'
 wrong '}' "1: expected a key, not '}'"
 wrong '/* x\n' '1: the comment that begins here does not end'
 wrong '.include "x"' '1: .include: macros are not read'
@@ -58,17 +59,24 @@ printf 'no-such-key = 1\n' >c.conf
 check
 grep -q "^c.conf:1: unknown key \"no-such-key\"; $top" said || fail "an unknown key: $(cat said)"
 wrong "$group$target"'portal-gruop = pg }' \
-	'2: unknown key "portal-gruop" in target "iqn.2026-11.test:t"; there are: alias, auth-group, portal-group, lun, map, offline, redirect, redirect-permanent'
-wrong 'portal-group pg { listn = :0 }' \
-	'1: unknown key "listn" in portal-group "pg"; there are: listen, discovery-auth-group, discovery-filter, tag, redirect, redirect-permanent'
+	'2: unknown key "portal-gruop" in target "iqn.2026-11.test:t": is portal-group meant?'
+wrong "$group$target"'acl = pg }' \
+	'2: unknown key "acl" in target "iqn.2026-11.test:t"; there are: alias, auth-group, lun, map, portal-group, offline, redirect, redirect-permanent'
+wrong 'portal-group pg { listn = :0 }' '1: unknown key "listn" in portal-group "pg": is listen meant?'
+wrong 'portal-group pg { ip = :0 }' \
+	'1: unknown key "ip" in portal-group "pg"; there are: listen, discovery-auth-group, discovery-filter, tag, redirect, redirect-permanent'
+wrong 'traget iqn.2026-11.test:t { }\nnbd-exprot e { }\nread_only = yes\nouttage-timeout = 3' \
+	'1: unknown key "traget": is target meant?' '2: unknown key "nbd-exprot": is nbd-export meant?' \
+	'3: unknown key "read_only": is read-only meant?' '4: unknown key "outtage-timeout": is outage-timeout meant?'
+wrong 'device d { uri = mem:1M; Serial = 1 }' '1: unknown key "Serial" in device "d": is serial meant?'
 wrong 'auth-group ag { x = y }' \
 	'1: unknown key "x" in auth-group "ag"; there are: auth-type, chap, chap-mutual, initiator-name, initiator-portal'
 wrong 'device d { uri = mem:1M; bs = 1 }' \
-	'1: unknown key "bs" in device "d"; there are: uri, read-only, block-size, serial, naa, shared'
+	"1: unknown key \"bs\" in device \"d\"; there are: uri, read-only, $device_keys"
 wrong 'nbd-export e { device = mem:1M; x = y }' \
-	'1: unknown key "x" in nbd-export "e"; there are: device, read-only, description, tls-only, allow, allow-from, block-size, serial, naa, shared'
+	"1: unknown key \"x\" in nbd-export \"e\"; there are: device, read-only, description, tls-only, allow, allow-from, $device_keys"
 wrong "$group$target"'lun 0 { device = mem:1M; x = y } }' \
-	"2: unknown key \"x\" in lun \"0\"; there are: $lun_keys"
+	"2: unknown key \"x\" in lun \"0\"; there are: device, read-only, $device_keys"
 wrong 'threads = 0' '1: threads = 0: not a number from 1 to 256'
 wrong 'threads = { a = 1 }' '1: "threads" needs a value, not a block'
 wrong 'threads = [2, x]' '1: threads = x: not a number from 1 to 256'
@@ -102,6 +110,41 @@ wrong 'target = x' '1: "target" needs a name and a block: target NAME { ... }'
 wrong "$group$target"'lun 0 }' '2: "lun" needs a name and a block: lun NAME { ... }'
 wrong 'auth-group ag { chap = x }' '1: "chap" needs a block: chap { ... }'
 wrong 'portal-group pg { listen { a = 1 } }' '1: "listen" needs a value, not a block'
+
+# What other configurations call it.
+wrong 'lun disk { path /dev/sda }\ntimeout 10\nmaxproc 30\nisns-server 192.0.2.1\niscsi = :3260' \
+	'1: "lun": give device NAME { uri = DEVICE }, and in a target lun NUMBER { device = NAME }' \
+	'2: "timeout": give target-login-timeout = SECONDS' \
+	'3: "maxproc": there is one process for all: leave it out' \
+	'4: "isns-server": there is no iSNS here: initiators ask the portals' \
+	'5: "iscsi": give portal-group NAME { listen = ADDR }'
+wrong "$group$target"'auth-type = none\nchap { user = u }\nbacking-store /disk\ninitiator-address ALL\nincominguser u }' \
+	'2: "auth-type": give it in auth-group NAME { ... }, and auth-group = NAME here' \
+	'3: "chap": give it in auth-group NAME { ... }, and auth-group = NAME here' \
+	'4: "backing-store": give lun NUMBER { device = file:PATH }' \
+	'5: "initiator-address": give auth-group = NAME here, and initiator-portal in that' \
+	'6: "incominguser": give auth-group = NAME here, and chap or chap-mutual { ... } in that'
+wrong "$group$target"'lun 0 { device = mem:1M\nsize = 1G\npath = /x\nbackend = block\ndevice-id = x\nblocksize = 512 } }' \
+	'3: "size": it is that of the device' '4: "path": give device = file:PATH' \
+	'5: "backend": give device = file:PATH or mem:SIZE' '6: "device-id": give naa, or serial' \
+	'7: "blocksize": give block-size'
+
+# How a device is reached.
+iscsi='device d { uri = iscsi://h/iqn.2026-11.test:x/0\n'
+wrong "$iscsi"'digest = some }' '2: digest = some: not none, header, data or both'
+wrong "$iscsi"'digest = both\ndigest = none }' '3: "digest" is given twice, first in line 2'
+wrong "$iscsi"'connections = 2 }' '2: connections = 2: that is for nbd:// devices'
+wrong "$iscsi"'outage-timeout = -2 }' '2: outage-timeout = -2: not a number of seconds from -1 to 86400'
+wrong "$iscsi"'digest { } }' '2: "digest" needs one value'
+wrong 'device d { uri = nbd://h\nqueue-depth = 2\nconnections = 0\nwrite-log = 1\nwrite-log = x }' \
+	'2: queue-depth = 2: that is for iscsi:// devices' '3: connections = 0: not a number from 1 to 256' \
+	'5: "write-log" is given twice, first in line 4'
+wrong 'device d { uri = mem:1M\nwrite-log = 1M\nchap { user = u } }' \
+	'2: write-log = 1M: that is for iscsi:// and nbd:// devices' '3: chap: that is for iscsi:// devices'
+wrong "$iscsi"'chap { user = u } }' '2: chap has no secret-file'
+wrong "$iscsi"'chap-user = u }' '2: "chap-user": give chap { user = NAME; secret-file = FILE }'
+wrong "$iscsi"'}\nnbd-export e { device = iscsi://h/iqn.2026-11.test:x/1; digest = both }\nnbd-export f { device = iscsi://h/iqn.2026-11.test:x/1; digest = none }' \
+	'4: digest = none: the device is described in line 3, and that belongs there'
 
 # Devices.
 wrong "$group$target"'lun 0 { } }' '2: lun 0 of target "iqn.2026-11.test:t" has no device'
@@ -195,6 +238,21 @@ wrong 'auth-group ag { }\nauth-group ag { auth-type = none }' \
 	'2: auth-group "ag": there is an auth group of this name'
 wrong 'auth-group no-authentication { auth-type = deny }' \
 	'1: auth-group "no-authentication": there is an auth group of this name'
+
+# Accounts of devices.
+wrong 'device d { uri = iscsi://bob@h/iqn.2026-11.test:x/0\nchap { user = alice; secret-file = secret } }' \
+	'2: chap: the URI of the device names another user'
+wrong "$iscsi"'chap { user = u; secret-file = secret }\nchap-mutual { user = u; secret-file = secret; mutual-user = t; mutual-secret-file = another } }' \
+	'3: chap and chap-mutual: one account is enough'
+wrong "$iscsi"'chap-mutual { user = u; secret-file = secret; mutual-user = t; mutual-secret-file = secret } }' \
+	'2: chap-mutual: the same secret is used in both directions'
+
+# What is found by a portal group.
+wrong "$group$target"'lun 0 { device = mem:1M }\nportal-group {\nname = pg\nlun 1 { target-lun = 4 }\nlun 0 { size = 1 } } }' \
+	'5: lun 1: the target has no lun 4' \
+	'6: unknown key "size" in lun; there are: target-lun, read-only'
+wrong "$group$target"'lun 0 { device = mem:1M }\nportal-group { name = none; lun 1 { target-lun = 0 } } }' \
+	'3: portal-group = none: there is no portal-group of this name'
 
 # NBD exports.
 wrong 'nbd-export e { read-only = yes }' '1: nbd-export "e" has no device'

@@ -6,8 +6,9 @@ requires iscsi-ls iscsi-inq qemu-io
 
 port1=$(free_port)
 port2=$(free_port)
+port3=$(free_port)
 fill() {
-	sed -e "s|@TMP@|$tmp|g; s|@PORT1@|$port1|g; s|@PORT2@|$port2|g" "$srcdir/interop/$1"
+	sed -e "s|@TMP@|$tmp|g; s|@PORT1@|$port1|g; s|@PORT2@|$port2|g; s|@PORT3@|$port3|g" "$srcdir/interop/$1"
 }
 fill saveconfig.json >"$tmp/saveconfig.json"
 truncate -s 16M "$tmp/web.img" "$tmp/iso.img" "$tmp/db \"one\".img"
@@ -54,3 +55,40 @@ iscsi-readcapacity16 -i $esx "iscsi://esx1%chap-secret-12345@$portal/$sn1/5?$mut
 	fail "another initiator is let in"
 qemu-io -f raw "iscsi://127.0.0.1:$port2/$sn2/0" -c 'write -P 7 0 4k' -c 'read -P 7 0 4k' >"$tmp/io.txt" 2>&1
 grep -q 'read 4096/4096' "$tmp/io.txt" || fail "$(cat "$tmp/io.txt")"
+end_process $gateway_pid
+
+# A target with several TPGs: each has its LUNs, its maps and its rules, by its own portals.
+fill saveconfig-tpgs.json >"$tmp/tpgs.json"
+"$gateway" --import="$tmp/tpgs.json" >"$tmp/tpgs.conf" 2>"$tmp/notes.log" || fail "exit status $?"
+fill saveconfig-tpgs.conf | diff - "$tmp/tpgs.conf" || fail "the configuration of several TPGs differs"
+for note in "portal 127.0.0.1:$port3: iSER is not taken over, TCP is" \
+	"storage object ceph: user is not taken over (rbd/pool/image): serve it to NBD" \
+	"storage object web: ALUA group slow is not taken over"; do
+	grep -qF "$note" "$tmp/notes.log" || fail "no note: $note"
+done
+"$gateway" -c "$tmp/tpgs.conf" --check-config || fail "what was imported is wrong"
+start_gateway -c "$tmp/tpgs.conf"
+iqn=iqn.2026-11.test
+serial() {	# INITIATOR PORT LUN: the last digits of what it finds there
+	iscsi-inq -i "$iqn:$1" -e 1 -c 128 "iscsi://127.0.0.1:$2/$iqn:tpgs/$3" 2>/dev/null |
+		sed -n 's/.*-00000000000\([0-9]\).*/\1/p'
+}
+finds() {
+	[ "$(serial "$1" "$2" "$3")" = "$4" ] || fail "$1 finds \"$(serial "$1" "$2" "$3")\" at LUN $3 by port $2, not \"$4\""
+}
+finds plain "$port1" 0 1
+finds plain "$port1" 1 3
+finds mapped "$port1" 7 1
+finds mapped "$port1" 0 ''
+finds other "$port1" 0 ''		# it has no ACL
+finds other "$port2" 0 2
+finds other "$port2" 4 3
+finds other "$port2" 1 ''
+finds other "$port3" 0 ''		# that TPG is not enabled
+write() {	# INITIATOR PORT LUN
+	qemu-io --image-opts -c 'write 0 4k' \
+		"driver=iscsi,transport=tcp,portal=127.0.0.1:$2,target=$iqn:tpgs,lun=$3,initiator-name=$iqn:$1" 2>&1
+}
+write plain "$port1" 0 | grep -q 'wrote 4096/4096' || fail "LUN 0 by the first portal"
+write mapped "$port1" 7 | grep -q 'write protected' || fail "a mapped LUN is not write protected"
+write other "$port2" 4 | grep -q 'write protected' || fail "demo mode is not write protected"

@@ -160,6 +160,26 @@ def a_task_may_be_ended_from_another_connection():
         first.lives()
 
 
+@test("MUST", "RFC 7143 11.5.1")
+def a_task_may_be_ended_while_its_data_is_on_its_way():
+    first, second = two(InitialR2T="Yes", ImmediateData="No")
+    with writable(first), second:
+        n = first.cmd_sn
+        data = noise(8 * Unit.block_len, 74)
+        itt = first.ask(write_10(0, 8), write=len(data))
+        r2t = first.get(R2T, itt)
+        pdu = first.pdu(DATA_OUT, F, itt=itt, data=data, lun=r2t.header[8:16],
+                        fields={20: r2t.ttt, 28: first.stat_sn, 36: 0, 40: 0})
+        first.send(pdu[:len(pdu) // 2])
+        second.cmd_sn = first.cmd_sn
+        tag = second.tmf(ABORT_TASK, ref=itt, ref_cmd_sn=n)
+        second.silent(0.2)          # it may wait for the rest, which it has begun to receive
+        first.send(pdu[len(pdu) // 2:])
+        check(second.get(TMF_RESPONSE, tag).response == T_COMPLETE)
+        check(first.silent(), "an answer of a task that was ended")
+        first.lives()
+
+
 @test("MUST", "RFC 7143 13")
 def keys_of_the_whole_session_are_for_its_first_connection():
     first, second = two()

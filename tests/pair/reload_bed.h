@@ -6,7 +6,7 @@
 #define RELOAD_BED_H
 
 #include "access.h"
-#include "target_rig.h"
+#include "target_peer.h"
 
 #define OK(why)		CU_ASSERT_PTR_NULL_FATAL(why)
 #define NAMES		"InitiatorName=" RIG_INITIATOR "\0TargetName=" RIG_TARGET

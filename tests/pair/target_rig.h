@@ -1,7 +1,7 @@
 /*
  * The iSCSI target between two things that a test controls to the byte: an initiator
- * made of bare PDUs over a socketpair, and logical units that keep every command
- * until the test ends it.
+ * made of bare PDUs over a socketpair (target_peer.h), and logical units that keep every
+ * command until the test ends it.
  */
 #ifndef TARGET_RIG_H
 #define TARGET_RIG_H
@@ -53,19 +53,6 @@ struct rig {
 	unsigned follows;		/* ... service->follows() */
 };
 
-/* One connection's initiator side. */
-struct peer {
-	struct rig *rig;
-	int	 fd;
-	uint64_t isid;
-	uint32_t cmd_sn;		/* of the next numbered PDU */
-	uint32_t stat_sn;		/* of the next response */
-	uint32_t max_cmd_sn;		/* the latest that we were told */
-	bool	 header_digest, data_digest;
-	struct bhs got;			/* the latest PDU */
-	uint8_t	 data[1u << 17];	/* its data segment */
-};
-
 /* Change conf between these two. */
 void rig_init(struct rig *rig);
 void rig_start(struct rig *rig);
@@ -74,6 +61,8 @@ void rig_stop(struct rig *rig);
 
 /* One turn of every worker. */
 void rig_turn(struct rig *rig);
+/* So many that nobody has anything left to do, or to send. */
+void rig_settle(struct rig *rig);
 
 /* End the i-th task of a unit. data-in: the first "moved" bytes are byte number mod 251. */
 void rig_end(struct rig *rig, struct rig_lu *lu, unsigned i, uint8_t status, uint32_t moved,
@@ -83,46 +72,11 @@ void rig_end_good(struct rig *rig, struct rig_lu *lu, unsigned i);
 void rig_end_sense(struct rig *rig, struct rig_lu *lu, unsigned i, uint32_t reason);
 void rig_end_tmf(struct rig *rig, struct rig_lu *lu, enum tmf_response response);
 
+/* A unit has one task, a write of the first "len" bytes of the pattern. */
+void rig_expect_written(const struct rig_lu *lu, uint32_t len);
+
 /* Put other rules into force, on all workers; the rig's hold on them is the caller's. */
 void rig_follow(struct rig *rig, struct access *access);
-
-/* A new connection to a worker: by RIG_GROUP, another portal group, or TCP from 127.0.0.1. */
-void peer_connect_to(struct peer *p, struct rig *rig, unsigned worker, uint16_t group);
-void peer_connect_by_tcp(struct peer *p, struct rig *rig, unsigned worker, uint16_t group);
-void peer_connect(struct peer *p, struct rig *rig, unsigned worker);
-void peer_disconnect(struct peer *p);
-
-/* Send bytes as they are; a PDU with CmdSN, digests and padding filled in; one that is numbered. */
-void peer_send_raw(struct peer *p, const void *bytes, size_t len);
-void peer_send(struct peer *p, struct bhs *b, const void *data);
-void peer_send_numbered(struct peer *p, struct bhs *b, const void *data);
-
-/* The next PDU, into got and data. False when the connection ends, or nothing comes for long. */
-bool peer_get(struct peer *p);
-/* It must be this one, to the byte. StatSN, ExpCmdSN and MaxCmdSN of "want" are filled in. */
-void peer_expect(struct peer *p, struct bhs *want, const void *data, uint32_t data_len);
-/* Nothing comes, though every worker has had time to send it. */
-void peer_expect_silence(struct peer *p);
-/* The target closes the connection, without another PDU. */
-void peer_expect_end(struct peer *p);
-void peer_expect_reject(struct peer *p, const struct bhs *rejected, uint8_t reason);
-/* CHECK CONDITION with this reason, and this much underflow. */
-void peer_expect_sense(struct peer *p, uint32_t itt, uint32_t reason, uint32_t underflow,
-		       uint32_t exp_data_sn);
-
-/* Text with an explicit length: keys in a string literal, "a=1\0b=2", get their last NUL. */
-#define TEXT(literal)	literal, (uint32_t)sizeof(literal)
-
-/* The Login Request of a peer: CSG 1, NSG 3, T. */
-struct bhs peer_login_request(struct peer *p, uint32_t len);
-void peer_log_in_with(struct peer *p, const char *text, uint32_t len);
-/* A normal session with InitialR2T=No and nothing else negotiated. */
-void peer_log_in(struct peer *p);
-void peer_log_in_to_discovery(struct peer *p);
-
-/* SCSI Command headers. blocks count from LBA 0. */
-struct bhs peer_read(uint32_t itt, uint32_t edtl, uint32_t blocks);
-struct bhs peer_write(uint32_t itt, uint32_t edtl, uint32_t blocks, uint32_t immediate);
 
 /* Bytes that differ from place to place: byte number mod 251. */
 const uint8_t *rig_pattern(void);

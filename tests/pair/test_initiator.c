@@ -296,6 +296,39 @@ static void residuals_status_and_sense_come_through(void)
 	CU_ASSERT_EQUAL(run.state[2].task.sense[12], 0x11);
 }
 
+/* GOOD, but of the 512 bytes, all of which came along, only these were taken. */
+static const uint32_t taken[] = { 512, 200, 0 };
+
+static void short_write_script(struct run *r)
+{
+	login(r);
+	for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++) {
+		struct bhs bhs;
+
+		expect(r, OP_SCSI_COMMAND);
+		CHECK(r, r->got.write && r->got.data_len == 512);
+		bhs = answer(r, OP_SCSI_RESPONSE);
+		bhs.underflow = taken[i] < 512;
+		bhs.residual = 512 - taken[i];
+		r->stat_sn++;
+		give(r, &bhs, NULL);
+	}
+	serve_logout(r);
+}
+
+static void a_write_that_was_cut_short_does_not_pass_for_whole(void)
+{
+	run_init(&run, short_write_script);
+	for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++)
+		order(CDB_DATA_OUT, 512);
+	execute(&run);
+	for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++) {
+		CU_ASSERT_EQUAL(run.state[i].task.status, STATUS_GOOD);
+		CU_ASSERT_EQUAL(run.state[i].task.moved, taken[i]);
+		CU_ASSERT_EQUAL(run.state[i].task.wanted, taken[i]);
+	}
+}
+
 /* ---- window and pings ---- */
 
 static void window_script(struct run *r)
@@ -386,6 +419,7 @@ static const struct unit_test tests[] = {
 	UNIT_TEST(reads_arrive_in_place_with_and_without_digests),
 	UNIT_TEST(writes_carry_right_digests),
 	UNIT_TEST(residuals_status_and_sense_come_through),
+	UNIT_TEST(a_write_that_was_cut_short_does_not_pass_for_whole),
 	UNIT_TEST(the_command_window_is_never_exceeded_and_pings_are_echoed),
 	UNIT_TEST(no_more_tasks_are_in_flight_than_the_conf_allows),
 };

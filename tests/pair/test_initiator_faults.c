@@ -1,4 +1,5 @@
 /* The initiator when things go wrong: offences of the target, silence, lost sessions, noise. */
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -125,6 +126,68 @@ static void every_offence_ends_the_session_and_leaves_the_outcome_open(void)
 		CU_ASSERT_EQUAL(run.state[0].first_status, LU_LOST);
 		CU_ASSERT_EQUAL(run.state[0].task.status, STATUS_GOOD);
 	}
+}
+
+static void asking_twice_script(struct run *r)
+{
+	struct bhs r2t;
+	uint64_t isid;
+
+	login_stages(r);
+	isid = r->got.isid;
+	serve_probe(r);
+	expect(r, OP_SCSI_COMMAND);
+	r2t = answer(r, OP_R2T);
+	r2t.ttt = 1;
+	r2t.desired_len = 512;
+	give(r, &r2t, NULL);
+	r2t.r2t_sn = 1;
+	give(r, &r2t, NULL);
+	while (take(r))
+		CHECK(r, r->got.op == OP_DATA_OUT && r->got.ttt == 1);
+	expect_return(r, isid);
+}
+
+static void data_is_asked_for_once(void)
+{
+	run_init(&run, asking_twice_script);
+	SET_KEYS(&run, PLAIN_KEYS);
+	add_order(&run, CDB_DATA_OUT, 4096);
+	run.finished = once_more;
+	execute(&run);
+	CU_ASSERT_EQUAL(run.state[0].first_status, LU_LOST);
+	CU_ASSERT_EQUAL(run.state[0].task.status, STATUS_GOOD);
+}
+
+/* It asks, and does not take the answers: they must not pile up. */
+static void deaf_script(struct run *r)
+{
+	struct pollfd gone = { .events = 0 };
+	struct bhs ping;
+	uint64_t isid;
+
+	login_stages(r);
+	isid = r->got.isid;
+	serve_probe(r);
+	expect(r, OP_SCSI_COMMAND);
+	ping = answer(r, OP_NOP_IN);
+	ping.itt = ISCSI_NO_TAG;
+	gone.fd = r->fd;
+	for (ping.ttt = 0; ping.ttt < 400000 && !poll(&gone, 1, 0); ping.ttt++)
+		give(r, &ping, NULL);
+	CHECK(r, gone.revents & (POLLHUP | POLLERR));
+	expect_return(r, isid);
+}
+
+static void a_target_that_does_not_listen_is_left(void)
+{
+	run_init(&run, deaf_script);
+	SET_KEYS(&run, "DefaultTime2Wait=0");
+	add_order(&run, CDB_DATA_IN, 512);
+	run.finished = once_more;
+	execute(&run);
+	CU_ASSERT_EQUAL(run.state[0].first_status, LU_LOST);
+	CU_ASSERT_EQUAL(run.state[0].task.status, STATUS_GOOD);
 }
 
 static bool wrong_header_digest;
@@ -404,6 +467,8 @@ static void noise_in_a_session_does_no_harm(void)
 
 static const struct unit_test tests[] = {
 	UNIT_TEST(every_offence_ends_the_session_and_leaves_the_outcome_open),
+	UNIT_TEST(data_is_asked_for_once),
+	UNIT_TEST(a_target_that_does_not_listen_is_left),
 	UNIT_TEST(a_wrong_digest_ends_the_session),
 	UNIT_TEST(a_silent_target_is_pinged_and_then_given_up),
 	UNIT_TEST(an_outage_is_waited_for_as_long_as_the_conf_says),

@@ -305,7 +305,7 @@ static void a_server_that_says_nothing_times_out(void)
 	bench_init(&b, over_tls);
 	bench_open_with(&b, 0.2, 5);
 	CU_ASSERT_PTR_NULL(b.dev);
-	CU_ASSERT_STRING_EQUAL(b.why, "timed out after 0.2 seconds while connecting");
+	CU_ASSERT_STRING_EQUAL(b.why, "timed out after 0.2 s while connecting");
 	bench_end(&b);
 	kill_server();
 }

@@ -156,7 +156,7 @@ static void client_free(struct client *c)
 	gnutls_deinit(c->session);
 	gnutls_certificate_free_credentials(c->trust);
 	peer_free(c->peer);
-	tls_free(c->tls);
+	tls_drop(c->tls);
 	remove_file(c->directory, "server-cert.pem");
 	remove_file(c->directory, "server-key.pem");
 	rmdir(c->directory);

@@ -8,7 +8,7 @@
 
 #include "device.h"
 #include "scsi_data.h"
-#include "target_rig.h"
+#include "target_peer.h"
 #include "unit.h"
 
 #define ME		RIG_INITIATOR
@@ -443,10 +443,10 @@ static void begin_with_maps(void)
 
 	rig_init(&rig);
 	rig.target->maps[0]->count = 0;
-	OK(access_add_map(rig.target, ME, &map));
+	OK(access_add_map(rig.target, NULL, ME, &map));
 	OK(access_add_lun(map, 300, &rig.export[1], true));
 	OK(access_add_lun(map, 5, &rig.export[0], true));
-	OK(access_add_map(rig.target, OTHER, &map));
+	OK(access_add_map(rig.target, NULL, OTHER, &map));
 	OK(access_add_lun(map, 0, &rig.export[1], false));
 	rig_start(&rig);
 }
@@ -576,8 +576,14 @@ static void nobody_writes_through_a_read_only_lun(void)
 	peer_send_numbered(&peer, &b, rig_pattern());
 	peer_expect_sense(&peer, 1, SENSE_WRITE_PROTECTED, 512, 0);
 	CU_ASSERT_EQUAL(rig.lu[1][0].submitted, 0);
+	/* Nor does it keep off those who do. */
+	b = command(&(struct cdb){ .id = CDB_RESERVE_6 }, lun_encode(300), 0);
+	peer_send_numbered(&peer, &b, NULL);
+	peer_expect_sense(&peer, b.itt, SENSE_WRITE_PROTECTED, 0, 0);
+	CU_ASSERT_EQUAL(rig.lu[1][0].submitted, 0);
 	peer_disconnect(&peer);
 	log_in(&other);
+	b = peer_write(1, 512, 1, 512);
 	b.lun = 0;
 	peer_send_numbered(&peer, &b, rig_pattern());
 	rig_turn(&rig);
@@ -628,7 +634,7 @@ static void a_copy_reaches_the_luns_of_its_nexus_alone(void)
 	uint64_t naa[2];
 
 	rig_init(&rig);
-	OK(access_add_map(rig.target, OTHER, &map));
+	OK(access_add_map(rig.target, NULL, OTHER, &map));
 	OK(access_add_lun(map, 7, &rig.export[0], true));
 	for (uint16_t i = 0; i < 2; i++) {
 		conf.lun = i;

@@ -98,7 +98,7 @@ static void change_by_chance(void)
 		if (chance(3))
 			map(lun++, (i + turn) % RIG_LUNS, chance(2));
 	if (chance(2)) {
-		OK(access_add_map(target, "iqn.2026-11.test:1", &own));
+		OK(access_add_map(target, NULL, "iqn.2026-11.test:1", &own));
 		OK(access_add_lun(own, chance(4), &rig.export[chance(2)], chance(2)));
 	}
 	if (!chance(4))

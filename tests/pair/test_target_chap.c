@@ -9,7 +9,7 @@
 
 #include "chap.h"
 #include "pool.h"
-#include "target_rig.h"
+#include "target_peer.h"
 #include "unit.h"
 
 #define NAMES		"InitiatorName=" RIG_INITIATOR "\0TargetName=" RIG_TARGET

@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "target_rig.h"
+#include "target_peer.h"
 #include "unit.h"
 
 #define NAMES	"InitiatorName=" RIG_INITIATOR "\0TargetName=" RIG_TARGET

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "target_rig.h"
+#include "target_peer.h"
 #include "unit.h"
 
 #define NAMES		"InitiatorName=" RIG_INITIATOR "\0TargetName=" RIG_TARGET
@@ -16,15 +16,12 @@ static struct peer peer;
 
 static void begin(void)
 {
-	rig_init(&rig);
-	rig_start(&rig);
-	peer_connect(&peer, &rig, 0);
+	rig_begin(&rig, &peer);
 }
 
 static void finish(void)
 {
-	peer_disconnect(&peer);
-	rig_stop(&rig);
+	rig_finish(&rig, &peer);
 }
 
 /* The response to the Login Request b. */

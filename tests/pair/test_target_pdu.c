@@ -10,7 +10,7 @@
 #include "crc32c.h"
 #include "pool.h"
 #include "scsi_data.h"
-#include "target_rig.h"
+#include "target_peer.h"
 #include "unit.h"
 
 #define NAMES	"InitiatorName=" RIG_INITIATOR "\0TargetName=" RIG_TARGET
@@ -21,55 +21,13 @@ static struct rig_lu *const lu = &rig.lu[0][0];
 
 static void begin(void)
 {
-	rig_init(&rig);
-	rig_start(&rig);
-	peer_connect(&peer, &rig, 0);
+	rig_begin(&rig, &peer);
 	peer_log_in(&peer);
 }
 
 static void finish(void)
 {
-	peer_disconnect(&peer);
-	rig_stop(&rig);
-}
-
-static void expect_response(uint32_t itt, uint8_t status, int64_t residual, uint32_t exp_data_sn)
-{
-	struct bhs want = { .op = OP_SCSI_RESPONSE, .itt = itt, .status = status,
-			    .overflow = residual > 0, .underflow = residual < 0,
-			    .residual = (uint32_t)(residual < 0 ? -residual : residual),
-			    .exp_data_sn = exp_data_sn };
-
-	peer_expect(&peer, &want, NULL, 0);
-}
-
-static void send_data(uint32_t itt, uint32_t ttt, uint32_t data_sn, uint32_t offset, uint32_t len,
-		      bool final)
-{
-	struct bhs b = { .op = OP_DATA_OUT, .final = final, .itt = itt, .ttt = ttt,
-			 .data_sn = data_sn, .offset = offset, .data_len = len };
-
-	peer_send(&peer, &b, rig_pattern() + offset);
-}
-
-/* The transfer tag of the R2T, which must ask for this. */
-static uint32_t expect_r2t(uint32_t itt, uint32_t r2t_sn, uint32_t offset, uint32_t len)
-{
-	struct bhs want = { .op = OP_R2T, .itt = itt, .r2t_sn = r2t_sn, .offset = offset,
-			    .desired_len = len };
-
-	/* Tags are counted from 0 in a session without other uses of them. */
-	want.ttt = r2t_sn;
-	peer_expect(&peer, &want, NULL, 0);
-	return want.ttt;
-}
-
-static void expect_written(uint32_t len)
-{
-	CU_ASSERT_EQUAL_FATAL(lu->count, 1);
-	CU_ASSERT_EQUAL(lu->task[0]->data_len, len);
-	if (len)
-		CU_ASSERT_EQUAL(memcmp(lu->task[0]->data, rig_pattern(), len), 0);
+	rig_finish(&rig, &peer);
 }
 
 /* ---- digests */
@@ -78,9 +36,7 @@ static void expect_written(uint32_t len)
 
 static void begin_with_digests(void)
 {
-	rig_init(&rig);
-	rig_start(&rig);
-	peer_connect(&peer, &rig, 0);
+	rig_begin(&rig, &peer);
 	peer_log_in_with(&peer, TEXT(DIGESTS));
 	peer.header_digest = peer.data_digest = true;
 }
@@ -93,9 +49,9 @@ static void digests_go_both_ways(void)
 	begin_with_digests();
 	b = peer_write(7, 1021, 2, 1021);
 	peer_send_numbered(&peer, &b, rig_pattern());
-	expect_written(1021);
+	rig_expect_written(lu, 1021);
 	rig_end(&rig, lu, 0, STATUS_GOOD, 1021, 1024);
-	expect_response(7, STATUS_GOOD, 3, 0);
+	peer_expect_response(&peer, 7, STATUS_GOOD, 3, 0);
 	b = peer_read(8, 1021, 2);
 	peer_send_numbered(&peer, &b, NULL);
 	rig_end(&rig, lu, 0, STATUS_GOOD, 1021, 1024);
@@ -148,9 +104,9 @@ static void a_wrong_data_digest_rejects_the_pdu(void)
 	peer_expect_reject(&peer, &b, 0x02);
 	/* As if it had never come: the same CmdSN and task tag may come again. */
 	peer_send_numbered(&peer, &b, rig_pattern());
-	expect_written(512);
+	rig_expect_written(lu, 512);
 	rig_end_good(&rig, lu, 0);
-	expect_response(7, STATUS_GOOD, 0, 0);
+	peer_expect_response(&peer, 7, STATUS_GOOD, 0, 0);
 	finish();
 }
 
@@ -161,11 +117,11 @@ static void a_wrong_data_digest_of_data_out_ends_the_task(void)
 
 	begin_with_digests();
 	peer_send_numbered(&peer, &b, NULL);
-	data.ttt = expect_r2t(7, 0, 0, 1024);
+	data.ttt = peer_expect_r2t(&peer, 7, 0, 0, 1024);
 	send_spoiled(&data);
 	peer_expect_reject(&peer, &data, 0x02);
 	peer_expect_silence(&peer);
-	send_data(7, data.ttt, 1, 512, 512, true);
+	peer_send_data(&peer, 7, data.ttt, 1, 512, 512, true);
 	peer_expect_sense(&peer, 7, SENSE_CRC_ERROR, 1024, 0);
 	finish();
 }
@@ -202,7 +158,7 @@ static void an_extended_cdb_is_put_together(void)
 	CU_ASSERT_EQUAL(memcmp(far->task[0]->wire, b.cdb, 16), 0);
 	CU_ASSERT_EQUAL(memcmp(far->task[0]->wire + 16, ahs + 4, 16), 0);
 	rig_end_good(&rig, far, 0);
-	expect_response(7, STATUS_GOOD, 0, 0);
+	peer_expect_response(&peer, 7, STATUS_GOOD, 0, 0);
 	finish();
 }
 
@@ -333,7 +289,7 @@ static void bytes_may_come_one_by_one(void)
 	CU_ASSERT_EQUAL_FATAL(lu->count, 1);
 	CU_ASSERT_EQUAL(memcmp(lu->task[0]->data, rig_pattern(), 1021), 0);
 	rig_end(&rig, lu, 0, STATUS_GOOD, 1021, 1024);
-	expect_response(7, STATUS_GOOD, 3, 0);
+	peer_expect_response(&peer, 7, STATUS_GOOD, 3, 0);
 	finish();
 }
 

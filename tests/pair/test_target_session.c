@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "target_rig.h"
+#include "target_peer.h"
 #include "unit.h"
 
 static struct rig rig;
@@ -27,8 +27,7 @@ static void begin(void)
 
 static void finish(void)
 {
-	peer_disconnect(&peer);
-	rig_stop(&rig);
+	rig_finish(&rig, &peer);
 }
 
 static struct bhs test_unit_ready(uint32_t itt)
@@ -211,9 +210,7 @@ static void the_window_closes_when_the_queue_is_full(void)
 
 static void the_window_wraps_around(void)
 {
-	rig_init(&rig);
-	rig_start(&rig);
-	peer_connect(&peer, &rig, 0);
+	rig_begin(&rig, &peer);
 	peer.cmd_sn = 0xfffffffe;
 	peer.max_cmd_sn = peer.cmd_sn - 1;
 	peer_log_in(&peer);

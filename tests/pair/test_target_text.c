@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "target_rig.h"
+#include "target_peer.h"
 #include "unit.h"
 
 static struct rig rig;
@@ -12,15 +12,12 @@ static struct peer peer;
 
 static void begin(void)
 {
-	rig_init(&rig);
-	rig_start(&rig);
-	peer_connect(&peer, &rig, 0);
+	rig_begin(&rig, &peer);
 }
 
 static void finish(void)
 {
-	peer_disconnect(&peer);
-	rig_stop(&rig);
+	rig_finish(&rig, &peer);
 }
 
 static struct bhs text_request(uint32_t itt, uint32_t ttt, uint32_t len)

@@ -3,7 +3,7 @@
  */
 #include <string.h>
 
-#include "target_rig.h"
+#include "target_peer.h"
 #include "unit.h"
 
 static struct rig rig;
@@ -12,16 +12,13 @@ static struct rig_lu *const lu = &rig.lu[0][0], *const far = &rig.lu[1][0];
 
 static void begin(void)
 {
-	rig_init(&rig);
-	rig_start(&rig);
-	peer_connect(&peer, &rig, 0);
+	rig_begin(&rig, &peer);
 	peer_log_in(&peer);
 }
 
 static void finish(void)
 {
-	peer_disconnect(&peer);
-	rig_stop(&rig);
+	rig_finish(&rig, &peer);
 }
 
 static void send_command(uint32_t itt, uint16_t lun)

@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "target_rig.h"
+#include "target_peer.h"
 #include "unit.h"
 
 #define NAMES	"InitiatorName=" RIG_INITIATOR "\0TargetName=" RIG_TARGET
@@ -15,9 +15,7 @@ static struct rig_lu *const lu = &rig.lu[0][0];
 
 static void begin_with(const char *text, uint32_t len)
 {
-	rig_init(&rig);
-	rig_start(&rig);
-	peer_connect(&peer, &rig, 0);
+	rig_begin(&rig, &peer);
 	peer_log_in_with(&peer, text, len);
 }
 
@@ -30,47 +28,7 @@ static void begin(void)
 
 static void finish(void)
 {
-	peer_disconnect(&peer);
-	rig_stop(&rig);
-}
-
-static void expect_response(uint32_t itt, uint8_t status, int64_t residual, uint32_t exp_data_sn)
-{
-	struct bhs want = { .op = OP_SCSI_RESPONSE, .itt = itt, .status = status,
-			    .overflow = residual > 0, .underflow = residual < 0,
-			    .residual = (uint32_t)(residual < 0 ? -residual : residual),
-			    .exp_data_sn = exp_data_sn };
-
-	peer_expect(&peer, &want, NULL, 0);
-}
-
-static void send_data(uint32_t itt, uint32_t ttt, uint32_t data_sn, uint32_t offset, uint32_t len,
-		      bool final)
-{
-	struct bhs b = { .op = OP_DATA_OUT, .final = final, .itt = itt, .ttt = ttt,
-			 .data_sn = data_sn, .offset = offset, .data_len = len };
-
-	peer_send(&peer, &b, rig_pattern() + offset);
-}
-
-/* The transfer tag of the R2T, which must ask for this. */
-static uint32_t expect_r2t(uint32_t itt, uint32_t r2t_sn, uint32_t offset, uint32_t len)
-{
-	struct bhs want = { .op = OP_R2T, .itt = itt, .r2t_sn = r2t_sn, .offset = offset,
-			    .desired_len = len };
-
-	/* Tags are counted from 0 in a session without other uses of them. */
-	want.ttt = r2t_sn;
-	peer_expect(&peer, &want, NULL, 0);
-	return want.ttt;
-}
-
-static void expect_written(uint32_t len)
-{
-	CU_ASSERT_EQUAL_FATAL(lu->count, 1);
-	CU_ASSERT_EQUAL(lu->task[0]->data_len, len);
-	if (len)
-		CU_ASSERT_EQUAL(memcmp(lu->task[0]->data, rig_pattern(), len), 0);
+	rig_finish(&rig, &peer);
 }
 
 static void a_read_comes_with_its_status(void)
@@ -171,7 +129,7 @@ static void reads_have_residuals(void)
 		if (len)
 			peer_expect(&peer, &want, rig_pattern(), len);
 		else
-			expect_response(7, STATUS_GOOD, r->residual, 0);
+			peer_expect_response(&peer, 7, STATUS_GOOD, r->residual, 0);
 		finish();
 	}
 }
@@ -186,10 +144,10 @@ static void writes_have_residuals_and_ask_for_no_more_than_there_is(void)
 		begin();
 		peer_send_numbered(&peer, &b, NULL);
 		if (len)
-			send_data(7, expect_r2t(7, 0, 0, len), 0, 0, len, true);
-		expect_written(len);
+			peer_send_data(&peer, 7, peer_expect_r2t(&peer, 7, 0, 0, len), 0, 0, len, true);
+		rig_expect_written(lu, len);
 		rig_end(&rig, lu, 0, STATUS_GOOD, len, called);
-		expect_response(7, STATUS_GOOD, r->residual, 0);
+		peer_expect_response(&peer, 7, STATUS_GOOD, r->residual, 0);
 		finish();
 	}
 }
@@ -200,9 +158,9 @@ static void immediate_data_is_written(void)
 
 	begin();
 	peer_send_numbered(&peer, &b, rig_pattern());
-	expect_written(512);
+	rig_expect_written(lu, 512);
 	rig_end_good(&rig, lu, 0);
-	expect_response(7, STATUS_GOOD, 0, 0);
+	peer_expect_response(&peer, 7, STATUS_GOOD, 0, 0);
 	finish();
 }
 
@@ -212,9 +170,9 @@ static void immediate_data_beyond_the_cdb_is_left_alone(void)
 
 	begin();
 	peer_send_numbered(&peer, &b, rig_pattern());
-	expect_written(512);
+	rig_expect_written(lu, 512);
 	rig_end(&rig, lu, 0, STATUS_GOOD, 512, 512);
-	expect_response(7, STATUS_GOOD, -1536, 0);
+	peer_expect_response(&peer, 7, STATUS_GOOD, -1536, 0);
 	finish();
 }
 
@@ -225,12 +183,12 @@ static void unsolicited_data_follows_immediate_data(void)
 	begin();
 	b.final = false;
 	peer_send_numbered(&peer, &b, rig_pattern());
-	send_data(7, ISCSI_NO_TAG, 0, 512, 1024, false);
+	peer_send_data(&peer, 7, ISCSI_NO_TAG, 0, 512, 1024, false);
 	CU_ASSERT_EQUAL(lu->count, 0);
-	send_data(7, ISCSI_NO_TAG, 1, 1536, 512, true);
-	expect_written(2048);
+	peer_send_data(&peer, 7, ISCSI_NO_TAG, 1, 1536, 512, true);
+	rig_expect_written(lu, 2048);
 	rig_end_good(&rig, lu, 0);
-	expect_response(7, STATUS_GOOD, 0, 0);
+	peer_expect_response(&peer, 7, STATUS_GOOD, 0, 0);
 	finish();
 }
 
@@ -241,11 +199,11 @@ static void a_sequence_may_end_with_an_empty_pdu(void)
 	begin();
 	b.final = false;
 	peer_send_numbered(&peer, &b, NULL);
-	send_data(7, ISCSI_NO_TAG, 0, 0, 2048, false);
-	send_data(7, ISCSI_NO_TAG, 1, 2048, 0, true);
-	expect_written(2048);
+	peer_send_data(&peer, 7, ISCSI_NO_TAG, 0, 0, 2048, false);
+	peer_send_data(&peer, 7, ISCSI_NO_TAG, 1, 2048, 0, true);
+	rig_expect_written(lu, 2048);
 	rig_end_good(&rig, lu, 0);
-	expect_response(7, STATUS_GOOD, 0, 0);
+	peer_expect_response(&peer, 7, STATUS_GOOD, 0, 0);
 	finish();
 }
 
@@ -257,23 +215,23 @@ static void a_long_write_is_asked_for_burst_by_burst(void)
 	begin();
 	b.final = false;
 	peer_send_numbered(&peer, &b, rig_pattern());
-	send_data(7, ISCSI_NO_TAG, 0, 1024, 1024, true);
-	ttt[0] = expect_r2t(7, 0, 2048, 4096);
-	ttt[1] = expect_r2t(7, 1, 6144, 4096);
+	peer_send_data(&peer, 7, ISCSI_NO_TAG, 0, 1024, 1024, true);
+	ttt[0] = peer_expect_r2t(&peer, 7, 0, 2048, 4096);
+	ttt[1] = peer_expect_r2t(&peer, 7, 1, 6144, 4096);
 	peer_expect_silence(&peer);
-	send_data(7, ttt[0], 0, 2048, 2048, false);
-	send_data(7, ttt[0], 1, 4096, 2048, true);
-	ttt[2] = expect_r2t(7, 2, 10240, 4096);
+	peer_send_data(&peer, 7, ttt[0], 0, 2048, 2048, false);
+	peer_send_data(&peer, 7, ttt[0], 1, 4096, 2048, true);
+	ttt[2] = peer_expect_r2t(&peer, 7, 2, 10240, 4096);
 	/* Each R2T is a sequence of its own; theirs may be mixed. */
-	send_data(7, ttt[2], 0, 10240, 4096, true);
-	ttt[3] = expect_r2t(7, 3, 14336, 2048);
-	send_data(7, ttt[3], 0, 14336, 1000, false);
-	send_data(7, ttt[1], 0, 6144, 4096, true);
+	peer_send_data(&peer, 7, ttt[2], 0, 10240, 4096, true);
+	ttt[3] = peer_expect_r2t(&peer, 7, 3, 14336, 2048);
+	peer_send_data(&peer, 7, ttt[3], 0, 14336, 1000, false);
+	peer_send_data(&peer, 7, ttt[1], 0, 6144, 4096, true);
 	CU_ASSERT_EQUAL(lu->count, 0);
-	send_data(7, ttt[3], 1, 15336, 1048, true);
-	expect_written(16384);
+	peer_send_data(&peer, 7, ttt[3], 1, 15336, 1048, true);
+	rig_expect_written(lu, 16384);
 	rig_end_good(&rig, lu, 0);
-	expect_response(7, STATUS_GOOD, 0, 0);
+	peer_expect_response(&peer, 7, STATUS_GOOD, 0, 0);
 	finish();
 }
 
@@ -323,7 +281,7 @@ static void unsolicited_data_must_be_the_first_burst(void)
 			if (!u->data[j].len && !u->data[j].final)
 				break;
 			peer_expect_silence(&peer);
-			send_data(7, ISCSI_NO_TAG, u->data[j].sn, u->data[j].offset,
+			peer_send_data(&peer, 7, ISCSI_NO_TAG, u->data[j].sn, u->data[j].offset,
 				  u->data[j].len, u->data[j].final);
 		}
 		peer_expect_sense(&peer, 7, u->reason, 4096, 0);
@@ -343,15 +301,15 @@ static void unsolicited_data_must_have_been_agreed_on(void)
 	b.final = false;
 	peer_send_numbered(&peer, &b, NULL);
 	peer_expect_silence(&peer);
-	send_data(8, ISCSI_NO_TAG, 0, 0, 1024, true);
+	peer_send_data(&peer, 8, ISCSI_NO_TAG, 0, 0, 1024, true);
 	peer_expect_sense(&peer, 8, SENSE_UNEXPECTED_UNSOLICITED_DATA, 1024, 0);
 	/* The command said that none would follow. */
 	b = peer_write(9, 1024, 2, 0);
 	peer_send_numbered(&peer, &b, NULL);
-	expect_r2t(9, 0, 0, 1024);
-	send_data(9, ISCSI_NO_TAG, 0, 0, 1024, true);
+	peer_expect_r2t(&peer, 9, 0, 0, 1024);
+	peer_send_data(&peer, 9, ISCSI_NO_TAG, 0, 0, 1024, true);
 	peer_expect_silence(&peer);
-	send_data(9, 0, 0, 0, 1024, true);
+	peer_send_data(&peer, 9, 0, 0, 0, 1024, true);
 	peer_expect_sense(&peer, 9, SENSE_UNEXPECTED_UNSOLICITED_DATA, 1024, 0);
 	CU_ASSERT_EQUAL(lu->submitted, 0);
 	finish();
@@ -376,10 +334,10 @@ static void an_r2t_must_be_answered_as_it_was_asked(void)
 
 		begin();
 		peer_send_numbered(&peer, &b, NULL);
-		ttt = expect_r2t(7, 0, 0, 1024);
+		ttt = peer_expect_r2t(&peer, 7, 0, 0, 1024);
 		for (int j = 0; j < 3 && (a->data[j].len || a->data[j].final); j++) {
 			peer_expect_silence(&peer);
-			send_data(7, ttt, a->data[j].sn, a->data[j].offset, a->data[j].len,
+			peer_send_data(&peer, 7, ttt, a->data[j].sn, a->data[j].offset, a->data[j].len,
 				  a->data[j].final);
 		}
 		peer_expect_sense(&peer, 7, a->reason, 1024, 0);
@@ -395,13 +353,13 @@ static void a_wrong_transfer_tag_is_rejected(void)
 
 	begin();
 	peer_send_numbered(&peer, &b, NULL);
-	expect_r2t(7, 0, 0, 1024);
+	peer_expect_r2t(&peer, 7, 0, 0, 1024);
 	peer_send(&peer, &data, rig_pattern());
 	peer_expect_reject(&peer, &data, 0x09);
-	send_data(7, 0, 0, 0, 1024, true);
-	expect_written(1024);
+	peer_send_data(&peer, 7, 0, 0, 0, 1024, true);
+	rig_expect_written(lu, 1024);
 	rig_end_good(&rig, lu, 0);
-	expect_response(7, STATUS_GOOD, 0, 0);
+	peer_expect_response(&peer, 7, STATUS_GOOD, 0, 0);
 	finish();
 }
 
@@ -411,8 +369,8 @@ static void data_for_no_task_is_thrown_away(void)
 	struct bhs data = { .op = OP_DATA_OUT, .final = true, .itt = 8, .ttt = 0, .data_len = 512 };
 
 	begin();
-	send_data(77, 5, 0, 0, 1024, true);
-	send_data(77, ISCSI_NO_TAG, 0, 0, 1021, true);
+	peer_send_data(&peer, 77, 5, 0, 0, 1024, true);
+	peer_send_data(&peer, 77, ISCSI_NO_TAG, 0, 0, 1021, true);
 	peer_expect_silence(&peer);
 	peer_send_numbered(&peer, &b, NULL);
 	/* The read is with the logical unit: nothing of it is expected. */
@@ -451,13 +409,13 @@ static void a_unit_that_passes_through_gets_all_data(void)
 	CU_ASSERT_EQUAL(peer.got.op, OP_R2T);
 	CU_ASSERT_EQUAL(peer.got.lun, lun_encode(1));
 	CU_ASSERT_EQUAL(peer.got.desired_len, 1000);
-	send_data(7, peer.got.ttt, 0, 0, 1000, true);
+	peer_send_data(&peer, 7, peer.got.ttt, 0, 0, 1000, true);
 	CU_ASSERT_EQUAL_FATAL(far->count, 1);
 	CU_ASSERT_EQUAL(far->task[0]->cdb.id, CDB_UNKNOWN);
 	CU_ASSERT_EQUAL(far->task[0]->wire[0], 0xc1);
 	CU_ASSERT_EQUAL(far->task[0]->data_len, 1000);
 	rig_end(&rig, far, 0, STATUS_GOOD, 900, 900);
-	expect_response(7, STATUS_GOOD, -100, 0);
+	peer_expect_response(&peer, 7, STATUS_GOOD, -100, 0);
 	finish();
 }
 
@@ -521,7 +479,7 @@ static void a_read_that_is_flagged_as_a_write_moves_nothing(void)
 	CU_ASSERT_EQUAL_FATAL(lu->count, 1);
 	CU_ASSERT_EQUAL(lu->task[0]->data_len, 0);
 	rig_end(&rig, lu, 0, STATUS_GOOD, 0, 512);
-	expect_response(7, STATUS_GOOD, -512, 0);
+	peer_expect_response(&peer, 7, STATUS_GOOD, -512, 0);
 	finish();
 }
 

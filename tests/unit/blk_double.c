@@ -198,6 +198,11 @@ static void answer(struct blk_double *self, struct blk_req *req)
 	blk_complete(&self->dev, req);
 }
 
+static bool is_held(const struct blk_double *self)
+{
+	return self->hold && !self->passes;
+}
+
 /* Some of what is pending, from either end. */
 static void work(struct loop_call *call)
 {
@@ -206,13 +211,20 @@ static void work(struct loop_call *call)
 
 	bool idle = self->idle_percent && blk_random(&self->seed, 100) < self->idle_percent;
 
-	while (!idle && !self->hold && !list_empty(pending) && blk_random(&self->seed, 5)) {
+	while (!idle && !is_held(self) && !list_empty(pending) && blk_random(&self->seed, 5)) {
 		struct list *node = blk_random(&self->seed, 2) ? pending->next : pending->prev;
 
+		self->passes -= self->hold;
 		answer(self, container_of(node, struct blk_req, node));
 	}
-	if (!self->hold && !list_empty(pending))
+	if (!is_held(self) && !list_empty(pending))
 		loop_defer(self->dev.loop, call);
+}
+
+void blk_double_pass(struct blk_double *self)
+{
+	self->passes++;
+	loop_defer(self->dev.loop, &self->work);
 }
 
 void blk_double_release(struct blk_double *self)
@@ -228,7 +240,8 @@ static bool is_able(const struct blk_info *info, const struct blk_req *req)
 	switch (req->op) {
 	case BLK_READ:
 	case BLK_WRITE:
-		return req->data && req->length <= info->max_data;
+		return req->data && req->length <= info->max_data &&
+		       (!(req->flags & BLK_ATOMIC) || req->length <= info->max_atomic);
 	case BLK_FLUSH:
 		return info->can_flush;
 	case BLK_TRIM:
@@ -331,6 +344,7 @@ void blk_double_init(struct blk_double *self, struct blk_store *store, struct lo
 		.min_block = store->block,
 		.preferred_block = 4096,
 		.max_data = BLK_MAX_DATA,
+		.max_atomic = 1u << 20,
 		.max_trim = UINT64_MAX,
 		.max_zero = UINT64_MAX,
 		.max_extent = UINT64_MAX,

@@ -28,7 +28,8 @@ struct blk_double {
 	struct loop_call work;
 	unsigned seed;
 
-	bool	 hold;			/* answer nothing until blk_double_release() */
+	bool	 hold;			/* answer nothing until blk_double_release(), ... */
+	unsigned passes;		/* ... but so many */
 	unsigned idle_percent;		/* of its turns it answers nothing */
 	unsigned fail_percent;		/* of requests fail with EIO */
 	uint64_t bad[4];		/* bytes that can't be read or written; UINT64_MAX = none */
@@ -54,6 +55,9 @@ bool blk_store_is_persistent(struct blk_store *store, uint64_t offset, uint64_t 
 /* A device that can do everything; tests change dev.info before they use it. */
 void blk_double_init(struct blk_double *self, struct blk_store *store, struct loop *loop,
 		     struct blk_shared *shared);
+
+/* While it holds: answer one. */
+void blk_double_pass(struct blk_double *self);
 
 /* Answer all that is pending, and hold no longer. */
 void blk_double_release(struct blk_double *self);

@@ -28,11 +28,19 @@ static struct scsi_lu *find_nothing(const struct lu_directory *directory,
 	return NULL;
 }
 
-/* A loop, a device and an instance; two nexuses whose first unit attention is taken. */
-static void open_instance(struct disk_bed *bed, struct blk_store *store)
+static void take_attention(struct disk_bed *bed, const struct nexus *nexus, uint32_t reason)
 {
 	static struct command c;
 
+	command_init(&c, bed, &(struct cdb){ .id = CDB_TEST_UNIT_READY });
+	c.task.nexus = nexus;
+	command_run(&c);
+	CU_ASSERT(failed_with(&c, reason));
+}
+
+/* A loop, a device and an instance; two nexuses whose first unit attention is taken. */
+static void open_instance(struct disk_bed *bed, struct blk_store *store)
+{
 	bed->loop = loop_new();
 	CU_ASSERT_PTR_NOT_NULL_FATAL(bed->loop);
 	blk_double_init(&bed->device, store, bed->loop, &bed->shared);
@@ -43,17 +51,13 @@ static void open_instance(struct disk_bed *bed, struct blk_store *store)
 	name_nexus(&bed->b, 'b');
 	lu_attach(bed->lu, &bed->a);
 	lu_attach(bed->lu, &bed->b);
-	for (int i = 0; i < 2; i++) {
-		command_init(&c, bed, &(struct cdb){ .id = CDB_TEST_UNIT_READY });
-		c.task.nexus = i ? &bed->b : &bed->a;
-		command_run(&c);
-		CU_ASSERT(failed_with(&c, SENSE_POWER_ON_OR_RESET));
-	}
+	for (int i = 0; i < 2; i++)
+		take_attention(bed, i ? &bed->b : &bed->a, SENSE_POWER_ON_OR_RESET);
 }
 
 void disk_bed_init(struct disk_bed *bed, uint32_t min_block)
 {
-	const struct disk_lu_conf plain = { .port_count = 0 };
+	const struct disk_lu_conf plain = { .lun = 0 };
 
 	disk_bed_init_conf(bed, min_block, &plain);
 }
@@ -71,6 +75,19 @@ void disk_bed_init_conf(struct disk_bed *bed, uint32_t min_block, const struct d
 	CU_ASSERT_FATAL(bed->shared.ranges && bed->lu_shared);
 	blk_store_init(&bed->store, DISK_BED_BLOCKS * DISK_BED_BLOCK, min_block);
 	open_instance(bed, &bed->store);
+}
+
+void disk_bed_set_ports(struct disk_bed *bed, const uint16_t *tags, unsigned count)
+{
+	struct lu_port ports[DISK_MAX_PORTS];
+
+	for (unsigned i = 0; i < count; i++) {
+		ports[i] = lu_port_of(&bed->a);
+		ports[i].tag = tags[i];
+	}
+	CU_ASSERT(lu_shared_set_ports(bed->lu_shared, ports, count));
+	for (int i = 0; i < 2; i++)
+		take_attention(bed, i ? &bed->b : &bed->a, SENSE_INQUIRY_CHANGED);
 }
 
 void disk_bed_init_second(struct disk_bed *bed, struct disk_bed *first)

@@ -37,8 +37,10 @@ struct command {
 
 /* A unit of DISK_BED_BLOCKS blocks over a device that writes "min_block" bytes at a time. */
 void disk_bed_init(struct disk_bed *bed, uint32_t min_block);
-/* The same, with a state directory and ports as "conf" says. */
+/* The same, with a state directory as "conf" says. */
 void disk_bed_init_conf(struct disk_bed *bed, uint32_t min_block, const struct disk_lu_conf *conf);
+/* Its target by these portal groups; a and b have heard of it. */
+void disk_bed_set_ports(struct disk_bed *bed, const uint16_t *tags, unsigned count);
 /* Another instance of the first one's unit, with a device and a loop of its own. */
 void disk_bed_init_second(struct disk_bed *bed, struct disk_bed *first);
 void disk_bed_free(struct disk_bed *bed);		/* the second before the first */

@@ -62,7 +62,7 @@ void read_in(enum cdb_id action, uint32_t alloc_len)
 	run_by(&probe, &bed, &bed.a, &(struct cdb){ .id = action, .alloc_len = alloc_len });
 }
 
-bool has_key(const struct nexus *nexus, uint64_t key)
+bool has_key_by(const struct nexus *nexus, uint16_t port, uint64_t key)
 {
 	struct transport_id id;
 	size_t end, len;
@@ -74,8 +74,13 @@ bool has_key(const struct nexus *nexus, uint64_t key)
 		transport_id_decode(probe.data + at + 24, len, &id);
 		if (!strcmp(id.name, nexus->initiator_name) &&
 		    !memcmp(id.isid, nexus->isid, 6) &&
-		    get_be16(probe.data + at + 18) == nexus->tpgt)
+		    get_be16(probe.data + at + 18) == port)
 			return get_be64(probe.data + at) == key;
 	}
 	return !key;
+}
+
+bool has_key(const struct nexus *nexus, uint64_t key)
+{
+	return has_key_by(nexus, nexus->tpgt, key);
 }

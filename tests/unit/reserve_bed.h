@@ -57,7 +57,9 @@ bool conflicted(const struct command *command);
 /* What the nexus hears when it asks next: a sense reason, or SENSE_NONE for GOOD. */
 bool hears(struct disk_bed *where, const struct nexus *nexus, uint32_t reason);
 
-/* Is that the nexus' key, as READ FULL STATUS tells a? 0: it is not registered. */
+/* Is that the nexus' key, as READ FULL STATUS tells a? 0: it is not registered. Its port has
+ * that number, or that of its tag. */
+bool has_key_by(const struct nexus *nexus, uint16_t port, uint64_t key);
 bool has_key(const struct nexus *nexus, uint64_t key);
 
 #endif

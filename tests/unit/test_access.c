@@ -68,10 +68,10 @@ static void names_are_iscsi_names_in_lower_case_and_once_each(void)
 	CU_ASSERT_PTR_NULL(access_find_portal_group(rules, 8));
 	OK(access_add_entrance(target, rules->portal_groups[0], NULL));
 	NOT(access_add_entrance(target, rules->portal_groups[0], NULL));
-	OK(access_add_map(target, "iqn.1993-08.org.debian:01:AB", &m));
+	OK(access_add_map(target, NULL, "iqn.1993-08.org.debian:01:AB", &m));
 	CU_ASSERT_STRING_EQUAL(m->initiator, "iqn.1993-08.org.debian:01:ab");
-	NOT(access_add_map(target, "iqn.1993-08.org.debian:01:ab", &m));
-	NOT(access_add_map(target, "ab", &m));
+	NOT(access_add_map(target, NULL, "iqn.1993-08.org.debian:01:ab", &m));
+	NOT(access_add_map(target, NULL, "ab", &m));
 	finish();
 }
 
@@ -98,10 +98,30 @@ static void a_map_is_sorted_and_may_have_holes(void)
 	CU_ASSERT_PTR_NULL(access_find_lun(map, 16384));
 	NOT(access_add_lun(map, 16384, &export[0], false));
 	NOT(access_add_lun(map, 1, &export[0], false));		/* it is LUN 5 */
-	OK(access_add_map(target, "iqn.2026-11.test:i", &own));
+	OK(access_add_map(target, NULL, "iqn.2026-11.test:i", &own));
 	CU_ASSERT_PTR_NULL(access_find_lun(own, 0));
-	CU_ASSERT_PTR_EQUAL(access_map_of(target, "iqn.2026-11.test:i"), own);
-	CU_ASSERT_PTR_EQUAL(access_map_of(target, "iqn.2026-11.test:ii"), map);
+	CU_ASSERT_PTR_EQUAL(access_map_of(target, NULL, "iqn.2026-11.test:i"), own);
+	CU_ASSERT_PTR_EQUAL(access_map_of(target, NULL, "iqn.2026-11.test:ii"), map);
+	finish();
+}
+
+static void what_is_said_of_the_group_comes_first(void)
+{
+	struct access_portal_group *one, *two;
+	struct access_map *mine, *all, *both;
+
+	begin();
+	OK(access_add_portal_group(rules, "one", 11, target->auth, &one));
+	OK(access_add_portal_group(rules, "two", 12, target->auth, &two));
+	OK(access_add_map(target, one, "iqn.2026-11.test:i", &both));
+	OK(access_add_map(target, one, NULL, &all));
+	OK(access_add_map(target, NULL, "iqn.2026-11.test:i", &mine));
+	NOT(access_add_map(target, one, NULL, &all));
+	NOT(access_add_map(target, one, "iqn.2026-11.test:I", &both));
+	CU_ASSERT_PTR_EQUAL(access_map_of(target, one, "iqn.2026-11.test:i"), both);
+	CU_ASSERT_PTR_EQUAL(access_map_of(target, one, "iqn.2026-11.test:j"), all);
+	CU_ASSERT_PTR_EQUAL(access_map_of(target, two, "iqn.2026-11.test:i"), mine);
+	CU_ASSERT_PTR_EQUAL(access_map_of(target, two, "iqn.2026-11.test:j"), target->maps[0]);
 	finish();
 }
 
@@ -276,6 +296,7 @@ static const struct unit_test tests[] = {
 	UNIT_TEST(who_holds_it_keeps_it),
 	UNIT_TEST(names_are_iscsi_names_in_lower_case_and_once_each),
 	UNIT_TEST(a_map_is_sorted_and_may_have_holes),
+	UNIT_TEST(what_is_said_of_the_group_comes_first),
 	UNIT_TEST(every_lun_there_can_be),
 	UNIT_TEST(no_secret_proves_both_ends),
 	UNIT_TEST(users_are_the_same_by_name_and_secret),

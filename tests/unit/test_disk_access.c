@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "disk_bed.h"
+#include "field.h"
 #include "scsi_data.h"
 #include "unit.h"
 
@@ -30,6 +31,12 @@ static void who_may_only_read_does_not_write(void)
 		{ .id = CDB_UNMAP, .param_len = 24 },
 		{ .id = CDB_MODE_SELECT_6, .pf = true, .param_len = 4 },
 		{ .id = CDB_MODE_SELECT_10, .pf = true, .param_len = 8 },
+		{ .id = CDB_RESERVE_6 }, { .id = CDB_RESERVE_10 },
+		{ .id = CDB_PR_OUT_RESERVE, .type = 1, .param_len = 24 },
+		{ .id = CDB_PR_OUT_CLEAR, .param_len = 24 },
+		{ .id = CDB_PR_OUT_PREEMPT, .type = 1, .param_len = 24 },
+		{ .id = CDB_PR_OUT_PREEMPT_AND_ABORT, .type = 1, .param_len = 24 },
+		{ .id = CDB_PR_OUT_REGISTER_AND_MOVE, .param_len = 48 },
 	};
 
 	disk_bed_init(&bed, 1);
@@ -56,6 +63,60 @@ static void who_may_only_read_reads(void)
 		run(&reads[i]);
 		CU_ASSERT(c.task.status == STATUS_GOOD || c.task.status == STATUS_CONDITION_MET);
 	}
+	disk_bed_free(&bed);
+}
+
+/* The list of PERSISTENT RESERVE OUT by nexus a, which may only read, or by b. */
+static void reserve_out(enum cdb_id action, bool by_a, uint64_t key, uint64_t action_key, uint8_t type)
+{
+	const struct cdb cdb = { .id = action, .type = type, .param_len = 24 };
+
+	command_init(&c, &bed, &cdb);
+	memset(c.data, 0, 24);
+	put_be64(c.data, key);
+	put_be64(c.data + 8, action_key);
+	c.task.nexus = by_a ? &bed.a : &bed.b;
+	c.task.read_only = by_a;
+	command_run(&c);
+}
+
+/* With exclusive access for registrants only, a registration is what it takes to read. */
+static void who_may_only_read_registers_but_keeps_nobody_off(void)
+{
+	disk_bed_init(&bed, 1);
+	reserve_out(CDB_PR_OUT_REGISTER, false, 0, 2, 0);
+	CU_ASSERT(is_good(&c));
+	reserve_out(CDB_PR_OUT_RESERVE, false, 2, 0, 6);
+	CU_ASSERT(is_good(&c));
+	run(&(struct cdb){ .id = CDB_READ_10, .blocks = 1 });
+	CU_ASSERT_EQUAL(c.task.status, STATUS_RESERVATION_CONFLICT);
+	reserve_out(CDB_PR_OUT_REGISTER, true, 0, 1, 0);
+	CU_ASSERT(is_good(&c));
+	run(&(struct cdb){ .id = CDB_READ_10, .blocks = 1 });
+	CU_ASSERT(is_good(&c));
+	run(&(struct cdb){ .id = CDB_WRITE_10, .blocks = 1 });
+	CU_ASSERT(failed_with(&c, SENSE_WRITE_PROTECTED));
+	reserve_out(CDB_PR_OUT_PREEMPT, true, 1, 2, 1);
+	CU_ASSERT(failed_with(&c, SENSE_WRITE_PROTECTED));
+	reserve_out(CDB_PR_OUT_REGISTER_AND_IGNORE, true, 0, 0, 0);
+	CU_ASSERT(is_good(&c));
+	disk_bed_free(&bed);
+}
+
+/* Nobody writes there, so that nobody is kept from it. */
+static void on_a_medium_that_is_read_only_all_may_reserve(void)
+{
+	disk_bed_init(&bed, 1);
+	bed.device.dev.info.read_only = true;
+	run(&(struct cdb){ .id = CDB_TEST_UNIT_READY });	/* hears of it */
+	run(&(struct cdb){ .id = CDB_RESERVE_6 });
+	CU_ASSERT(is_good(&c));
+	run(&(struct cdb){ .id = CDB_RELEASE_6 });
+	CU_ASSERT(is_good(&c));
+	reserve_out(CDB_PR_OUT_REGISTER, true, 0, 1, 0);
+	CU_ASSERT(is_good(&c));
+	reserve_out(CDB_PR_OUT_RESERVE, true, 1, 0, 3);
+	CU_ASSERT(is_good(&c));
 	disk_bed_free(&bed);
 }
 
@@ -142,6 +203,8 @@ static void a_reset_is_told_before_changed_luns(void)
 static const struct unit_test tests[] = {
 	UNIT_TEST(who_may_only_read_does_not_write),
 	UNIT_TEST(who_may_only_read_reads),
+	UNIT_TEST(who_may_only_read_registers_but_keeps_nobody_off),
+	UNIT_TEST(on_a_medium_that_is_read_only_all_may_reserve),
 	UNIT_TEST(write_protection_is_told_to_whom_it_concerns),
 	UNIT_TEST(the_front_end_raises_attentions_and_takes_them_back),
 	UNIT_TEST(a_reset_is_told_before_changed_luns),

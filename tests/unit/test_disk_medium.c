@@ -469,8 +469,12 @@ static void write_same_fills_or_zeroes_or_unmaps(void)
 		DO(.id = ids[i], .lba = 3, .blocks = 50, .unmap = true);
 		CU_ASSERT(is_good(&c) && is_filled(3, 100, 0));
 		CU_ASSERT(bed.store.hole[3] && !bed.store.hole[53]);
-		DO(.id = ids[i], .lba = 3);
-		CU_ASSERT(refused_at(&c, SENSE_INVALID_FIELD_IN_CDB, i ? 10 : 7, 7));
+		memset(c.data, 0x43, 512);
+		DO(.id = ids[i], .lba = DISK_BED_BLOCKS - 9);	/* to the end */
+		CU_ASSERT(is_good(&c) && is_filled(DISK_BED_BLOCKS - 9, 9, 0x43));
+		CU_ASSERT(is_filled(DISK_BED_BLOCKS - 10, 1, 0x11));
+		DO(.id = ids[i], .lba = DISK_BED_BLOCKS);
+		CU_ASSERT(failed_with(&c, SENSE_LBA_OUT_OF_RANGE));
 		DO(.id = ids[i], .lba = DISK_BED_BLOCKS - 1, .blocks = 2);
 		CU_ASSERT(failed_with(&c, SENSE_LBA_OUT_OF_RANGE));
 		command_init(&c, &bed, &(struct cdb){ .id = ids[i], .blocks = 2 });
@@ -481,8 +485,97 @@ static void write_same_fills_or_zeroes_or_unmaps(void)
 	memset(medium(0), 0x11, 1024);
 	DO(.id = CDB_WRITE_SAME_16, .blocks = 2, .ndob = true);
 	CU_ASSERT(is_good(&c) && moved(&c, 0, 0) && is_filled(0, 2, 0));
-	DO(.id = CDB_WRITE_SAME_16, .blocks = 65536, .ndob = true);
-	CU_ASSERT(refused_at(&c, SENSE_INVALID_FIELD_IN_CDB, 10, 7));
+	DO(.id = CDB_WRITE_SAME_16, .ndob = true, .unmap = true);
+	CU_ASSERT(is_good(&c) && is_filled(0, DISK_BED_BLOCKS, 0));
+	CU_ASSERT(bed.store.hole[0] && bed.store.hole[DISK_BED_BLOCKS - 1]);
+	disk_bed_free(&bed);
+}
+
+static void write_same_to_the_end_stops_where_it_is_aborted(void)
+{
+	disk_bed_init(&bed, 1);
+	memset(medium(0), 0x11, DISK_BED_BLOCKS * 512);
+	memset(c.data, 0x42, 512);
+	bed.device.hold = true;
+	command_init(&c, &bed, &(struct cdb){ .id = CDB_WRITE_SAME_16 });
+	command_start(&c);
+	CU_ASSERT_EQUAL(bed.device.in_flight, 1);	/* others have their turn, too */
+	CU_ASSERT(bed.device.last->length < DISK_BED_BLOCKS * 512);
+	bed.device.ignores_aborts = true;
+	lu_abort(bed.lu, &c.task);
+	blk_double_release(&bed.device);
+	for (int i = 0; i < 100 && !c.ended; i++)
+		disk_bed_settle(&bed);
+	CU_ASSERT(c.ended && c.task.status == STATUS_TASK_ABORTED);
+	CU_ASSERT(is_filled(0, 1, 0x42) && is_filled(DISK_BED_BLOCKS - 1, 1, 0x11));
+	disk_bed_free(&bed);
+}
+
+/* WRITE ATOMIC ----------------------------------------------------------------------- */
+
+static void an_atomic_write_is_one_request_that_says_so(void)
+{
+	disk_bed_init(&bed, 1);
+	memset(c.data, 0x5a, 4 * 512);
+	DO(.id = CDB_WRITE_ATOMIC_16, .lba = 7, .blocks = 4);
+	CU_ASSERT(is_good(&c) && moved(&c, 4 * 512, 4 * 512) && is_filled(7, 4, 0x5a));
+	CU_ASSERT_EQUAL(bed.device.seen[BLK_WRITE], 1);
+	bed.device.hold = true;
+	command_init(&c, &bed, &(struct cdb){ .id = CDB_WRITE_ATOMIC_16, .fua = true, .blocks = 2 });
+	command_start(&c);
+	CU_ASSERT(bed.device.last->flags & BLK_ATOMIC && bed.device.last->flags & BLK_FUA);
+	blk_double_release(&bed.device);
+	disk_bed_free(&bed);
+	CU_ASSERT(is_good(&c));
+}
+
+static void an_atomic_write_is_all_or_refused(void)
+{
+	disk_bed_init(&bed, 1);
+	bed.device.dev.info.max_atomic = 4096;
+	disk_bed_changed(&bed);
+	DO(.id = CDB_WRITE_ATOMIC_16, .lba = DISK_BED_BLOCKS);
+	CU_ASSERT(is_good(&c));
+	DO(.id = CDB_WRITE_ATOMIC_16, .lba = DISK_BED_BLOCKS - 1, .blocks = 2);
+	CU_ASSERT(failed_with(&c, SENSE_LBA_OUT_OF_RANGE));
+	DO(.id = CDB_WRITE_ATOMIC_16, .blocks = 8);
+	CU_ASSERT(is_good(&c));
+	DO(.id = CDB_WRITE_ATOMIC_16, .blocks = 9);
+	CU_ASSERT(refused_at(&c, SENSE_INVALID_FIELD_IN_CDB, 12, 7));
+	DO(.id = CDB_WRITE_ATOMIC_16, .atomic_boundary = 1, .blocks = 8);
+	CU_ASSERT(refused_at(&c, SENSE_INVALID_FIELD_IN_CDB, 11, 0));
+	/* Fewer blocks than were called for would be a part. */
+	command_init(&c, &bed, &(struct cdb){ .id = CDB_WRITE_ATOMIC_16, .blocks = 8 });
+	c.task.data_len = 7 * 512;
+	command_run(&c);
+	CU_ASSERT(refused_at(&c, SENSE_INVALID_FIELD_IN_CDB, 12, 7));
+	CU_ASSERT_EQUAL(bed.device.seen[BLK_WRITE], 1);
+	bed.device.dev.info.max_atomic = 0;
+	disk_bed_changed(&bed);
+	DO(.id = CDB_WRITE_ATOMIC_16, .blocks = 1);
+	CU_ASSERT(failed_with(&c, SENSE_INVALID_OPCODE));
+	disk_bed_free(&bed);
+}
+
+/* It is read in pieces, and none of them may be older than another. */
+static void an_atomic_write_waits_for_a_verification_that_it_would_come_into(void)
+{
+	static struct command atomic;
+
+	disk_bed_init(&bed, 1);
+	bed.device.hold = true;
+	command_init(&c, &bed, &(struct cdb){ .id = CDB_VERIFY_10, .blocks = DISK_BED_BLOCKS });
+	command_start(&c);
+	disk_bed_settle(&bed);
+	command_init(&atomic, &bed, &(struct cdb){ .id = CDB_WRITE_ATOMIC_16, .blocks = 8 });
+	command_start(&atomic);
+	disk_bed_settle(&bed);
+	CU_ASSERT_EQUAL(bed.device.seen[BLK_READ], 1);
+	CU_ASSERT_EQUAL(bed.device.seen[BLK_WRITE], 0);
+	blk_double_release(&bed.device);
+	while (!atomic.ended)
+		disk_bed_settle(&bed);
+	CU_ASSERT(is_good(&c) && is_good(&atomic));
 	disk_bed_free(&bed);
 }
 
@@ -582,6 +675,10 @@ static const struct unit_test tests[] = {
 	UNIT_TEST(unmap_takes_no_ranges_and_refuses_wrong_lists),
 	UNIT_TEST(unmap_trims_where_nothing_zeroes),
 	UNIT_TEST(write_same_fills_or_zeroes_or_unmaps),
+	UNIT_TEST(write_same_to_the_end_stops_where_it_is_aborted),
+	UNIT_TEST(an_atomic_write_is_one_request_that_says_so),
+	UNIT_TEST(an_atomic_write_is_all_or_refused),
+	UNIT_TEST(an_atomic_write_waits_for_a_verification_that_it_would_come_into),
 	UNIT_TEST(a_failed_unmap_is_a_write_error_and_never_an_illegal_request),
 	UNIT_TEST(lba_status_tells_holes_block_by_block),
 	UNIT_TEST(a_hole_of_unknown_contents_is_not_deallocated_where_that_means_zeroes),

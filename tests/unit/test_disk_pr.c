@@ -261,7 +261,7 @@ static void more_ports_than_one_list_may_name_are_too_many(void)
 }
 
 /* REGISTER AND MOVE by a, whose key is 1. */
-static void move_to(const struct nexus *nexus, uint8_t flags)
+static void move_to_port(const struct nexus *nexus, uint16_t port, uint8_t flags)
 {
 	uint8_t id[TRANSPORT_ID_MAX_LEN];
 	size_t len = transport_id_encode(nexus->initiator_name, nexus->isid, id);
@@ -274,10 +274,15 @@ static void move_to(const struct nexus *nexus, uint8_t flags)
 	put_be64(c.data, 1);
 	put_be64(c.data + 8, 0x22);
 	c.data[17] = flags;
-	put_be16(c.data + 18, nexus->tpgt);
+	put_be16(c.data + 18, port);
 	put_be32(c.data + 20, (uint32_t)len);
 	memcpy(c.data + 24, id, len);
 	run(&c);
+}
+
+static void move_to(const struct nexus *nexus, uint8_t flags)
+{
+	move_to_port(nexus, nexus->tpgt, flags);
 }
 
 static void a_reservation_is_moved_and_the_mover_unregistered(void)
@@ -321,19 +326,133 @@ static void a_move_to_where_nothing_is_or_without_a_port_is_refused(void)
 
 static void all_target_ports_are_those_of_the_configuration(void)
 {
-	const struct disk_lu_conf conf = { .ports = { 1, 3, 9 }, .port_count = 3 };
+	static const uint16_t tags[] = { 1, 3, 9 };
 	struct nexus by_port;
 
-	disk_bed_init_conf(&bed, 1, &conf);
+	disk_bed_init(&bed, 1);
+	disk_bed_set_ports(&bed, tags, 3);
 	GOOD_OUT(&bed.a, REGISTER, .action_key = 5, .flags = ALL_TG_PT);
 	by_port = bed.a;
-	for (unsigned i = 0; i < conf.port_count; i++) {
-		by_port.tpgt = conf.ports[i];
+	for (unsigned i = 0; i < 3; i++) {
+		by_port.tpgt = tags[i];
 		CU_ASSERT(has_key(&by_port, 5));
 	}
 	IN(READ_KEYS);
 	CU_ASSERT_EQUAL(get_be32(probe.data + 4), 3 * 8);
 	disk_bed_free(&bed);
+}
+
+/* Two targets show the unit, in one portal group: the second one's port is number 4. */
+static struct nexus far;
+
+static void start_in_two_targets(void)
+{
+	struct lu_port ports[2];
+
+	disk_bed_init(&bed, 1);
+	far = bed.a;
+	strcpy(far.target_name, "iqn.2026-11.test:other");
+	ports[0] = lu_port_of(&bed.a);
+	ports[1] = lu_port_of(&far);
+	CU_ASSERT(lu_shared_set_ports(bed.lu_shared, ports, 2));
+	lu_attach(bed.lu, &far);
+	CU_ASSERT(hears(&bed, &bed.a, SENSE_INQUIRY_CHANGED));
+	CU_ASSERT(hears(&bed, &bed.b, SENSE_INQUIRY_CHANGED));
+	CU_ASSERT(hears(&bed, &far, SENSE_POWER_ON_OR_RESET));
+}
+
+static void end_in_two_targets(void)
+{
+	lu_detach(bed.lu, &far);
+	disk_bed_free(&bed);
+}
+
+static bool may_write(const struct nexus *nexus)
+{
+	memset(c.data, 0, DISK_BED_BLOCK);
+	run_by(&c, &bed, nexus, &(struct cdb){ .id = CDB_WRITE_10, .blocks = 1 });
+	CU_ASSERT(is_good(&c) || conflicted(&c));
+	return is_good(&c);
+}
+
+static void an_initiator_is_another_nexus_to_another_target(void)
+{
+	start_in_two_targets();
+	GOOD_OUT(&bed.a, REGISTER, .action_key = 1);
+	CU_ASSERT(has_key_by(&bed.a, 3, 1) && has_key_by(&far, 4, 0));
+	OUT(&far, RESERVE, .key = 1, .type = WE);
+	CU_ASSERT(conflicted(&c));
+	GOOD_OUT(&bed.a, RESERVE, .key = 1, .type = WE);
+	CU_ASSERT(may_write(&bed.a) && !may_write(&far));
+	GOOD_OUT(&far, REGISTER, .action_key = 2);
+	CU_ASSERT(has_key_by(&bed.a, 3, 1) && has_key_by(&far, 4, 2));
+	CU_ASSERT(!may_write(&far));
+	GOOD_OUT(&far, PREEMPT, .key = 2, .action_key = 1, .type = WE);
+	CU_ASSERT(hears(&bed, &bed.a, SENSE_REGISTRATIONS_PREEMPTED));
+	CU_ASSERT(!may_write(&bed.a) && may_write(&far));
+	CU_ASSERT(has_key_by(&bed.a, 3, 0) && has_key_by(&far, 4, 2));
+	end_in_two_targets();
+}
+
+static void all_target_ports_are_those_of_both_targets(void)
+{
+	uint8_t id[TRANSPORT_ID_MAX_LEN];
+	uint32_t len;
+
+	start_in_two_targets();
+	GOOD_OUT(&far, REGISTER, .action_key = 7, .flags = ALL_TG_PT);
+	CU_ASSERT(has_key_by(&bed.a, 3, 7) && has_key_by(&far, 4, 7));
+	GOOD_OUT(&bed.a, REGISTER, .key = 7, .flags = ALL_TG_PT);
+	CU_ASSERT(has_key_by(&bed.a, 3, 0) && has_key_by(&far, 4, 0));
+	/* SPEC_I_PT alone: by the port of the command, be it not the unit's first. */
+	len = (uint32_t)transport_id_encode(bed.b.initiator_name, bed.b.isid, id);
+	command_init(&c, &bed, &(struct cdb){ .id = CDB_PR_OUT_REGISTER, .param_len = 28 + len });
+	memset(c.data, 0, 28);
+	put_be64(c.data + 8, 9);
+	c.data[20] = SPEC_I_PT;
+	put_be32(c.data + 24, len);
+	memcpy(c.data + 28, id, len);
+	c.task.nexus = &far;
+	run(&c);
+	CU_ASSERT(is_good(&c));
+	CU_ASSERT(has_key_by(&far, 4, 9) && has_key_by(&bed.b, 4, 9) && has_key_by(&bed.b, 3, 0));
+	end_in_two_targets();
+}
+
+static void a_reservation_is_moved_to_the_port_of_another_target(void)
+{
+	start_in_two_targets();
+	GOOD_OUT(&bed.a, REGISTER, .action_key = 1);
+	GOOD_OUT(&bed.a, RESERVE, .key = 1, .type = EA);
+	move_to_port(&bed.a, 4, 0x02);
+	CU_ASSERT(is_good(&c));
+	CU_ASSERT(has_key_by(&bed.a, 3, 0) && has_key_by(&far, 4, 0x22));
+	CU_ASSERT(may_write(&far) && !may_write(&bed.a));
+	end_in_two_targets();
+}
+
+/* Reload: the target goes, and another comes. A number is never given to another port. */
+static void a_port_that_has_gone_keeps_its_number(void)
+{
+	struct lu_port ports[2];
+
+	start_in_two_targets();
+	GOOD_OUT(&far, REGISTER, .action_key = 6);
+	ports[0] = lu_port_of(&bed.a);
+	ports[1] = ports[0];
+	strcpy(ports[1].target, "iqn.2026-11.test:third");
+	CU_ASSERT(lu_shared_set_ports(bed.lu_shared, ports, 2));
+	CU_ASSERT(hears(&bed, &bed.a, SENSE_INQUIRY_CHANGED));
+	CU_ASSERT(has_key_by(&far, 4, 6));
+	GOOD_OUT(&bed.a, REGISTER, .action_key = 1, .flags = ALL_TG_PT);
+	CU_ASSERT(has_key_by(&bed.a, 3, 1) && has_key_by(&far, 4, 6) && has_key_by(&bed.a, 5, 1));
+	GOOD_OUT(&bed.a, RESERVE, .key = 1, .type = WE);
+	move_to_port(&bed.a, 4, 0);
+	CU_ASSERT(refused_at(&c, SENSE_INVALID_FIELD_IN_PARAMETERS, 18, -1));
+	/* As it was: nobody has to be told. */
+	CU_ASSERT(lu_shared_set_ports(bed.lu_shared, ports, 2));
+	CU_ASSERT(hears(&bed, &bed.a, SENSE_NONE));
+	end_in_two_targets();
 }
 
 static const struct unit_test tests[] = {
@@ -351,6 +470,10 @@ static const struct unit_test tests[] = {
 	UNIT_TEST(a_reservation_is_moved_and_the_mover_unregistered),
 	UNIT_TEST(a_move_to_where_nothing_is_or_without_a_port_is_refused),
 	UNIT_TEST(all_target_ports_are_those_of_the_configuration),
+	UNIT_TEST(an_initiator_is_another_nexus_to_another_target),
+	UNIT_TEST(all_target_ports_are_those_of_both_targets),
+	UNIT_TEST(a_reservation_is_moved_to_the_port_of_another_target),
+	UNIT_TEST(a_port_that_has_gone_keeps_its_number),
 };
 
 UNIT_MAIN("disk_pr", tests)

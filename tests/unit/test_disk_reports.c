@@ -99,14 +99,15 @@ enum { NAME_LEN = 40, PORT_LEN = 12 + 4 + NAME_LEN };
 
 static void every_port_that_there_is_belongs_to_the_group(void)
 {
-	static const struct disk_lu_conf conf = { .ports = { 1, 3, 0x1234 }, .port_count = 3 };
+	static const uint16_t tags[] = { 1, 3, 0x1234 };
 	static const uint8_t three[] = {
 		0, 0, 0, 20, 0, 0x01, 0, 1, 0, 0, 0, 3,
 		0, 0, 0, 1, 0, 0, 0, 3, 0, 0, 0x12, 0x34
 	};
 	struct inquiry inquiry;
 
-	disk_bed_init_conf(&bed, 1, &conf);
+	disk_bed_init(&bed, 1);
+	disk_bed_set_ports(&bed, tags, 3);
 	DO(.id = CDB_REPORT_TARGET_PORT_GROUPS, .alloc_len = 64);
 	CU_ASSERT(replied(three, sizeof three));
 	DO(.id = CDB_INQUIRY, .alloc_len = 96);
@@ -117,8 +118,8 @@ static void every_port_that_there_is_belongs_to_the_group(void)
 		const uint8_t *port = c.data + 4 + i * PORT_LEN;
 		char name[NAME_LEN];
 
-		snprintf(name, sizeof name, "iqn.2024-01.org.example:disk,t,0x%04x", conf.ports[i]);
-		CU_ASSERT_EQUAL(get_be16(port + 2), conf.ports[i]);
+		snprintf(name, sizeof name, "iqn.2024-01.org.example:disk,t,0x%04x", tags[i]);
+		CU_ASSERT_EQUAL(get_be16(port + 2), tags[i]);
 		CU_ASSERT_EQUAL(get_be16(port + 10), 4 + NAME_LEN);
 		CU_ASSERT_STRING_EQUAL(port + 16, name);
 	}

@@ -70,7 +70,7 @@ static void what_is_wrong_is_named_and_changes_nothing(void)
 		{ "chap-algorithms", "", "\"\" is not md5, sha1, sha-256 or sha3-256" },
 		{ "chap-algorithms", "md5,", "\"\" is not md5" },
 		{ "chap-algorithms", "sha", "\"sha\" is not md5" },
-		{ "discover-portals", "1", "not yes or no" },
+		{ "discover-portals", "1", "neither yes nor no" },
 		{ "login-timeout", "0", "not a number of seconds from 1 to 86400" },
 		{ "login-timeout", "1s", "not a number of seconds" },
 		{ "login-timeout", "nan", "not a number of seconds" },
@@ -78,7 +78,7 @@ static void what_is_wrong_is_named_and_changes_nothing(void)
 		{ "noop-interval", "-1", "not a number of seconds from 0" },
 		{ "queue-depth", "0", "not a number from 1 to 4096" },
 		{ "queue-depth", "4097", "not a number from 1 to 4096" },
-		{ "immediate-data", "Yes", "not yes or no" },
+		{ "immediate-data", "Yes", "neither yes nor no" },
 		{ "max-burst-length", "511", "not a number from 512 to 16777215" },
 		{ "default-time2wait", "3601", "not a number from 0 to 3600" },
 	};

@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -301,6 +302,75 @@ static void data_survives_trims_of_its_neighbours_on_another_worker(void)
 	mem_free(mem);
 }
 
+/* One worker writes whole pictures, and the others never read two halves of any. */
+#define PICTURE	(256 * KIB)
+#define READERS	3
+
+struct viewer {
+	struct worker w;		/* trims: it writes */
+	atomic_uint *writing;
+	uint8_t picture[PICTURE];
+};
+
+static void look(struct blk_req *req)
+{
+	struct viewer *v = container_of(req, struct viewer, w.req);
+
+	v->w.rounds++;
+	if (v->w.trims) {
+		memset(v->picture, (int)v->w.rounds, PICTURE);
+		if (v->w.rounds == 3000)
+			atomic_store(v->writing, 0);
+	} else {
+		v->w.wrong += v->picture[0] != v->picture[PICTURE - 1] ||
+			      memcmp(v->picture, v->picture + 1, PICTURE - 1);
+	}
+	if (atomic_load(v->writing))
+		blk_submit(v->w.dev, req);
+	else
+		loop_stop(v->w.loop);
+}
+
+static void look_first(struct loop_msg *msg)
+{
+	blk_submit(container_of(msg, struct worker, start)->dev,
+		   &container_of(msg, struct worker, start)->req);
+}
+
+static void nobody_sees_a_part_of_an_atomic_write(void)
+{
+	static struct viewer viewers[READERS + 1];
+	struct mem *mem = mem_new(MIB);
+	atomic_uint writing = 1;
+	bool closed;
+
+	CU_ASSERT_FATAL(mem != NULL);
+	memset(viewers, 0, sizeof(viewers));
+	for (unsigned i = 0; i <= READERS; i++) {
+		struct worker *w = &viewers[i].w;
+
+		viewers[i].writing = &writing;
+		w->loop = loop_new();
+		w->dev = mem_blk_open(mem, w->loop, NULL);
+		w->trims = !i;
+		w->req = (struct blk_req){
+			.op = i ? BLK_READ : BLK_WRITE, .flags = i ? 0 : BLK_ATOMIC,
+			.offset = 1000, .length = PICTURE, .data = viewers[i].picture,
+			.done = look,
+		};
+		w->start.run = look_first;
+		loop_post(w->loop, &w->start);
+		CU_ASSERT_FATAL(pthread_create(&w->thread, NULL, worker_main, w) == 0);
+	}
+	for (unsigned i = 0; i <= READERS; i++) {
+		pthread_join(viewers[i].w.thread, NULL);
+		CU_ASSERT_EQUAL(viewers[i].w.wrong, 0);
+		blk_close(viewers[i].w.dev, on_closed, &closed);
+		loop_free(viewers[i].w.loop);
+	}
+	mem_free(mem);
+}
+
 static void more_than_the_address_space_is_refused(void)
 {
 	CU_ASSERT_PTR_NULL(mem_new(UINT64_MAX));
@@ -315,6 +385,7 @@ static const struct unit_test tests[] = {
 	UNIT_TEST(allocation_follows_writes_zeroes_and_trims),
 	UNIT_TEST(random_requests_act_as_on_a_byte_array),
 	UNIT_TEST(data_survives_trims_of_its_neighbours_on_another_worker),
+	UNIT_TEST(nobody_sees_a_part_of_an_atomic_write),
 	UNIT_TEST(more_than_the_address_space_is_refused),
 };
 

@@ -22,7 +22,7 @@ static struct reservation_outcome outcome;
 
 static struct registrant registrant_of(int who)
 {
-	struct registrant r = { .port = nexuses[who].tpgt };
+	struct registrant r = { .port = lu_port_of(&nexuses[who]) };
 
 	memcpy(r.name, nexuses[who].initiator_name, sizeof r.name);
 	memcpy(r.isid, nexuses[who].isid, sizeof r.isid);
@@ -42,7 +42,8 @@ struct command {
 static enum scsi_status issue(const struct command *c)
 {
 	const struct registrant other = registrant_of(c->other);
-	const uint16_t ports[] = { nexuses[c->by].tpgt, (uint16_t)(3 - nexuses[c->by].tpgt) };
+	const struct lu_port own = lu_port_of(&nexuses[c->by]);
+	const struct lu_port ports[] = { own, { .tag = (uint16_t)(3 - own.tag) } };
 	const struct reservation_request request = {
 		.action = c->action, .nexus = &nexuses[c->by], .scope = c->scope, .type = c->type,
 		.key = c->key, .action_key = c->action_key, .aptpl = c->aptpl, .unreg = c->unreg,
@@ -240,17 +241,18 @@ static void the_last_aptpl_bit_governs(void)
 static void there_is_room_for_so_many_and_not_for_one_more(void)
 {
 	struct nexus many = { .initiator_name = "iqn.2026-11.test:many" };
+	struct lu_port port = { .tag = 0 };
 	const struct reservation_request request = {
 		.action = CDB_PR_OUT_REGISTER, .nexus = &many, .action_key = 9,
-		.ports = &many.tpgt, .port_count = 1,
+		.ports = &port, .port_count = 1,
 	};
 
 	start();
 	IS_GOOD(REGISTER, .by = A1, .action_key = 1);
-	for (uint16_t port = 1; now->count < RESERVATION_MAX; port++) {
+	while (now->count < RESERVATION_MAX) {
 		struct reservations *made = before;
 
-		many.tpgt = port;
+		many.tpgt = ++port.tag;
 		reservation_out(now, made, &request, &outcome);
 		CU_ASSERT_EQUAL_FATAL(outcome.status, STATUS_GOOD);
 		before = now;

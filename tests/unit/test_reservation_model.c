@@ -4,7 +4,7 @@
  * is made before anything is done. After every command both must say the same of
  * everything that a host can see.
  *
- * SOAK=1: 100,000 commands instead of 5,000.
+ * SOAK=1: 100,000 commands on each bed instead of 5,000.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,12 +15,29 @@
 
 #define SLOTS	4	/* two initiator ports by two target ports: initiator * 2 + target */
 
-static const struct nexus nexuses[SLOTS] = {
-	{ .initiator_name = "iqn.2026-11.test:a", .isid = { 1 }, .tpgt = 1 },
-	{ .initiator_name = "iqn.2026-11.test:a", .isid = { 1 }, .tpgt = 2 },
-	{ .initiator_name = "iqn.2026-11.test:a", .isid = { 2 }, .tpgt = 1 },
-	{ .initiator_name = "iqn.2026-11.test:a", .isid = { 2 }, .tpgt = 2 },
+/* What tells the two target ports apart, and the initiators: one thing only, and all of them. */
+#define BEDS	3
+static const struct nexus beds[BEDS][SLOTS] = {
+	{	/* portal groups of one target */
+		{ .initiator_name = "iqn.2026-11.test:a", .isid = { 1 }, .tpgt = 1 },
+		{ .initiator_name = "iqn.2026-11.test:a", .isid = { 1 }, .tpgt = 2 },
+		{ .initiator_name = "iqn.2026-11.test:a", .isid = { 2 }, .tpgt = 1 },
+		{ .initiator_name = "iqn.2026-11.test:a", .isid = { 2 }, .tpgt = 2 },
+	},
+	{	/* targets in one portal group */
+		{ .initiator_name = "iqn.2026-11.test:a", .target_name = "iqn.t:1", .tpgt = 1 },
+		{ .initiator_name = "iqn.2026-11.test:a", .target_name = "iqn.t:2", .tpgt = 1 },
+		{ .initiator_name = "iqn.2026-11.test:b", .target_name = "iqn.t:1", .tpgt = 1 },
+		{ .initiator_name = "iqn.2026-11.test:b", .target_name = "iqn.t:2", .tpgt = 1 },
+	},
+	{	/* targets in a portal group each */
+		{ .initiator_name = "iqn.2026-11.test:a", .target_name = "iqn.t:1", .tpgt = 1 },
+		{ .initiator_name = "iqn.2026-11.test:a", .target_name = "iqn.t:2", .tpgt = 2 },
+		{ .initiator_name = "iqn.2026-11.test:b", .target_name = "iqn.t:1", .tpgt = 1 },
+		{ .initiator_name = "iqn.2026-11.test:b", .target_name = "iqn.t:2", .tpgt = 2 },
+	},
 };
+static const struct nexus *nexuses;
 
 struct command {
 	enum cdb_id action;
@@ -334,7 +351,7 @@ static enum verdict verdict_of(enum scsi_status status)
 
 static struct registrant registrant_of(unsigned slot)
 {
-	struct registrant r = { .port = nexuses[slot].tpgt };
+	struct registrant r = { .port = lu_port_of(&nexuses[slot]) };
 
 	memcpy(r.name, nexuses[slot].initiator_name, sizeof r.name);
 	memcpy(r.isid, nexuses[slot].isid, sizeof r.isid);
@@ -344,7 +361,9 @@ static struct registrant registrant_of(unsigned slot)
 static enum verdict issue(const struct command *c)
 {
 	const struct registrant other = registrant_of(c->other);
-	const uint16_t ports[] = { nexuses[c->by].tpgt, nexuses[sibling(c->by)].tpgt };
+	const struct lu_port ports[] = {
+		lu_port_of(&nexuses[c->by]), lu_port_of(&nexuses[sibling(c->by)])
+	};
 	const struct reservation_request request = {
 		.action = c->action, .nexus = &nexuses[c->by], .scope = c->scope, .type = c->type,
 		.key = c->key, .action_key = c->action_key, .aptpl = c->aptpl, .unreg = c->unreg,
@@ -456,11 +475,11 @@ static bool step(struct command *c)
 	return same_state() && same_effect(&effect);
 }
 
-static void both_models_agree_on_random_commands(void)
+static void run(const struct nexus *bed, unsigned steps, unsigned seen[5])
 {
-	unsigned steps = getenv("SOAK") ? 100000 : 5000, seen[5] = { 0 };
-
-	world.holder = world.reserver = NOBODY;
+	nexuses = bed;
+	memset(states, 0, sizeof states);
+	world = (struct world){ .holder = NOBODY, .reserver = NOBODY };
 	for (unsigned i = 0; i < steps; i++) {
 		struct command c = { .action = CDB_RESERVE_6 };
 		bool agree = any(12) ? step(&c) : step_reserve_6();
@@ -474,9 +493,17 @@ static void both_models_agree_on_random_commands(void)
 		       c.spec_i_pt ? ", specified" : "", c.unreg ? ", unregistering" : "");
 		CU_FAIL_FATAL("the models differ");
 	}
+}
+
+static void both_models_agree_on_random_commands(void)
+{
+	unsigned steps = getenv("SOAK") ? 100000 : 5000, seen[5] = { 0 };
+
+	for (unsigned i = 0; i < BEDS; i++)
+		run(beds[i], steps, seen);
 	/* It was worth the while: every kind of end was met often. */
 	for (unsigned i = 0; i < 5; i++)
-		CU_ASSERT(seen[i] > steps / 200);
+		CU_ASSERT(seen[i] > steps * BEDS / 200);
 }
 
 static const struct unit_test tests[] = {

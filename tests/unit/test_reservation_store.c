@@ -10,11 +10,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "crc32c.h"
 #include "reservation_store.h"
 #include "transport_id.h"
 #include "unit.h"
 
 #define UNIT	"3000000000000001"
+#define TARGET	"iqn.2026-11.test:first"
 
 static char directory[] = "/tmp/test_reservation_store.XXXXXX";
 static char file[128], bad[160], temporary[160], why[256];
@@ -45,7 +47,7 @@ static void close_store(void)
 
 static bool load(void)
 {
-	return reservation_store_load(store, &loaded, why, sizeof why);
+	return reservation_store_load(store, TARGET, &loaded, why, sizeof why);
 }
 
 static void fill(struct reservations *r, unsigned count, uint8_t type, unsigned holder)
@@ -60,7 +62,9 @@ static void fill(struct reservations *r, unsigned count, uint8_t type, unsigned 
 		registration->key = UINT64_MAX - i;
 		registration->holder = type && !reservation_is_all_registrants(type) &&
 				       i == holder;
-		registration->who.port = (uint16_t)(UINT16_MAX - i);
+		registration->who.port.tag = (uint16_t)(UINT16_MAX - i);
+		memset(registration->who.port.target, 'y', i % 3 ? 223 : 40);
+		memcpy(registration->who.port.target, "iqn.2026-11.", 12);
 		memset(registration->who.isid, (int)i, sizeof registration->who.isid);
 		memset(registration->who.name, 'x', i % 2 ? 223 : 40);
 		memcpy(registration->who.name, "iqn.2026-11.", 12);
@@ -238,6 +242,34 @@ static void contents_that_make_no_sense_are_named_with_their_line(void)
 	close_store();
 }
 
+/* As version 1 of the file has it: no target is named, and there was one per unit. */
+static void a_file_without_targets_means_the_first(void)
+{
+	static const char lines[] = "nbd-iscsi-gateway reservations 1\ntype 5\n"
+		"registration 0x00000000000000ab 2 0x00023d000001 holder iqn.2026-11.test:a\n"
+		"registration 0x00000000000000cd 1 0x00023d000002 - iqn.2026-11.test:b\n";
+	char text[sizeof lines + 32];
+	int len = snprintf(text, sizeof text, "%send 0x%08x\n", lines,
+			   (unsigned)crc32c(0, lines, strlen(lines)));
+	const struct registration *r = loaded.registrations;
+
+	open_store();
+	rewrite(text, (size_t)len);
+	CU_ASSERT(load());
+	CU_ASSERT(loaded.count == 2 && loaded.type == 5 && loaded.aptpl);
+	CU_ASSERT(r[0].key == 0xab && r[0].who.port.tag == 2 && r[0].holder);
+	CU_ASSERT_STRING_EQUAL(r[0].who.port.target, TARGET);
+	CU_ASSERT_STRING_EQUAL(r[1].who.port.target, TARGET);
+	CU_ASSERT_STRING_EQUAL(r[1].who.name, "iqn.2026-11.test:b");
+	/* Saved again, it names them. */
+	saved = loaded;
+	CU_ASSERT(reservation_store_save(store, &saved));
+	CU_ASSERT(load() && same(&saved, &loaded));
+	len = (int)slurp(text, sizeof text);
+	CU_ASSERT_EQUAL(strncmp(text, "nbd-iscsi-gateway reservations 2\n", 33), 0);
+	close_store();
+}
+
 static void a_directory_that_is_none_is_refused_at_once(void)
 {
 	errno = 0;
@@ -364,6 +396,7 @@ static const struct unit_test tests[] = {
 	UNIT_TEST(a_file_cut_off_anywhere_is_recognised_and_set_aside),
 	UNIT_TEST(a_changed_byte_is_recognised),
 	UNIT_TEST(contents_that_make_no_sense_are_named_with_their_line),
+	UNIT_TEST(a_file_without_targets_means_the_first),
 	UNIT_TEST(a_directory_that_is_none_is_refused_at_once),
 	UNIT_TEST(a_save_that_fails_says_so_and_leaves_what_was),
 	UNIT_TEST(a_port_is_written_as_spc_says),

@@ -168,6 +168,7 @@ static void block_limits_are_laid_out_as_in_sbc(void)
 		0, 0, 0x40, 0, 0, 0, 0x10, 0, 0, 0, 0, 5,
 		0xff, 0xff, 0xff, 0xff, 0, 0, 1, 0, 0, 0, 0, 0x80, 0x80, 0, 0, 7,
 		1, 2, 3, 4, 5, 6, 7, 8,
+		0, 0, 0x20, 0, 0, 0, 0, 8, 0, 0, 0, 4, 0, 1, 0, 2, 0, 0, 0, 9,
 	};
 	struct block_limits bl = {
 		.wsnz = true, .max_compare_and_write = 32, .transfer_granularity = 8,
@@ -176,6 +177,8 @@ static void block_limits_are_laid_out_as_in_sbc(void)
 		.max_unmap_descriptors = 256, .unmap_granularity = 128, .unmap_alignment = 7,
 		.ugavalid = true,
 		.max_write_same = UINT64_C(0x0102030405060708),
+		.max_atomic = 0x2000, .atomic_alignment = 8, .atomic_granularity = 4,
+		.max_atomic_with_boundary = 0x10002, .max_atomic_boundary = 9,
 	}, back;
 	uint8_t wire[VPD_BLOCK_LIMITS_LEN];
 

@@ -9,7 +9,8 @@ static bool same(const struct sense *a, const struct sense *b)
 	return a->reason == b->reason && a->deferred == b->deferred &&
 	       a->has_information == b->has_information && a->information == b->information &&
 	       a->has_field == b->has_field && a->in_cdb == b->in_cdb && a->has_bit == b->has_bit &&
-	       a->bit == b->bit && a->byte == b->byte;
+	       a->bit == b->bit && a->byte == b->byte && a->has_progress == b->has_progress &&
+	       a->progress == b->progress;
 }
 
 #define VALUE(symbol, value, text) value,
@@ -35,6 +36,10 @@ static void every_reason_survives_both_formats(void)
 				in.has_field = in.in_cdb = in.has_bit = true;
 				in.byte = 0x1234;
 				in.bit = 5;
+			}
+			if (bits & 4 && SENSE_KEY(reasons[i]) == SENSE_KEY_NOT_READY) {
+				in.has_progress = true;
+				in.progress = 0x9876;
 			}
 			CU_ASSERT_TRUE(sense_parse(wire, sense_build(&in, bits & 8, wire), &out));
 			CU_ASSERT(same(&in, &out));
@@ -174,9 +179,13 @@ static void progress_is_not_taken_for_a_field_pointer(void)
 	static const uint8_t wire[18] = { 0x70, 0, 0x02, 0, 0, 0, 0, 10, 0, 0, 0, 0, 0x04, 0x04, 0,
 					  0x80, 0x80, 0x00 };
 	struct sense sense;
+	char text[100];
 
 	CU_ASSERT_TRUE(sense_parse(wire, sizeof(wire), &sense));
 	CU_ASSERT_FALSE(sense.has_field);
+	CU_ASSERT(sense.has_progress && sense.progress == 0x8000);
+	sense_format(STATUS_CHECK_CONDITION, wire, sizeof(wire), text, sizeof(text));
+	CU_ASSERT_STRING_EQUAL(text, "NOT READY 04/04 50 % done");
 }
 
 static void every_reason_has_its_own_value_and_text(void)

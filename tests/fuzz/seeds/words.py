@@ -10,11 +10,12 @@ def urls():
         yield "%02d" % i, b"\xff" + url.encode()
 
 
-HEADING = "nbd-iscsi-gateway reservations 1\n"
+HEADING, HEADING_1 = "nbd-iscsi-gateway reservations 2\n", "nbd-iscsi-gateway reservations 1\n"
 
 
 def stores():
-    line = "registration 0x00000000000000ab 1 0x00023d000001 %s iqn.1993-08.org.debian:01:%s\n"
+    line_1 = "registration 0x00000000000000ab 1 0x00023d000001 %s iqn.1993-08.org.debian:01:%s\n"
+    line = line_1[:-1] + " iqn.2001-04.com.example:disk\n"
     for name, content in (
             ("none", "type 0\n"), ("registered", "type 0\n" + line % ("-", "ab")),
             ("reserved", "type 5\n" + line % ("holder", "ab") + line % ("-", "cd")),
@@ -23,6 +24,8 @@ def stores():
             ("unknown-type", "type 9\n"), ("no-type", line % ("-", "ab")), ("many", "type 0\n" + line % ("-", "a") * 300),
             ("long-name", "type 0\n" + line % ("-", "a" * 300)), ("no-key", "type 0\n" + line.replace("ab 1", "00 1") % ("-", "a"))):
         yield name, b"\0" + (HEADING + content).encode()
+    yield "version-1", b"\0" + (HEADING_1 + "type 5\n" + line_1 % ("holder", "ab")).encode()
+    yield "no-target", b"\0" + (HEADING + "type 0\n" + line_1 % ("-", "ab")).encode()
     yield "other-heading", b"\0something else\n"
     yield "own-end", b"\1" + HEADING.encode() + b"type 0\nend 0x00000000\n"
     yield "empty", b"\1"

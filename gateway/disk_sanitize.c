@@ -1,0 +1,444 @@
+/*
+ * SANITIZE (SBC-4 §4.11, §5.24): the whole unit is written over, and nobody reaches it
+ * until that is done.
+ *
+ * The operation is the unit's, not the command's: it goes on when the command is aborted,
+ * its nexus is lost or the unit is reset. lu_shared says that there is one, so that every
+ * worker refuses what must not be carried out meanwhile; it runs on the worker that the
+ * command came to, one request at a time.
+ *
+ * What is erased is what the device is given to write. OVERWRITE writes the pattern, with
+ * a flush after each pass, for else a cache might only see the last. BLOCK ERASE writes
+ * zeroes and unmaps what it has written, stretch by stretch so that a thin device need not
+ * have room for all of it; never unmaps alone, which leaves on the medium what was there.
+ * CRYPTOGRAPHIC ERASE would change the key that the medium is encrypted with: there is none
+ * that we know of, so it does as BLOCK ERASE does, which leaves no less.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "disk_private.h"
+#include "field.h"
+#include "log.h"
+#include "pool.h"
+
+/* What is written between two flushes where it is unmapped afterwards. */
+#define STRETCH		(64u << 20)
+
+/* Of PROGRESS INDICATION, SPC-4 §4.5.2.4.4. */
+#define PROGRESS_WHOLE	0x10000u
+
+struct sanitize {
+	struct blk_req req;
+	struct disk_lu *disk;
+	struct disk_op *op;		/* whose command waits for the end; NULL: none does */
+	struct range range;		/* of the request, against writes that began before */
+	bool	 requesting, locked;
+	bool	 stopped;		/* the unit is being closed */
+	bool	 erases;		/* ... and unmaps */
+	bool	 inverts;		/* from pass to pass; the last one is as the list says */
+	bool	 restricted;		/* EXIT FAILURE MODE does not help */
+	enum sanitize_state before;	/* the state that it began in */
+	unsigned pass, passes;
+	uint64_t first, at;		/* what has been written is [first, at), of a stretch or a pass */
+	uint8_t	 *buffer;		/* DISK_CHUNK bytes, whole blocks */
+	void   (*next)(struct sanitize *);
+};
+
+/* What others see of it ---------------------------------------------------------- */
+
+static enum sanitize_state state_of(const struct disk_lu *disk)
+{
+	return (enum sanitize_state)atomic_load(&disk_shared(disk)->sanitize);
+}
+
+bool disk_sanitize_sense(const struct disk_lu *disk, struct sense *sense)
+{
+	switch (state_of(disk)) {
+	case SANITIZE_NONE:
+		return false;
+	case SANITIZE_RUNNING:
+		sense->reason = SENSE_SANITIZE_IN_PROGRESS;
+		sense->has_progress = true;
+		sense->progress = (uint16_t)atomic_load(&disk_shared(disk)->sanitized);
+		return true;
+	case SANITIZE_FAILED:
+	case SANITIZE_FAILED_RESTRICTED:
+		sense->reason = SENSE_SANITIZE_FAILED;
+		return true;
+	}
+	return false;
+}
+
+bool disk_sanitize_refuses(struct disk_lu *disk, struct scsi_task *task, bool after_failure)
+{
+	struct sense sense = { .reason = SENSE_NONE };
+
+	if (!disk_sanitize_sense(disk, &sense) ||
+	    (after_failure && sense.reason == SENSE_SANITIZE_FAILED))
+		return false;
+	disk_sense(disk, task, &sense);
+	disk_finish(disk, task);
+	return true;
+}
+
+/* The parameter list of OVERWRITE ------------------------------------------------- */
+
+struct overwrite {
+	bool	 invert;
+	uint8_t	 test, count;
+	uint16_t pattern_len;
+};
+
+#define FIELD_STRUCT struct overwrite
+static const struct field overwrite[] = {
+	FIELD_BIT(invert, 0, 7), FIELD(test, 0, 6, 2), FIELD(count, 0, 4, 5),
+	FIELD_U16(pattern_len, 2), FIELD_END
+};
+#undef FIELD_STRUCT
+#define OVERWRITE_HEADER_LEN	4u
+enum { OVERWRITE_FLAGS_AT = 0, PATTERN_LENGTH_AT = 2 };
+
+/* SBC-4 §5.24.2. False: something is wrong, and the task is finished. */
+static bool judge_overwrite(struct disk_lu *disk, struct scsi_task *task, struct overwrite *list)
+{
+	uint32_t len = task->cdb.param_len;
+
+	if (len <= OVERWRITE_HEADER_LEN || len > OVERWRITE_HEADER_LEN + disk->lu.block_len) {
+		disk_refuse_field(disk, task, param_len);
+		return false;
+	}
+	if (disk_arrived(task) < len) {
+		disk_refuse(disk, task, SENSE_PARAMETER_LIST_LENGTH);
+		return false;
+	}
+	field_decode(overwrite, task->data, len, list);
+	if (list->test)
+		disk_refuse_parameter(disk, task, OVERWRITE_FLAGS_AT, 6);
+	else if (!list->count)
+		disk_refuse_parameter(disk, task, OVERWRITE_FLAGS_AT, 4);
+	else if (!list->pattern_len || list->pattern_len > len - OVERWRITE_HEADER_LEN)
+		disk_refuse_parameter(disk, task, PATTERN_LENGTH_AT, -1);
+	else
+		return true;
+	return false;
+}
+
+/* The pattern begins anew with each logical block. */
+static void spread(uint8_t *buffer, uint32_t block_len, const uint8_t *pattern, size_t len)
+{
+	for (size_t at = 0; at < block_len; at += len)
+		memcpy(buffer + at, pattern, len < block_len - at ? len : block_len - at);
+	for (size_t at = block_len; at < DISK_CHUNK; at += block_len)
+		memcpy(buffer + at, buffer, block_len);
+}
+
+static void invert(uint8_t *buffer)
+{
+	for (size_t i = 0; i < DISK_CHUNK; i++)
+		buffer[i] = (uint8_t)~buffer[i];
+}
+
+/* Running ------------------------------------------------------------------------- */
+
+static void sanitize_free(struct sanitize *s)
+{
+	struct pool *pool = s->disk->lu.loop->pool;
+
+	pool_put(pool, s->buffer, DISK_CHUNK);
+	pool_put(pool, s, sizeof *s);
+}
+
+static void end(struct sanitize *s, int error)
+{
+	struct disk_lu *disk = s->disk;
+	struct lu_shared *shared = disk_shared(disk);
+	struct scsi_task *task = s->op ? s->op->task : NULL;
+
+	if (s->locked)
+		range_unlock(disk->dev->shared->ranges, &s->range);
+	if (error)
+		log_error("LUN %u of %s: to sanitize it has failed: %s%s%s", shared->conf.lun,
+			  shared->conf.target_name, strerror(error), s->req.why[0] ? ": " : "",
+			  s->req.why);
+	atomic_store(&shared->sanitize, !error	       ? SANITIZE_NONE :
+					s->restricted ? SANITIZE_FAILED_RESTRICTED :
+							SANITIZE_FAILED);
+	disk->sanitize = NULL;
+	sanitize_free(s);
+	if (task && error)
+		disk_refuse(disk, task, SENSE_SANITIZE_FAILED);
+	else if (task)
+		disk_good(disk, task);
+	loop_defer(disk->lu.loop, &disk->turn);	/* who closes the unit waits for this */
+}
+
+static void request_done(struct blk_req *req)
+{
+	struct sanitize *s = container_of(req, struct sanitize, req);
+
+	s->requesting = false;
+	if (s->locked)
+		range_unlock(s->disk->dev->shared->ranges, &s->range);
+	s->locked = false;
+	if (req->error || s->stopped)
+		end(s, req->error ? req->error : ECANCELED);
+	else
+		s->next(s);
+}
+
+static void submit(struct sanitize *s)
+{
+	s->requesting = true;
+	blk_submit(s->disk->dev, &s->req);
+}
+
+static void range_locked(struct range *range)
+{
+	struct sanitize *s = container_of(range, struct sanitize, range);
+
+	s->locked = true;
+	if (s->stopped)
+		end(s, ECANCELED);
+	else
+		submit(s);
+}
+
+/* Change [first, end) of the device, after all that was on its way there before. */
+static void change(struct sanitize *s, enum blk_op what, uint64_t first, uint64_t end_at,
+		   void (*next)(struct sanitize *))
+{
+	s->req.op = what;
+	s->req.flags = BLK_LOCKED;
+	s->req.offset = s->range.first = first;
+	s->req.length = end_at - first;
+	s->range.end = end_at;
+	s->req.data = what == BLK_WRITE ? s->buffer : NULL;
+	s->next = next;
+	if (range_lock(s->disk->dev->shared->ranges, &s->range))
+		range_locked(&s->range);
+}
+
+static void flush(struct sanitize *s, void (*next)(struct sanitize *))
+{
+	s->req.op = BLK_FLUSH;
+	s->req.flags = 0;
+	s->next = next;
+	submit(s);
+}
+
+static void note_progress(const struct sanitize *s)
+{
+	uint64_t part = s->at / (s->disk->dev->info.size / PROGRESS_WHOLE + 1);
+	uint64_t all = (s->pass * PROGRESS_WHOLE + part) / s->passes;
+
+	atomic_store(&disk_shared(s->disk)->sanitized,
+		     all < PROGRESS_WHOLE ? (unsigned)all : PROGRESS_WHOLE - 1);
+}
+
+static void finished(struct sanitize *s)
+{
+	end(s, 0);
+}
+
+static void write_next(struct sanitize *s);
+
+static void pass_flushed(struct sanitize *s)
+{
+	if (++s->pass == s->passes) {
+		finished(s);
+		return;
+	}
+	if (s->inverts)
+		invert(s->buffer);
+	s->at = 0;
+	write_next(s);
+}
+
+static void stretch_unmapped(struct sanitize *s)
+{
+	s->first = s->at;
+	if (s->at < s->disk->dev->info.size)
+		write_next(s);
+	else
+		flush(s, finished);
+}
+
+static void stretch_flushed(struct sanitize *s)
+{
+	change(s, disk_unmaps_with_zeroes(s->disk) ? BLK_ZERO : BLK_TRIM, s->first, s->at,
+	       stretch_unmapped);
+}
+
+static void written(struct sanitize *s)
+{
+	s->at += s->req.length;
+	note_progress(s);
+	write_next(s);
+}
+
+static void write_next(struct sanitize *s)
+{
+	uint64_t size = s->disk->dev->info.size, left = size - s->at;
+
+	if (s->at > size)
+		end(s, ENOSPC);		/* it has shrunk: what there is of the rest is out of reach */
+	else if (left && (!s->erases || s->at - s->first < STRETCH))
+		change(s, BLK_WRITE, s->at, s->at + (left < DISK_CHUNK ? left : DISK_CHUNK),
+		       written);
+	else
+		flush(s, s->erases ? stretch_flushed : pass_flushed);
+}
+
+void disk_sanitize_leave(struct disk_op *op)
+{
+	assert(op->waits && op->disk->sanitize->op == op);
+	op->disk->sanitize->op = NULL;
+}
+
+void disk_sanitize_stop(struct disk_lu *disk)
+{
+	struct sanitize *s = disk->sanitize;
+
+	if (!s)
+		return;
+	s->stopped = true;
+	if (s->requesting)
+		blk_abort(disk->dev, &s->req);
+}
+
+/* Beginning ------------------------------------------------------------------------ */
+
+/* The operation that the command asks for. NULL without memory. */
+static struct sanitize *sanitize_new(struct disk_lu *disk, const struct scsi_task *task,
+				     const struct overwrite *list)
+{
+	struct pool *pool = disk->lu.loop->pool;
+	struct sanitize *s = pool_zalloc(pool, sizeof *s);
+
+	if (!s)
+		return NULL;
+	s->disk = disk;
+	s->buffer = pool_zalloc(pool, DISK_CHUNK);
+	if (!s->buffer) {
+		pool_put(pool, s, sizeof *s);
+		return NULL;
+	}
+	list_init(&s->req.node);
+	list_init(&s->range.node);
+	s->req.done = request_done;
+	s->range.exclusive = true;
+	s->range.locked = range_locked;
+	s->range.loop = disk->lu.loop;
+	s->restricted = !task->cdb.ause;
+	s->erases = task->cdb.id != CDB_SANITIZE_OVERWRITE;
+	s->passes = s->erases ? 1 : list->count;
+	s->inverts = list->invert;
+	if (!s->erases)
+		spread(s->buffer, disk->lu.block_len, task->data + OVERWRITE_HEADER_LEN,
+		       list->pattern_len);
+	if (s->inverts && s->passes % 2 == 0)
+		invert(s->buffer);
+	return s;
+}
+
+/* Every worker knows of it: what each has begun before is the device's by now, and no more
+ * will be. The command may have been aborted meanwhile; the operation has not. */
+static void all_know(struct disk_op *op)
+{
+	struct disk_lu *disk = op->disk;
+	struct sanitize *s = disk->sanitize;
+	struct scsi_task *task = op->task;
+
+	if (op->incomplete) {
+		atomic_store(&disk_shared(disk)->sanitize, s->before);
+		disk->sanitize = NULL;
+		sanitize_free(s);
+		task->status = STATUS_TASK_SET_FULL;
+		disk_finish(disk, task);
+		return;
+	}
+	if (op->aborted) {
+		disk_finish(disk, task);
+	} else if (task->cdb.immed) {
+		disk_good(disk, task);
+	} else {
+		op->waits = true;
+		s->op = op;
+	}
+	write_next(s);
+}
+
+static bool nobody(const struct disk_op *op, const struct nexus *nexus)
+{
+	(void)op;
+	(void)nexus;
+	return false;
+}
+
+/* "before" is the state that allows it, if another worker has not come first. */
+static void begin(struct disk_lu *disk, struct scsi_task *task, const struct overwrite *list,
+		  enum sanitize_state before)
+{
+	struct lu_shared *shared = disk_shared(disk);
+	struct sanitize *s = sanitize_new(disk, task, list);
+	unsigned expected = before;
+	struct disk_op *op;
+
+	if (!s) {
+		task->status = STATUS_TASK_SET_FULL;
+		disk_finish(disk, task);
+		return;
+	}
+	op = disk_op_new(disk, task);
+	if (!op) {
+		sanitize_free(s);
+		return;
+	}
+	s->before = before;
+	if (!atomic_compare_exchange_strong(&shared->sanitize, &expected, SANITIZE_RUNNING)) {
+		sanitize_free(s);
+		disk_sanitize_refuses(disk, task, false);
+		return;
+	}
+	disk->sanitize = s;
+	note_progress(s);
+	disk_preempt(op, nobody, all_know);
+}
+
+/* SBC-4 §4.11.3: a failure in restricted completion mode ends by success only, and not by
+ * leaving that mode. */
+void disk_sanitize(struct disk_lu *disk, struct scsi_task *task)
+{
+	enum sanitize_state state = state_of(disk);
+	struct overwrite list = { 0 };
+
+	if (task->cdb.id == CDB_SANITIZE_OVERWRITE) {
+		if (!judge_overwrite(disk, task, &list))
+			return;
+	} else if (task->cdb.param_len) {
+		disk_refuse_field(disk, task, param_len);
+		return;
+	}
+	if (state == SANITIZE_FAILED_RESTRICTED && task->cdb.ause)
+		disk_refuse_field(disk, task, ause);
+	else
+		begin(disk, task, &list, state);
+}
+
+void disk_sanitize_exit(struct disk_lu *disk, struct scsi_task *task)
+{
+	unsigned failed = SANITIZE_FAILED;
+
+	if (task->cdb.param_len) {
+		disk_refuse_field(disk, task, param_len);
+	} else if (state_of(disk) == SANITIZE_FAILED_RESTRICTED) {
+		disk_refuse_cdb(disk, task, 1, 4);	/* the service action */
+	} else {
+		atomic_compare_exchange_strong(&disk_shared(disk)->sanitize, &failed,
+					       SANITIZE_NONE);
+		disk_good(disk, task);
+	}
+}

@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# One unit that two targets show, both in one portal group: to persistent reservations an initiator
+# is another nexus at each of them, over a kill and over a reload that brings a third target.
+. "${srcdir:-$(dirname "$0")/..}/functions.sh"
+requires python3
+port=$(free_port)
+conf=$tmp/gateway.conf
+
+write_conf() {	# TARGET...
+	cat >"$conf" <<-END
+	threads = 2
+	auth-group all { auth-type = none }
+	portal-group here { listen = 127.0.0.1:$port; tag = 7; discovery-auth-group = all }
+	device disk { uri = mem:16M }
+	END
+	for target in "$@"; do
+		echo "target iqn.2026-11.test:$target { auth-group = all; portal-group = here; lun 0 { device = disk } }"
+	done >>"$conf"
+}
+
+step() {
+	python3 "$srcdir/interop/reservations_targets.py" "127.0.0.1:$port" "$1" || fail "$1"
+}
+
+write_conf one two
+start_gateway -c "$conf" --state-dir="$tmp/state"
+step reserve
+step reserved
+kill -9 "$gateway_pid"
+wait "$gateway_pid" 2>/dev/null || :
+start_gateway -c "$conf" --state-dir="$tmp/state"
+step reserved
+
+write_conf three one two
+step watch >"$tmp/watch" &
+watch=$!
+wait_for $watch grep -q waiting "$tmp/watch"
+kill -HUP "$gateway_pid"
+wait_for "$gateway_pid" grep -q "gateway.conf: reloaded" "$tmp/gateway.$gateways.log"
+wait $watch || fail "watch"
+step third
