@@ -42,7 +42,8 @@ for _ in $(seq $times); do
 done
 stop_work
 
-# Two paths. One is taken out of service: the kernel is asked to log out, and does; then it comes back.
+# Two paths. One is taken out of service: the kernel is asked to log out, and does; then it comes
+# back. The unit tells by the other that its ports have changed.
 log_in two 1 near.2 far.2
 in_guest <<-END
 echo 2 >/sys/class/iscsi_session/session2/recovery_tmo
@@ -57,7 +58,7 @@ wait_for $target_pid target_said 'asked to log out' 1
 wait_for $target_pid target_said 'connection ended: logged out' 1
 in_guest 'until_it_is eval "dmsetup status both | grep \" F \""'
 they_work
-kernel_says 'session recovery timed out' 'Failing path' '?rejecting I/O to offline device' \
+kernel_says 'session recovery timed out' 'Failing path' 'sd 0:0:0:.: Inquiry data has changed' '?rejecting I/O to offline device' \
 	'?I/O error, dev sd' '?FAILED Result'
 reload "one two"
 in_guest <<-END
@@ -67,7 +68,7 @@ END
 they_work
 stop_work
 [[ $(in_guest 'dmsetup status both') != *" F "* ]] || fail "a path has not come back"
-kernel_says 'Reinstating path' ' 1:0:0:.: Power-on or device reset occurred'
+kernel_says 'Reinstating path' ' 1:0:0:.: Power-on or device reset occurred' 'sd 0:0:0:.: Inquiry data has changed'
 
 in_guest 'dmsetup remove both; iscsiadm -m session --logout >/tmp/logout'
 kernel_says
