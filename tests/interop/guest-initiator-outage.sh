@@ -28,9 +28,14 @@ kill -STOP $far_pid
 in_guest 'until_it_is eval "dmesg | grep iscsi_eh_abort"'
 kill -CONT $far_pid
 in_guest 'until_it_is eval "dmesg | grep \"abort success\""
-	echo 30 >/far/device/timeout; echo 0 >/sys/module/libiscsi/parameters/debug_libiscsi_eh; dmesg -c >/dev/null'
+	echo 30 >/far/device/timeout; echo 10 >/far/device/eh_timeout; echo 0 >/sys/module/libiscsi/parameters/debug_libiscsi_eh; dmesg -c >/dev/null'
 they_work
 kernel_says
+
+# A unit, and the whole target, is reset by one who wants it so.
+in_guest 'sg_reset -d /dev/far; sg_reset -t /dev/far'
+they_work
+kernel_says 'sd 0:0:0:.: Power-on or device reset occurred'
 stop_work
 
 # The target is killed: what is in flight is sent again over the next connection.

@@ -5,7 +5,7 @@
 . "$srcdir/interop/guest.sh"
 . "$srcdir/interop/san.sh"
 requires nbdkit e2fsck
-sealed="lun 2 { device = mem:1M; read-only = yes; serial = sealed }"
+sealed="lun 300 { device = mem:1M; read-only = yes; serial = sealed }"
 third="lun 3 { device = file:$tmp/third; serial = third }"
 truncate -s 8M "$tmp/third"
 start_san "one two" "$sealed"
@@ -14,12 +14,18 @@ start_san "one two" "$sealed"
 in_guest "iscsiadm -m discovery -t st -p 10.0.2.2:$one" | sort >"$tmp/found"
 printf '%s\n' "127.0.0.1:$one,1 $iqn" "127.0.0.1:$two,2 $iqn" | sort | diff - "$tmp/found" || fail "discovery"
 in_guest "iscsiadm -m discoverydb -t st -p 10.0.2.2:$one -o delete"
-log_in one 0 near far sealed
-kernel_says ' 0:0:0:.: Power-on or device reset occurred'
-in_guest 'iscsiadm -m session -P 2' >"$tmp/session"
-for agreed in 'HeaderDigest: CRC32C' 'DataDigest: CRC32C' 'ImmediateData: Yes' 'InitialR2T: No' 'username_in: target'; do
-	grep -q "$agreed" "$tmp/session" || fail "not agreed on: $agreed"
-done
+log_in one 0 near far
+# REPORT LUNS has numbers beyond 255 in flat space addressing, and Linux shows what it has.
+disk 0 $((0x4000 + 300)) sealed
+kernel_says ' 0:0:0:[0-9]*: Power-on or device reset occurred'
+agreed() {	# SESSION WHAT...
+	local what
+	in_guest "iscsiadm -m session -r $1 -P 2" >"$tmp/session"
+	for what in 'username_in: target' "${@:2}"; do
+		grep -q "$what" "$tmp/session" || fail "not agreed on: $what"
+	done
+}
+agreed 1 'HeaderDigest: CRC32C' 'DataDigest: CRC32C' 'ImmediateData: Yes' 'InitialR2T: No'
 
 # FILE VALUE lines: what sd made of READ CAPACITY, the VPD pages B0, B1 and B2, and MODE SENSE.
 sysfs() {
@@ -105,9 +111,18 @@ umount /mnt
 END
 kernel_says
 
-# Another path to the same units, and who holds them.
-log_in two 1 near.2 far.2 sealed.2
-kernel_says ' 1:0:0:.: Power-on or device reset occurred'
+# Another path to the same units, where nothing is sent unasked and nothing has a digest.
+in_guest 'sed -i "s/CRC32C/None/; s/InitialR2T = No/InitialR2T = Yes/; s/ImmediateData = Yes/ImmediateData = No/" \
+	/etc/iscsi/iscsid.conf'
+log_in two 1 near.2 far.2
+disk 1 $((0x4000 + 300)) sealed.2
+kernel_says ' 1:0:0:[0-9]*: Power-on or device reset occurred'
+agreed 2 'HeaderDigest: None' 'DataDigest: None' 'ImmediateData: No' 'InitialR2T: Yes'
+they_work /dev/near.2 /dev/far.2
+stop_work
+kernel_says
+
+# They are the same, and who holds them is the same by both.
 [ "$(in_guest 'cat /near/device/wwid')" = "$(in_guest 'cat /near.2/device/wwid')" ] || fail "another unit"
 in_guest <<-END
 sg_vpd -p di_lu /dev/near >/tmp/one

@@ -102,7 +102,7 @@ start_san() {
 	configure "$@" >"$conf"
 	start_target
 	guest_modules virtio_net iscsi_tcp crc32c sd_mod sg ext4 scsi_dh_alua dm-multipath dm-round-robin
-	guest_programs iscsid iscsiadm sg_persist sg_vpd blkdiscard mkfs.ext4 dmsetup
+	guest_programs iscsid iscsiadm sg_persist sg_reset sg_vpd blkdiscard mkfs.ext4 dmsetup
 	mkdir -p "$guest_root/etc/iscsi" "$guest_root/run/lock/iscsi"
 	echo InitiatorName=$iqn:linux >"$guest_root/etc/iscsi/initiatorname.iscsi"
 	echo root:x:0:0::/:/bin/sh >"$guest_root/etc/passwd"
@@ -121,6 +121,8 @@ start_san() {
 	cat >>"$guest_root/etc/iscsi/iscsid.conf" <<-END
 	node.conn[0].iscsi.HeaderDigest = CRC32C
 	node.conn[0].iscsi.DataDigest = CRC32C
+	node.session.iscsi.InitialR2T = No
+	node.session.iscsi.ImmediateData = Yes
 	node.conn[0].tcp.window_size = 4194304
 	node.session.timeo.replacement_timeout = 120
 	node.session.scan = auto
