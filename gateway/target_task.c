@@ -315,6 +315,7 @@ void target_task_start(struct target_task *task)
 	struct target_session *s = task->session;
 
 	task->started = true;
+	task->scsi.era = task->lu ? task->lu->era : 0;
 	if (task->aborted)
 		target_task_reap(task);
 	else if (target_session_is_haunted(s) || !list_empty(&s->waiting) || !room_for(task))
