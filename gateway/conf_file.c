@@ -11,6 +11,7 @@
 
 #include "conf_file.h"
 #include "device.h"
+#include "need.h"
 
 #define MAX_FILE	(16u << 20)
 
@@ -194,7 +195,7 @@ static void take_allow(struct conf *conf, void *owner, const struct ucl_node *no
 {
 	struct export_keys *keys = owner;
 
-	keys->allow = conf_grow(keys->allow, keys->allow_count, sizeof(*keys->allow));
+	keys->allow = need_more(keys->allow, keys->allow_count, sizeof(*keys->allow));
 	keys->allow[keys->allow_count++] = node;
 	if (!conf->tls.verify_peer)
 		conf_wrong(conf, node->line, "\"allow\" needs tls-verify-peer = yes");
@@ -205,7 +206,7 @@ static void take_allow_from(struct conf *conf, void *owner, const struct ucl_nod
 	struct export_keys *keys = owner;
 
 	(void)conf;
-	keys->from = conf_grow(keys->from, keys->from_count, sizeof(*keys->from));
+	keys->from = need_more(keys->from, keys->from_count, sizeof(*keys->from));
 	keys->from[keys->from_count++] = node;
 }
 
