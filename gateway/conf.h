@@ -181,9 +181,6 @@ void conf_list_device_keys(char *text, size_t size);
 void conf_take_device_key(struct conf *conf, struct conf_device *device,
 			  const struct ucl_node *node);
 
-/* Room for one more. Never NULL. */
-void *conf_grow(void *array, unsigned count, size_t item);
-
 /* A device of that URI, with an export of its own. */
 struct conf_device *conf_add_device(struct conf *conf, const char *key, const char *uri);
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "conf_file.h"
+#include "need.h"
 
 struct export_keys {
 	struct device_keys device;
@@ -16,7 +17,7 @@ static void take_allow(struct conf *conf, void *owner, const struct ucl_node *no
 {
 	struct export_keys *keys = owner;
 
-	keys->allow = conf_grow(keys->allow, keys->allow_count, sizeof(*keys->allow));
+	keys->allow = need_more(keys->allow, keys->allow_count, sizeof(*keys->allow));
 	keys->allow[keys->allow_count++] = node;
 	if (!conf->tls.verify_peer)
 		conf_wrong(conf, node->line, "\"allow\" needs tls-verify-peer = yes");
@@ -27,7 +28,7 @@ static void take_allow_from(struct conf *conf, void *owner, const struct ucl_nod
 	struct export_keys *keys = owner;
 
 	(void)conf;
-	keys->from = conf_grow(keys->from, keys->from_count, sizeof(*keys->from));
+	keys->from = need_more(keys->from, keys->from_count, sizeof(*keys->from));
 	keys->from[keys->from_count++] = node;
 }
 
@@ -36,7 +37,7 @@ static void take_export_listen(struct conf *conf, void *owner, const struct ucl_
 	struct export_keys *keys = owner;
 
 	(void)conf;
-	keys->listen = conf_grow(keys->listen, keys->listen_count, sizeof(*keys->listen));
+	keys->listen = need_more(keys->listen, keys->listen_count, sizeof(*keys->listen));
 	keys->listen[keys->listen_count++] = node;
 }
 
