@@ -55,12 +55,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bhs.h"
 #include "chap.h"
 #include "export.h"
 
 struct sockaddr;
 
-#define ACCESS_LUNS	16384	/* LUNs are 0 to 16383: flat addressing, SAM-5 §4.7.7.4 */
 
 /* ---- who may come in */
 

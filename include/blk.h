@@ -214,8 +214,11 @@ void blk_submit(struct blkdev *dev, struct blk_req *req);
 /* Make haste with a request: it may end early with ECANCELED; it ends in any case. */
 void blk_abort(struct blkdev *dev, struct blk_req *req);
 
+/* Is it there? Any thread; without an answer of the executor's own, it is. */
 enum blk_presence blk_presence(const struct blkdev *dev);
 
+/* On the device's loop, with no request in flight. It is gone when closed() comes: at once or
+ * later. */
 void blk_close(struct blkdev *dev, void (*closed)(void *), void *opaque);
 
 /*
