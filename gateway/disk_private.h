@@ -37,6 +37,7 @@
 #define DISK_MAX_TRANSFER	(16u << 20)	/* bytes */
 #define DISK_MAX_UNMAP		(1u << 20)	/* in all ranges together */
 #define DISK_MAX_UNMAP_RANGES	256
+#define DISK_MAX_WRITE_SAME	UINT16_MAX	/* what both forms of the command can say */
 #define DISK_MAX_COMPARE	UINT8_MAX	/* what COMPARE AND WRITE can say */
 
 /* Bytes that are verified, filled or ORed at a time, through a buffer of the pool, ... */

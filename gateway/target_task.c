@@ -171,7 +171,7 @@ static uint64_t called_for(struct target_task *task)
 		return called;
 	/* A buffer for the other direction, or for nothing, is none: what is read goes nowhere,
 	 * which the residual says. But what is to be written must not be missed in silence. */
-	if (cdb_direction(&scsi->cdb) == CDB_DATA_OUT)
+	if (called && cdb_direction(&scsi->cdb) == CDB_DATA_OUT)
 		target_task_refuse(task, STATUS_CHECK_CONDITION, SENSE_INVALID_FIELD_IN_CDB);
 	return 0;
 }

@@ -31,6 +31,11 @@ struct write_log;
 
 enum blk_op { BLK_READ, BLK_WRITE, BLK_FLUSH, BLK_TRIM, BLK_ZERO, BLK_CACHE, BLK_STATUS };
 
+static inline bool blk_modifies(enum blk_op op)
+{
+	return op == BLK_WRITE || op == BLK_TRIM || op == BLK_ZERO;
+}
+
 /* Flags of a request. */
 enum {
 	BLK_FUA = 1 << 0,	/* WRITE, TRIM, ZERO: persistent before done() */

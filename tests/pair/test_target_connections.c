@@ -176,6 +176,33 @@ static void a_connection_may_die_on_its_way(void)
 	finish();
 }
 
+/* RFC 7143 §6.3.5 has the leading connection wait for the end of the old session, and no other. */
+static void a_connection_joins_a_session_that_waits_for_the_tasks_of_an_old_one(void)
+{
+	struct bhs b;
+
+	lead(TEXT(LEADING));
+	send_command(&first, 1);
+	peer_connect(&third, &rig, 0);
+	peer_log_in_with(&third, TEXT(LEADING));
+	tsih = third.got.tsih;
+	peer_expect_end(&first);
+	number(third.cmd_sn);
+	first.max_cmd_sn = third.max_cmd_sn;
+	connect_to(&second, 0);
+	b = join_request(&second, 2, sizeof(NAMES));
+	CU_ASSERT_EQUAL_FATAL(ask_to_join(&second, &b, NAMES), 0);
+	send_command(&second, 2);
+	peer_expect_silence(&second);
+	rig_end_good(&rig, lu, 0);
+	rig_turn(&rig);
+	CU_ASSERT_EQUAL_FATAL(lu->count, 1);
+	rig_end_good(&rig, lu, 0);
+	expect_good(&second, 2);
+	peer_disconnect(&third);
+	finish();
+}
+
 static void refuse(const struct bhs *b, const char *text, uint16_t status)
 {
 	connect_to(&third, 1);
@@ -662,6 +689,7 @@ static const struct unit_test tests[] = {
 	UNIT_TEST(a_connection_joins_from_any_worker),
 	UNIT_TEST(what_is_received_at_once_moves_with_the_connection),
 	UNIT_TEST(a_connection_may_die_on_its_way),
+	UNIT_TEST(a_connection_joins_a_session_that_waits_for_the_tasks_of_an_old_one),
 	UNIT_TEST(who_has_no_business_there_is_refused),
 	UNIT_TEST(there_are_no_more_than_agreed_on),
 	UNIT_TEST(what_holds_for_the_session_is_not_negotiated_again),

@@ -288,7 +288,8 @@ static void limits_and_provisioning_follow_the_device(void)
 		disk_bed_changed(&bed);
 		DO(.id = CDB_INQUIRY, .evpd = true, .page = 0xb0, .alloc_len = 64);
 		CU_ASSERT(block_limits_decode(c.data, c.task.moved, &limits));
-		CU_ASSERT(!limits.wsnz && !limits.max_write_same);
+		CU_ASSERT(!limits.wsnz);
+		CU_ASSERT_EQUAL(limits.max_write_same, 65535);
 		CU_ASSERT_EQUAL(limits.max_compare_and_write, 255);
 		CU_ASSERT_EQUAL(limits.max_transfer, 32768);
 		CU_ASSERT_EQUAL(limits.transfer_granularity, 8);

@@ -491,6 +491,21 @@ static void write_same_fills_or_zeroes_or_unmaps(void)
 	disk_bed_free(&bed);
 }
 
+static void write_same_has_a_limit_also_to_the_end(void)
+{
+	disk_bed_init(&bed, 1);
+	bed.device.dev.info.size = 70000 * 512;		/* nothing is written there */
+	disk_bed_changed(&bed);
+	for (uint32_t blocks = 0; blocks <= 65536; blocks += 65536) {
+		DO(.id = CDB_WRITE_SAME_16, .lba = 1, .blocks = blocks);
+		CU_ASSERT(refused_at(&c, SENSE_INVALID_FIELD_IN_CDB, 10, 7));
+	}
+	DO(.id = CDB_WRITE_SAME_10, .lba = 70000 - 65536);
+	CU_ASSERT(refused_at(&c, SENSE_INVALID_FIELD_IN_CDB, 7, 7));
+	CU_ASSERT_EQUAL(bed.device.seen[BLK_WRITE] + bed.device.seen[BLK_ZERO], 0);
+	disk_bed_free(&bed);
+}
+
 static void write_same_to_the_end_stops_where_it_is_aborted(void)
 {
 	disk_bed_init(&bed, 1);
@@ -675,6 +690,7 @@ static const struct unit_test tests[] = {
 	UNIT_TEST(unmap_takes_no_ranges_and_refuses_wrong_lists),
 	UNIT_TEST(unmap_trims_where_nothing_zeroes),
 	UNIT_TEST(write_same_fills_or_zeroes_or_unmaps),
+	UNIT_TEST(write_same_has_a_limit_also_to_the_end),
 	UNIT_TEST(write_same_to_the_end_stops_where_it_is_aborted),
 	UNIT_TEST(an_atomic_write_is_one_request_that_says_so),
 	UNIT_TEST(an_atomic_write_is_all_or_refused),
