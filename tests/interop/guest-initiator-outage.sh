@@ -78,3 +78,4 @@ kernel_says 'Reinstating path' ' 1:0:0:.: Power-on or device reset occurred' 'sd
 in_guest 'dmsetup remove both; iscsiadm -m session --logout >/tmp/logout'
 kernel_says
 stop_guest
+stop_target

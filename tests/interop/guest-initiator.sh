@@ -173,6 +173,7 @@ stop_work
 in_guest 'iscsiadm -m session --logout >/tmp/logout'
 kernel_says
 stop_guest
+stop_target
 [ "$(grep -c 'normal session' "$san_log")" = 2 ] && [ "$(grep -c 'connection ended: logged out' "$san_log")" = 2 ] ||
 	fail "a session has not lived from its login to its logout"
 e2fsck -fn "$tmp/disks/far" >"$tmp/e2fsck.log" 2>&1 || fail "e2fsck"

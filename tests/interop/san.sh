@@ -6,6 +6,7 @@
 #				server, 4096 bytes per block) are lines of the configuration.
 #	reload PORTALS LUN...	another configuration comes into force
 #	restart_target		killed as it stands, and started again
+#	stop_target		ended, without a complaint
 #	start_far, kill_far	the NBD server. It fails writes (ENOSPC) while $tmp/full exists, and reads
 #				(EIO) while $tmp/broken does.
 #	log_in PORTAL HOST NAME...	the guest has another SCSI host, of this number, with these LUNs from 0 on
@@ -85,6 +86,10 @@ kill_target() {
 restart_target() {
 	kill_target
 	start_target
+}
+stop_target() {
+	kill -TERM $target_pid
+	wait $target_pid || fail "the target's exit status: $?"
 }
 
 target_said() {	# PATTERN TIMES
