@@ -32,10 +32,11 @@ in_guest 'until_it_is eval "dmesg | grep \"abort success\""
 they_work
 kernel_says
 
-# A unit, and the whole target, is reset by one who wants it so.
+# A unit, and the whole target, is reset by one who wants it so. (Until that is done the initiator
+# itself rejects the commands that come, and has them done later.)
 in_guest 'sg_reset -d /dev/far; sg_reset -t /dev/far'
 they_work
-kernel_says 'sd 0:0:0:.: Power-on or device reset occurred'
+kernel_says 'sd 0:0:0:.: Power-on or device reset occurred' '?task .op 1 itt .*rejected'
 stop_work
 
 # The target is killed: what is in flight is sent again over the next connection.
