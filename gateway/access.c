@@ -429,7 +429,7 @@ const char *access_add_lun(struct access_map *map, unsigned number, struct expor
 	struct access_lun *luns;
 	unsigned at = map->count;
 
-	if (number >= ACCESS_LUNS)
+	if (number > LUN_MAX)
 		return "a LUN is 0 to 16383";
 	for (unsigned i = 0; i < map->count; i++) {
 		if (map->luns[i].number == number)

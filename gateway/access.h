@@ -55,12 +55,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bhs.h"
 #include "chap.h"
 #include "export.h"
 
 struct sockaddr;
 
-#define ACCESS_LUNS	16384	/* LUNs are 0 to 16383: flat addressing, SAM-5 §4.7.7.4 */
 
 /* ---- who may come in */
 
@@ -220,6 +220,9 @@ const struct access_entrance *access_find_entrance(const struct access_target *t
 const struct access_map *access_map_of(const struct access_target *target,
 				       const struct access_portal_group *group,
 				       const char *initiator);
+/* Does anybody who comes by this group find it? */
+bool access_shows(const struct access_target *target, const struct access_portal_group *group,
+		  const struct export *export);
 const struct access_lun *access_find_lun(const struct access_map *map, unsigned number);
 
 /* Does the group let in who comes from there (NULL: from no internet address), or has this name,

@@ -68,6 +68,31 @@ const struct access_map *access_map_of(const struct access_target *target,
 	return best;
 }
 
+static bool map_shows(const struct access_map *map, const struct export *export)
+{
+	for (unsigned i = 0; i < map->count; i++)
+		if (map->luns[i].export == export)
+			return true;
+	return false;
+}
+
+bool access_shows(const struct access_target *target, const struct access_portal_group *group,
+		  const struct export *export)
+{
+	const struct access_map *ordinary = access_map_of(target, group, "");
+
+	for (unsigned i = 0; i < target->map_count; i++) {
+		const struct access_map *map = target->maps[i];
+
+		/* Where a group has LUNs of its own, what is said of others does not hold. */
+		if ((map == ordinary || (map->initiator && (map->group == group ||
+							    (!map->group && !ordinary->group)))) &&
+		    map_shows(map, export))
+			return true;
+	}
+	return false;
+}
+
 static int by_number(const void *key, const void *item)
 {
 	unsigned number = *(const unsigned *)key;

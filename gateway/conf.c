@@ -17,11 +17,6 @@
 
 /* Noting what is wrong --------------------------------------------------- */
 
-void *conf_grow(void *array, unsigned count, size_t item)
-{
-	return need_more(array, count, item);
-}
-
 const char *conf_place(const struct conf *conf, unsigned line, char place[CONF_PLACE_LEN])
 {
 	place[0] = '\0';
@@ -40,7 +35,7 @@ void conf_wrong(struct conf *conf, unsigned line, const char *fmt, ...)
 	if ((size_t)used < sizeof(text))
 		vsnprintf(text + used, sizeof(text) - (size_t)used, fmt, args);
 	va_end(args);
-	conf->errors = conf_grow(conf->errors, conf->error_count, sizeof(*conf->errors));
+	conf->errors = need_more(conf->errors, conf->error_count, sizeof(*conf->errors));
 	conf->errors[conf->error_count++] = (struct conf_error){ line, need(strdup(text)) };
 }
 
@@ -52,13 +47,18 @@ static int by_line(const void *a, const void *b)
 	return (first->line > second->line) - (first->line < second->line);
 }
 
-void conf_add_listener(struct conf *conf, const struct address *address, uint16_t group,
-		       const char *name)
+struct conf_listener *conf_add_listener(struct conf *conf, const struct address *address,
+					uint16_t group, const char *name)
 {
-	conf->listeners = conf_grow(conf->listeners, conf->listener_count,
+	struct conf_listener *listener;
+
+	conf->listeners = need_more(conf->listeners, conf->listener_count,
 				    sizeof(*conf->listeners));
-	conf->listeners[conf->listener_count++] =
-		(struct conf_listener){ *address, group, name, conf->line };
+	listener = &conf->listeners[conf->listener_count++];
+	*listener = (struct conf_listener){
+		.address = *address, .group = group, .name = name, .line = conf->line,
+	};
+	return listener;
 }
 
 /* Devices ----------------------------------------------------------------- */
@@ -67,7 +67,7 @@ struct conf_device *conf_add_device(struct conf *conf, const char *key, const ch
 {
 	struct conf_device *device;
 
-	conf->devices = conf_grow(conf->devices, conf->device_count, sizeof(*device));
+	conf->devices = need_more(conf->devices, conf->device_count, sizeof(*device));
 	device = &conf->devices[conf->device_count++];
 	*device = (struct conf_device){
 		.key = need(strdup(key)), .uri = need(strdup(uri)), .lu.block_len = conf->block_size,

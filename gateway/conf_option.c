@@ -14,7 +14,6 @@
 #include "need.h"
 #include "ucl.h"
 
-#define MAX_DEVICES	16384	/* LUNs of flat addressing, SAM-5 §4.7.7.4 */
 
 struct option_row {
 	const char *name, *argument, *help;
@@ -368,7 +367,7 @@ static enum conf_verdict collect(struct conf *conf, int argc, char **argv)
 			print_help(value == OPTION_HELP_ALL);
 			return CONF_DONE;
 		default:
-			conf->given = conf_grow(conf->given, conf->given_count, sizeof(*conf->given));
+			conf->given = need_more(conf->given, conf->given_count, sizeof(*conf->given));
 			conf->given[conf->given_count++] = (struct conf_given){ value, optarg };
 		}
 	return CONF_RUN;
@@ -397,15 +396,15 @@ static bool add_argument(struct conf *conf, const char *text)
 	struct conf_argument *argument;
 	char name[32];
 
-	if (conf->argument_count == MAX_DEVICES)
-		conf_wrong(conf, 0, "more than %d devices", MAX_DEVICES);
+	if (conf->argument_count > LUN_MAX)
+		conf_wrong(conf, 0, "more than %d devices", LUN_MAX + 1);
 	else if (named && name_len == 0)
 		conf_wrong(conf, 0, "%s: the name before '=' is empty", text);
 	else if (named && name_len > 4096)
 		conf_wrong(conf, 0, "a device name is longer than 4096 bytes");
 	if (conf->error_count)
 		return false;
-	conf->arguments = conf_grow(conf->arguments, conf->argument_count, sizeof(*argument));
+	conf->arguments = need_more(conf->arguments, conf->argument_count, sizeof(*argument));
 	argument = &conf->arguments[conf->argument_count];
 	snprintf(name, sizeof(name), "lun%u", conf->argument_count);
 	argument->name = need(named ? strndup(text, name_len) : strdup(name));

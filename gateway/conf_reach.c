@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "conf_file.h"
+#include "need.h"
 
 static bool is_account(const char *name)
 {
@@ -82,7 +83,7 @@ static void take_account(struct conf *conf, const struct ucl_node *node,
 	}
 	if (!conf_load_chap(conf, node, &chap))
 		return;
-	device->account = conf_grow(NULL, 0, sizeof(*device->account));
+	device->account = need_more(NULL, 0, sizeof(*device->account));
 	memset(device->account, 0, sizeof(*device->account));
 	wrong = fill(device->account, &chap, why, sizeof(why));
 	if (wrong)

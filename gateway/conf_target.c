@@ -22,7 +22,7 @@ static bool lun_number(struct conf *conf, const struct ucl_node *node, unsigned 
 {
 	const struct ucl_node name = { .text = node->key, .line = node->line };
 
-	return conf_number(conf, &name, "lun", 0, ACCESS_LUNS - 1, number);
+	return conf_number(conf, &name, "lun", 0, LUN_MAX, number);
 }
 
 /* The first LUN that shows a device gives it its identity: target and number. */
@@ -99,7 +99,7 @@ static void take_mapped_lun(struct conf *conf, void *owner, const struct ucl_nod
 	if (!lun_number(conf, node, &number))
 		return;
 	target_number = number;
-	if (keys.target_lun && !conf_number(conf, keys.target_lun, "target-lun", 0, ACCESS_LUNS - 1,
+	if (keys.target_lun && !conf_number(conf, keys.target_lun, "target-lun", 0, LUN_MAX,
 					    &target_number))
 		return;
 	of_target = access_find_lun(map->target->maps[0], target_number);

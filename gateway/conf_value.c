@@ -12,6 +12,7 @@
 #include "device.h"
 #include "initiator_option.h"
 #include "log.h"
+#include "need.h"
 
 #define MAX_WRITE_LOG	(UINT64_C(64) << 30)
 
@@ -90,7 +91,7 @@ static bool set_tls_mode(struct conf *conf, const char *text, char *why, size_t 
 
 static bool add_text(const char ***list, unsigned *count, const char *text)
 {
-	*list = conf_grow(*list, *count, sizeof(**list));
+	*list = need_more(*list, *count, sizeof(**list));
 	(*list)[(*count)++] = text;
 	return true;
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "discover.h"
+#include "utf8.h"
 #include "need.h"
 
 #define MAX_COLUMNS	7
@@ -26,9 +27,7 @@ static void put(struct table *table, const char *text)
 {
 	char *copy = need(strdup(text));
 
-	for (char *p = copy; *p; p++)
-		if ((unsigned char)*p < 0x20 || *p == 0x7f)
-			*p = '?';
+	utf8_clean(copy);
 	table->cell = need_more(table->cell, table->cells, sizeof(*table->cell));
 	table->cell[table->cells++] = copy;
 }
@@ -128,38 +127,27 @@ void discover_print_table(const struct discover *d, FILE *to)
 
 /* JSON (RFC 8259) ------------------------------------------------------------- */
 
-/* Bytes of the UTF-8 sequence at p, which ends in NUL; 0 if it is none (RFC 3629 §4). */
-static unsigned utf8_length(const unsigned char *p)
+/* The control characters that utf8_is_control() knows have codes of a byte. */
+static void json_control(FILE *to, const char *text, unsigned len)
 {
-	unsigned len = p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
-
-	for (unsigned i = 1; i < len; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	/* No overlong forms, no surrogates, nothing beyond U+10FFFF. */
-	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f)
-	    || (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
-		return 0;
-	return len;
+	fprintf(to, "\\u%04x", (unsigned)(unsigned char)text[len - 1]);
 }
 
 static void json_string(FILE *to, const char *text)
 {
-	const unsigned char *p = (const unsigned char *)text;
-
 	fputc('"', to);
-	while (*p) {
-		unsigned len = *p < 0x80 ? 1 : utf8_length(p);
+	while (*text) {
+		unsigned len = utf8_length(text);
 
 		if (!len)
 			fputs("\\ufffd", to);
-		else if (*p == '"' || *p == '\\')
-			fprintf(to, "\\%c", *p);
-		else if (*p < 0x20 || *p == 0x7f)
-			fprintf(to, "\\u%04x", *p);
+		else if (*text == '"' || *text == '\\')
+			fprintf(to, "\\%c", *text);
+		else if (utf8_is_control(text))
+			json_control(to, text, len);
 		else
-			fwrite(p, 1, len, to);
-		p += len ? len : 1;
+			fwrite(text, 1, len, to);
+		text += len ? len : 1;
 	}
 	fputc('"', to);
 }

@@ -6,8 +6,8 @@
  * promises. BLK_TRIM, whose outcome many devices leave open, is for those that
  * cannot zero. Neither ends before the whole range is done.
  *
- * WRITE SAME may be as long as the unit, so it goes piece by piece: others have their
- * turns between the pieces, and an abort is seen there.
+ * WRITE SAME goes piece by piece: others have their turns between the pieces, and an
+ * abort is seen there.
  */
 #include <assert.h>
 #include <string.h>
@@ -157,8 +157,6 @@ static void fill_next(struct disk_op *op)
 		disk_op_done(op);
 }
 
-/* UNMAP allows to unmap only what then reads as it would have been written (SBC-3 §5.42), so
- * a block other than zeroes is written in any case. */
 static void fill(struct disk_op *op)
 {
 	uint32_t block_len = op->disk->lu.block_len;
@@ -180,11 +178,16 @@ void disk_write_same(struct disk_lu *disk, struct scsi_task *task)
 
 	if (!disk_in_range(disk, task) || !disk_has_arrived(disk, task))
 		return;
-	/* SBC-3 §5.42: none is all to the last one, which must be there. */
+	/* SBC-3 §5.42: none is all to the last one, which must be there; WSNZ = 0 says that we know
+	 * that (§6.6.4). The limit holds for those, too. */
 	if (!blocks)
 		blocks = disk_blocks(disk) - task->cdb.lba;
 	if (!blocks) {
 		disk_refuse(disk, task, SENSE_LBA_OUT_OF_RANGE);
+		return;
+	}
+	if (blocks > DISK_MAX_WRITE_SAME) {
+		disk_refuse_field(disk, task, blocks);
 		return;
 	}
 	op = disk_op_new(disk, task);
@@ -192,7 +195,9 @@ void disk_write_same(struct disk_lu *disk, struct scsi_task *task)
 		return;
 	op->first = op->at = task->cdb.lba * block_len;
 	op->end = op->first + blocks * block_len;
-	if (task->cdb.ndob || is_zero(task->data, block_len))
+	/* Each block is written or, if UNMAP = 1, unmapped (SBC-3 §5.42), and what is unmapped reads
+	 * as zeroes: LBPRZ = 1. So it does at LIO, CTL and tgt, too, whatever block comes along. */
+	if (task->cdb.ndob || task->cdb.unmap || is_zero(task->data, block_len))
 		zero_next(op);
 	else
 		fill(op);

@@ -11,7 +11,6 @@
 #include "field.h"
 #include "scsi_data.h"
 
-#define PROTOCOL_ISCSI	5
 #define VENDOR_LEN	8
 #define SCSI_NAME_LEN	240		/* ",t,0xffff" after 223 bytes, and its padding */
 

@@ -90,13 +90,11 @@ static size_t vpd_block_limits(const struct disk_lu *disk, const struct nexus *n
 	const struct blk_info *info = &disk->dev->info;
 	uint32_t block_len = disk->lu.block_len;
 	uint32_t granularity = info->preferred_block / block_len;
-	/* MAXIMUM WRITE SAME LENGTH is not given, because a limit would hold for WRITE SAME to the
-	 * end as well (SBC-4), and leave next to nothing of it. Hosts that look for one take 65,535
-	 * blocks then, as Linux does. */
 	struct block_limits limits = {
 		.max_compare_and_write = DISK_MAX_COMPARE,
 		.transfer_granularity = (uint16_t)at_most(granularity, UINT16_MAX),
 		.max_transfer = disk->lu.max_transfer / block_len,
+		.max_write_same = DISK_MAX_WRITE_SAME,
 	};
 
 	(void)nexus;

@@ -37,6 +37,7 @@
 #define DISK_MAX_TRANSFER	(16u << 20)	/* bytes */
 #define DISK_MAX_UNMAP		(1u << 20)	/* in all ranges together */
 #define DISK_MAX_UNMAP_RANGES	256
+#define DISK_MAX_WRITE_SAME	UINT16_MAX	/* what both forms of the command can say */
 #define DISK_MAX_COMPARE	UINT8_MAX	/* what COMPARE AND WRITE can say */
 
 /* Bytes that are verified, filled or ORed at a time, through a buffer of the pool, ... */
@@ -75,6 +76,7 @@ struct disk_lu {
 	struct list visits;		/* task management at work here */
 	struct list managed;		/* scsi_tmf.node: done() is due in "turn" */
 	unsigned tmfs;			/* begun here and not done */
+	bool	 is_cleared;		/* lu.era began with CLEAR TASK SET, not with a reset */
 
 	struct sanitize *sanitize;	/* the unit's runs here; NULL: on another worker, or not */
 
@@ -158,6 +160,8 @@ enum task_attribute disk_attribute(const struct scsi_task *task);
 
 void disk_abort(struct scsi_lu *lu, struct scsi_task *task);
 void disk_manage(struct scsi_lu *lu, struct scsi_tmf *tmf);
+/* A task whose data came when it had been ended with all others: finish it. */
+void disk_end_late(struct disk_lu *disk, struct scsi_task *task);
 
 /*
  * PREEMPT AND ABORT: abort the tasks of the nexuses that chosen() says, on every worker, but

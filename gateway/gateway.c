@@ -31,6 +31,9 @@
 #include "offload.h"
 
 #define OFFLOAD_THREADS	16
+
+/* SIGTERM to the end: 10 s until what peers have in flight must have ended, 5 for those that are
+ * dropped then, 5 for the devices. systemd waits for 90. */
 #define DRAIN_SECONDS	10.0
 #define CLOSE_SECONDS	5.0
 

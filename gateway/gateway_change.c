@@ -131,7 +131,7 @@ static void devices_are_open(struct gateway *g)
 		undo(g);
 		return;
 	}
-	gateway_tell_ports(g->next);
+	gateway_tell_units(g->next);
 	gateway_tune_devices(g, followed);
 	order_to_follow(g);
 	front_settle(&g->front, g->next);

@@ -57,7 +57,8 @@ static bool same_device(const struct conf_device *a, const struct conf_device *b
 {
 	return strcmp(a->key, b->key) == 0 && strcmp(a->uri, b->uri) == 0 &&
 	       a->read_only == b->read_only && a->shared == b->shared &&
-	       a->lu.block_len == b->lu.block_len && a->lu.naa == b->lu.naa &&
+	       a->lu.block_len == b->lu.block_len &&
+	       a->lu.physical_len == b->lu.physical_len && a->lu.naa == b->lu.naa &&
 	       strcmp(a->lu.serial, b->lu.serial) == 0 && same_reach(a, b);
 }
 
@@ -234,64 +235,6 @@ void gateway_open_devices(struct gateway *g, struct conf *conf, void (*done)(str
 		done(g);
 }
 
-/* Being reached ------------------------------------------------------------- */
-
-/* To anybody who comes by that group. */
-static bool shows(const struct access_target *target, const struct access_portal_group *group,
-		  const struct export *export)
-{
-	for (unsigned m = 0; m < target->map_count; m++) {
-		const struct access_map *map = target->maps[m];
-
-		if (map->group && map->group != group)
-			continue;
-		for (unsigned l = 0; l < map->count; l++)
-			if (map->luns[l].export == export)
-				return true;
-	}
-	return false;
-}
-
-/* The target ports of a unit: each of its targets, by each of the target's portal groups. */
-static unsigned list_ports(const struct access *access, const struct export *export,
-			   struct lu_port ports[DISK_MAX_PORTS])
-{
-	unsigned count = 0;
-
-	for (unsigned t = 0; t < access->target_count; t++) {
-		const struct access_target *target = access->targets[t];
-
-		for (unsigned e = 0; e < target->entrance_count; e++) {
-			const struct access_portal_group *group = target->entrances[e].group;
-			struct lu_port *port = &ports[count];
-
-			if (!shows(target, group, export))
-				continue;
-			if (count == DISK_MAX_PORTS) {
-				log_warning("%s: only %u of its target ports are told to initiators",
-					    export->uri, count);
-				return count;
-			}
-			snprintf(port->target, sizeof(port->target), "%s", target->name);
-			port->tag = group->tag;
-			count++;
-		}
-	}
-	return count;
-}
-
-void gateway_tell_ports(const struct conf *conf)
-{
-	for (unsigned i = 0; i < conf->device_count; i++) {
-		const struct export *export = conf->devices[i].export;
-		struct lu_port ports[DISK_MAX_PORTS];
-		unsigned count = list_ports(conf->access, export, ports);
-
-		if (!lu_shared_set_ports(export->device->lu_shared, ports, count))
-			log_error("%s: out of memory for its target ports", export->uri);
-	}
-}
-
 /* Staying open by other time-outs ------------------------------------------ */
 
 void gateway_tune_devices(struct gateway *g, void (*reported)(struct worker_order *))
@@ -310,6 +253,50 @@ void gateway_tune_devices(struct gateway *g, void (*reported)(struct worker_orde
 			o->initiator = &now->reach.initiator;
 			worker_order(o);
 		}
+	}
+}
+
+/* Being reached ------------------------------------------------------------- */
+
+/* The target ports of a unit: each of its targets, by each of the target's portal groups. */
+static unsigned list_ports(const struct access *access, const struct export *export,
+			   struct lu_port ports[DISK_MAX_PORTS])
+{
+	unsigned count = 0;
+
+	for (unsigned t = 0; t < access->target_count; t++) {
+		const struct access_target *target = access->targets[t];
+
+		for (unsigned e = 0; e < target->entrance_count; e++) {
+			struct lu_port *port = &ports[count];
+
+			if (!access_shows(target, target->entrances[e].group, export))
+				continue;
+			if (count == DISK_MAX_PORTS) {
+				log_warning("%s: only %u of its target ports are told to initiators",
+					    export->uri, count);
+				return count;
+			}
+			snprintf(port->target, sizeof(port->target), "%s", target->name);
+			port->tag = target->entrances[e].group->tag;
+			count++;
+		}
+	}
+	return count;
+}
+
+/* What was an NBD export only has had neither a name nor a port yet. */
+void gateway_tell_units(const struct conf *conf)
+{
+	for (unsigned i = 0; i < conf->device_count; i++) {
+		const struct export *export = conf->devices[i].export;
+		struct lu_shared *shared = export->device->lu_shared;
+		struct lu_port ports[DISK_MAX_PORTS];
+		unsigned count = list_ports(conf->access, export, ports);
+
+		if (!lu_shared_name(shared, &conf->devices[i].lu)
+		    || !lu_shared_set_ports(shared, ports, count))
+			log_error("%s: out of memory for its names", export->uri);
 	}
 }
 

@@ -87,11 +87,12 @@ void gateway_adopt_devices(struct conf *now, struct conf *before);
  * g->change_failed tells whether there was an error, which has been logged. */
 void gateway_open_devices(struct gateway *g, struct conf *conf, void (*opened)(struct gateway *));
 
-/* All are open: which target ports lead to them is what this configuration says. */
-void gateway_tell_ports(const struct conf *conf);
-
 /* Of those that stay open in g->next: let the workers know other time-outs, and report. */
 void gateway_tune_devices(struct gateway *g, void (*reported)(struct worker_order *));
+
+/* All are open: how they are called, and which target ports lead to them, is what this
+ * configuration says. */
+void gateway_tell_units(const struct conf *conf);
 
 /* Close all that are not marked, on worker 0 last, and free their exports. Then closed(). */
 void gateway_close_devices(struct gateway *g, struct conf *conf, void (*closed)(struct gateway *));

@@ -15,7 +15,6 @@
 #include "import.h"
 #include "import_private.h"
 #include "log.h"
-#include "need.h"
 
 #define SECRETS_DIR	"/etc/nbd-iscsi-gateway/secrets"
 #define MAX_FILE	(64u << 20)

@@ -70,7 +70,8 @@ static void open_store(struct lu_shared *shared)
 	const char *directory = shared->conf.state_dir;
 	char unit[17], why[400];
 
-	if (!directory)
+	/* Who has no name yet is nobody's to reserve. */
+	if (!directory || !*shared->conf.target_name)
 		return;
 	assert(shared->conf.offload);
 	snprintf(unit, sizeof unit, "%016" PRIx64, shared->naa);
@@ -92,10 +93,31 @@ static bool init_reservations(struct lu_shared *shared)
 	/* Not the registrations, of which there are none: room for all that there may be takes
 	 * no memory until it is written to. */
 	memset(shared->reservations, 0, offsetof(struct reservations, registrations));
+	return true;
+}
+
+/* Who it is, and with that what it remembers of reservations. */
+static bool take_identity(struct lu_shared *shared, const struct disk_lu_conf *conf)
+{
+	if (!choose_naa(conf, &shared->naa))
+		return false;
+	if (*conf->serial)
+		memcpy(shared->conf.serial, conf->serial, sizeof conf->serial);
+	else
+		snprintf(shared->conf.serial, sizeof conf->serial, "%016" PRIx64, shared->naa);
 	open_store(shared);
 	if (reservation_restricts(shared->reservations))
 		atomic_store(&shared->restricted, ++shared->reserved);
 	return true;
+}
+
+bool lu_shared_name(struct lu_shared *shared, const struct disk_lu_conf *conf)
+{
+	if (*shared->conf.target_name || !*conf->target_name)
+		return true;
+	memcpy(shared->conf.target_name, conf->target_name, sizeof conf->target_name);
+	shared->conf.lun = conf->lun;
+	return take_identity(shared, conf);
 }
 
 struct lu_shared *lu_shared_new(const struct disk_lu_conf *conf)
@@ -112,7 +134,7 @@ struct lu_shared *lu_shared_new(const struct disk_lu_conf *conf)
 	atomic_init(&shared->sanitized, 0);
 	pthread_mutex_init(&shared->mutex, NULL);
 	list_init(&shared->instances);
-	if (!choose_naa(conf, &shared->naa) || !init_reservations(shared)) {
+	if (!init_reservations(shared) || !take_identity(shared, conf)) {
 		lu_shared_free(shared);
 		return NULL;
 	}
@@ -120,8 +142,6 @@ struct lu_shared *lu_shared_new(const struct disk_lu_conf *conf)
 		snprintf(shared->conf.vendor, sizeof conf->vendor, "%s", OUR_VENDOR);
 	if (!conf->product[0])
 		snprintf(shared->conf.product, sizeof conf->product, "%s", OUR_PRODUCT);
-	if (!conf->serial[0])
-		snprintf(shared->conf.serial, sizeof conf->serial, "%016" PRIx64, shared->naa);
 	return shared;
 }
 

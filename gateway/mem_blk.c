@@ -30,6 +30,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "min.h"
+
 #define GRANULE		(64u << 10)
 #define WORD_BITS	64
 
@@ -58,11 +60,6 @@ struct mem_blk {
 };
 
 /* The bitmap --------------------------------------------------------------- */
-
-static uint64_t min_u64(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
 
 static uint64_t words(const struct mem *mem)
 {

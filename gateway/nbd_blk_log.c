@@ -65,7 +65,7 @@ void nbd_blk_log_account(struct nbd_blk *nb, struct blk_req *req, uint64_t mark)
 
 	if (!nb->dev.info.can_flush || req->flags & BLK_OWN)
 		return;
-	if (req->op == BLK_WRITE || req->op == BLK_ZERO || req->op == BLK_TRIM)
+	if (blk_modifies(req->op))
 		write_log_ack(&nb->member, req);
 	else if (req->op == BLK_FLUSH)
 		write_log_flushed(log, mark);

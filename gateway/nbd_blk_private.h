@@ -17,6 +17,8 @@
 #include "write_log.h"
 
 #define NBD_BLK_WHY_LEN	256
+/* Chunks of one read that may wait for those before them; no server is known that has more. */
+#define NBD_BLK_AHEAD	8
 
 struct nbd_blk_command;
 
@@ -34,6 +36,7 @@ struct nbd_blk {
 	struct offload *offload;
 	char *uri;
 	char *tls_certificates, *tls_psk;	/* or NULL */
+	char *name;			/* what the server calls the export that it gave us; NULL: it does not tell */
 	bool read_only;
 	double connect_timeout, outage_timeout;
 
@@ -73,7 +76,11 @@ struct nbd_blk_command {
 	int	 error;			/* if answered: 0 or errno */
 	uint64_t mark;			/* FLUSH: of the write log, when it was sent */
 	bool	 overtaken;		/* a later request on the same bytes has been answered */
-	uint64_t received;		/* READ: bytes */
+	/* READ: what has come ahead of good_until. */
+	struct {
+		uint64_t from, until;
+	} ahead[NBD_BLK_AHEAD];
+	unsigned ahead_count;
 	uint64_t good_until;		/* READ, STATUS: all before this device offset has come */
 	bool	 bad_known;		/* READ: does the server say where it failed? Then: */
 	uint64_t bad_at;

@@ -17,11 +17,6 @@
 _Static_assert(MAX_IN_FLIGHT + 1 <= NBD_PIPE_CALLS,
 	       "a place in the pipe for each, and for a flush of the write log's");
 
-static bool modifies(const struct blk_req *req)
-{
-	return req->op == BLK_WRITE || req->op == BLK_TRIM || req->op == BLK_ZERO;
-}
-
 static bool overlap(const struct blk_req *a, const struct blk_req *b)
 {
 	return a->offset < b->offset + b->length && b->offset < a->offset + a->length;
@@ -39,7 +34,7 @@ static void overtake(struct nbd_blk *nb, const struct blk_req *newer)
 
 		if (older == newer)
 			return;
-		if (modifies(older) && overlap(older, newer))
+		if (blk_modifies(older->op) && overlap(older, newer))
 			((struct nbd_blk_command *)older->priv)->overtaken = true;
 	}
 }
@@ -64,7 +59,7 @@ static void set_outcome(const struct nbd_blk_command *cmd)
 	} else if (cmd->error) {
 		blk_fail(req, cmd->error, NULL);
 		locate_error(cmd);
-	} else if (req->op == BLK_READ && cmd->received != req->length) {
+	} else if (req->op == BLK_READ && cmd->good_until != req->offset + req->length) {
 		blk_fail(req, EIO, "the server left out parts of the data");
 	} else if (req->op == BLK_STATUS && req->extent_count == 0) {
 		blk_fail(req, EIO, "the server described no extent");
@@ -109,7 +104,7 @@ void nbd_blk_finish(struct nbd_blk_command *cmd)
 	bool lost = !cmd->answered || cmd->error == ENOTCONN || cmd->error == ESHUTDOWN;
 	bool own = req->flags & BLK_OWN;
 
-	if (!lost && !cmd->error && modifies(req))
+	if (!lost && !cmd->error && blk_modifies(req->op))
 		overtake(nb, req);
 	list_del(&req->node);
 	nb->in_flight_count--;
@@ -132,11 +127,36 @@ void nbd_blk_finish(struct nbd_blk_command *cmd)
 	nbd_blk_log_look(nb);
 }
 
+/* Does what came ahead begin where we are now? */
+static bool catch_up(struct nbd_blk_command *cmd)
+{
+	for (unsigned i = 0; i < cmd->ahead_count; i++) {
+		if (cmd->ahead[i].from != cmd->good_until)
+			continue;
+		cmd->good_until = cmd->ahead[i].until;
+		cmd->ahead[i] = cmd->ahead[--cmd->ahead_count];
+		return true;
+	}
+	return false;
+}
+
+/*
+ * To count bytes would not do: a server that sends one part twice and another one not at all
+ * would have us pass on what the buffer held before, which is another client's data. "Each byte
+ * by exactly one chunk", as the protocol has it, in whatever order.
+ */
 void nbd_blk_note_data(struct nbd_blk_command *cmd, uint64_t offset, uint64_t length)
 {
-	cmd->received += length;
-	if (offset == cmd->good_until)
-		cmd->good_until += length;
+	if (offset != cmd->good_until) {
+		if (cmd->ahead_count < NBD_BLK_AHEAD) {
+			cmd->ahead[cmd->ahead_count].from = offset;
+			cmd->ahead[cmd->ahead_count++].until = offset + length;
+		}
+		return;
+	}
+	cmd->good_until += length;
+	while (catch_up(cmd))
+		;
 }
 
 void nbd_blk_note_failure(struct nbd_blk_command *cmd, uint64_t offset)

@@ -13,6 +13,7 @@
 
 #include "field.h"
 #include "log.h"
+#include "min.h"
 #include "nbd_conn.h"
 #include "pool.h"
 
@@ -21,11 +22,6 @@
 #define LIKELY_EXTENT		4096u	/* bytes: how many extents a short range may have */
 
 static void device_done(struct blk_req *blk);
-
-static uint64_t min_u64(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
 
 /* Life ------------------------------------------------------------------- */
 

@@ -132,7 +132,7 @@ void target_abort(struct target_service *service)
 {
 	service->shutting_down = true;
 	list_for_each(node, &service->connections)
-		conn_fail(&container_of(node, struct target_conn, node)->conn, "shutting down");
+		target_conn_hurry(container_of(node, struct target_conn, node), "shutting down");
 }
 
 /* Does everybody go by what is in force? */

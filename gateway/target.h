@@ -29,6 +29,10 @@ struct target_conf {
 
 void target_conf_init(struct target_conf *conf);
 
+/* How long a shutdown waits for initiators to log out, at most: logout_timeout may be hours. The
+ * bound of the whole shutdown (gateway.c) leaves room for what they have in flight. */
+#define TARGET_SHUTDOWN_LOGOUT	6.0	/* seconds */
+
 /* What the sessions of all workers share: who is logged in, TSIHs. Thread-safe. NULL: no memory. */
 struct target_shared;
 struct target_shared *target_shared_new(const struct target_conf *conf);
@@ -71,12 +75,13 @@ void target_follow(struct target_service *service, struct access *access);
 void target_start(struct target_service *service, struct stream *stream, uint16_t group);
 
 /*
- * Every session is asked to log out (Async Message, event 1), tasks in flight
- * finish; service->idle() tells when all connections have gone.
+ * Every session is asked to log out (Async Message, event 1). Who does not is told of the
+ * end (event 2 or 3) when its tasks in flight have finished; service->idle() tells when all
+ * connections have gone.
  */
 void target_shutdown(struct target_service *service);
 
-/* Drop what is left, now. */
+/* Drop what is left, now; who listens hears of it (event 3). */
 void target_abort(struct target_service *service);
 
 #endif

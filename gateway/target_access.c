@@ -274,20 +274,12 @@ static enum login_status judge(const struct target_session *s, struct target_pla
 	return LOGIN_OK;
 }
 
-static bool has_connection(const struct target_session *s)
-{
-	list_for_each(node, &s->connections)
-		if (target_conn_alive(container_of(node, const struct target_conn, session_node)))
-			return true;
-	return false;
-}
-
 void target_session_follow(struct target_session *s)
 {
 	struct target_place place;
 	enum login_status status;
 
-	if (!has_connection(s))
+	if (!target_session_count(s))
 		return;		/* it ends with what it has */
 	status = judge(s, &place);
 	if (status)

@@ -11,8 +11,9 @@
 #include "stream.h"
 #include "target_private.h"
 
-/* Seconds for the peer to take our last words. */
+/* Seconds for the peer to take our last words; and when the process cannot wait. */
 #define FAREWELL_TIMEOUT	5
+#define HASTY_TIMEOUT		1
 
 /* Lines in the log about connections, per so many seconds. */
 #define NEWS_BURST		40
@@ -48,6 +49,28 @@ void target_conn_finish(struct target_conn *c, const char *why)
 		return;
 	conn_finish(&c->conn, why);
 	set_timer(c, FAREWELL_TIMEOUT);
+}
+
+void target_conn_dismiss(struct target_conn *c, bool all, const char *why)
+{
+	if (!target_conn_alive(c))
+		return;
+	/* Nothing comes after the message but the end. Who is logging out has its answer instead. */
+	if (c->phase == PHASE_FULL_FEATURE) {
+		target_session_abort(c->session, c);
+		target_async_drop(c, all);
+	}
+	target_conn_finish(c, why);
+}
+
+void target_conn_hurry(struct target_conn *c, const char *why)
+{
+	if (c->phase != PHASE_FULL_FEATURE || !target_conn_alive(c)) {
+		conn_fail(&c->conn, "%s", why);
+		return;
+	}
+	target_conn_dismiss(c, true, why);
+	set_timer(c, HASTY_TIMEOUT);
 }
 
 bool target_conn_is_news(const struct target_conn *c)
@@ -92,6 +115,13 @@ void target_conn_ping(struct target_conn *c)
 	watch(c);
 }
 
+/* Whoever has other connections hears of it by one of them. */
+static void give_up(struct target_conn *c)
+{
+	target_async_tell_dropped(c);
+	conn_fail(&c->conn, "no answer to NOP-In");
+}
+
 static void check_silence(struct target_conn *c)
 {
 	double due = silence_due(c);
@@ -101,7 +131,7 @@ static void check_silence(struct target_conn *c)
 	if (c->session->discovery)
 		target_conn_finish(c, "discovery session idle");
 	else if (c->pinged > 0)
-		conn_fail(&c->conn, "no answer to NOP-In");
+		give_up(c);
 	else
 		target_conn_ping(c);
 }
@@ -112,10 +142,11 @@ static void check_logout(struct target_conn *c)
 		return;
 	c->logout_due = 0;
 	if (c->session->unwelcome) {
-		target_conn_finish(c, c->logout_why);
+		target_conn_dismiss(c, true, c->logout_why);
 		return;
 	}
 	target_conn_hold(c, HOLD_SHUTDOWN);
+	target_session_abort_unfed(c->session, c);
 	target_session_settle(c->session);
 }
 
@@ -168,20 +199,20 @@ void target_conn_established(struct target_conn *c)
  */
 void target_conn_ask_logout(struct target_conn *c, const char *why)
 {
-	double seconds = c->service->conf->logout_timeout;
-	uint16_t whole = (uint16_t)seconds;
-	struct bhs b = { .op = OP_ASYNC_MESSAGE, .async_event = 1,
-			 .parameter3 = (uint16_t)(whole + (whole < seconds)) };
+	double seconds = c->service->conf->logout_timeout, now = loop_now(c->service->loop);
 
-	if (!target_conn_alive(c) || c->logout_why)
+	/* The process ends in bounded time, whatever is configured. */
+	if (c->service->shutting_down && seconds > TARGET_SHUTDOWN_LOGOUT)
+		seconds = TARGET_SHUTDOWN_LOGOUT;
+	/* Asked before, and less patiently? */
+	if (!target_conn_alive(c) || (c->logout_why && c->logout_due <= now + seconds))
 		return;
 	if (target_conn_is_news(c))
 		log_info("iSCSI %s: %s: asked to log out: %s", c->peer,
 			 c->session->nexus.initiator_name, why);
-	b.stat_sn = target_stat_sn(c);
-	target_send_copy(c, &b, NULL, 0);
+	target_async_ask(c, seconds);
 	c->logout_why = why;
-	c->logout_due = loop_now(c->service->loop) + seconds;
+	c->logout_due = now + seconds;
 	watch(c);
 }
 

@@ -159,16 +159,6 @@ static bool are_as_agreed(const struct target_session *s, const struct login_par
 	return true;
 }
 
-static unsigned count(const struct target_session *s)
-{
-	unsigned connections = 0;
-
-	list_for_each(node, &s->connections)
-		connections += target_conn_alive(container_of(node, struct target_conn,
-							      session_node));
-	return connections;
-}
-
 /* The session is there, it is in full feature phase, and it is that of this initiator port. */
 static bool is_welcome(const struct target_session *s, const struct target_login_result *result)
 {
@@ -189,7 +179,7 @@ enum login_status target_join(struct target_conn *c, uint16_t tsih,
 	if (!are_as_agreed(s, params))
 		return LOGIN_INITIATOR_ERROR;
 	old = target_session_conn(s, c->cid);
-	if (!old && count(s) >= s->params.max_connections)
+	if (!old && target_session_count(s) >= s->params.max_connections)
 		return LOGIN_TOO_MANY_CONNECTIONS;
 	c->session = s;
 	c->params = *params;

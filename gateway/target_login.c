@@ -178,8 +178,9 @@ static void conclude(struct target_conn *c)
 		refuse(c, status);
 		return;
 	}
-	if (c->session->takeover.pending) {
-		/* RFC 7143 §6.3.5: first the old session dies, which may be another worker's. */
+	/* RFC 7143 §6.3.5: first the old session dies, which may be another worker's. Whoever joins
+	 * finds that done, though tasks of the old one may still be under way. */
+	if (!l->request.tsih && c->session->takeover.pending) {
 		c->phase = PHASE_TAKEOVER;
 		target_conn_hold(c, HOLD_TAKEOVER);
 	} else {

@@ -3,6 +3,9 @@
  * of another, which the initiator cannot use any more. What is to go has its tasks ended
  * first, then the answer goes out, then the connections close.
  *
+ * A discovery session is only closed as a whole: §4.3 has everything else rejected. (open-iscsi,
+ * libiscsi, FreeBSD's iscsid and our own initiator say "close the session" there.)
+ *
  * Called by target_receive.c in CmdSN order, and when tasks have gone. Logouts that wait
  * are the session's; each has a connection of it that is to go.
  */
@@ -79,6 +82,8 @@ void target_logout_request(struct target_pdu *pdu)
 		going = target_session_conn(c->session, b->cid);
 	if (b->reason > LOGOUT_RECOVERY)
 		target_reject(c, pdu->wire, REJECT_INVALID_FIELD);
+	else if (c->session->discovery && b->reason != LOGOUT_SESSION)
+		target_reject(c, pdu->wire, REJECT_PROTOCOL_ERROR);
 	else if (b->reason == LOGOUT_RECOVERY)
 		answer(c, b->itt, LOGOUT_NO_RECOVERY);
 	else if (!going)

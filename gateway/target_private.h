@@ -17,6 +17,7 @@
  *	target_session.c	sessions: CmdSN window and order, reinstatement, end
  *	target_join.c		further connections of a session, also from other workers
  *	target_logout.c		Logout
+ *	target_async.c		Asynchronous Messages
  *	target_task.c		a SCSI command's life between its header and its status
  *	target_local.c		commands that the target itself answers
  *	target_xfer.c		R2T, Data-Out, Data-In, SCSI Response
@@ -277,7 +278,8 @@ struct target_task {
 	struct scsi_lu *lu;		/* NULL: target_local.c answers */
 	uint64_t serial;		/* order of arrival in the session */
 	uint64_t lun;			/* as on the wire */
-	uint32_t itt;
+	uint32_t itt, cmd_sn;
+	bool	 immediate;
 	uint32_t edtl;			/* Expected Data Transfer Length */
 	uint32_t len;			/* what will be transferred of it */
 	enum target_task_state state;
@@ -392,6 +394,13 @@ void target_conn_release(struct target_conn *c, enum target_hold why);
 /* Send what is queued, wait a moment for the peer to take it, and close. "why" is copied. */
 void target_conn_finish(struct target_conn *c, const char *why);
 
+/* Drop it: its tasks end without a status, it is told so by an Asynchronous Message ("all": its
+ * session goes with it), and it is finished. */
+void target_conn_dismiss(struct target_conn *c, bool all, const char *why);
+
+/* The same, and there is hardly any time left. */
+void target_conn_hurry(struct target_conn *c, const char *why);
+
 /* Ask for a sign of life, which tells ExpStatSN, too; unless one is awaited already. */
 void target_conn_ping(struct target_conn *c);
 
@@ -404,7 +413,7 @@ void target_conn_established(struct target_conn *c);
 /* May a line about this connection go to the log now? Peers must not flood it. */
 bool target_conn_is_news(const struct target_conn *c);
 
-/* Ask the initiator to log out (RFC 7143 §11.9.1, event 1), if it has not been. "why" is static. */
+/* Ask the initiator to log out, if it has not been asked to do so by then. "why" is static. */
 void target_conn_ask_logout(struct target_conn *c, const char *why);
 
 static inline bool target_conn_alive(const struct target_conn *c)
@@ -535,11 +544,20 @@ void target_session_lost(struct target_session *s, struct target_conn *c);
 /* End the tasks of a connection, or all (NULL), without a status. */
 void target_session_abort(struct target_session *s, const struct target_conn *c);
 
+/* The connection is read from no more: end its tasks that wait for what would come by it. */
+void target_session_abort_unfed(struct target_session *s, const struct target_conn *c);
+
 /* Has the connection, or any (NULL), a task or a task management function under way? */
 bool target_session_is_busy(const struct target_session *s, const struct target_conn *c);
 
 /* Its connection with this CID; NULL: none that is alive. */
 struct target_conn *target_session_conn(const struct target_session *s, uint16_t cid);
+
+/* How many of its connections are alive. */
+unsigned target_session_count(const struct target_session *s);
+
+/* Drop all its connections, and tell them. */
+void target_session_dismiss(struct target_session *s, const char *why);
 
 /* Close all its connections now. */
 void target_session_kill(struct target_session *s, const char *why);
@@ -556,6 +574,10 @@ void target_session_arrived(struct target_session *s, struct target_pdu *pdu);
 
 /* Take the CmdSN as received though no PDU has come with it. False: one has. */
 bool target_session_skip(struct target_session *s, uint32_t cmd_sn);
+
+/* Execute an immediate PDU, without data, when all that have a CmdSN before its own have come. False:
+ * there are too many that wait like that, or there is no memory. */
+bool target_session_hold_immediate(struct target_session *s, const struct target_pdu *pdu);
 
 /* The task of a PDU that is held goes away. */
 void target_session_unhold(struct target_session *s, const struct target_task *task);
@@ -606,6 +628,17 @@ void target_logout_settle(struct target_session *s);
 
 /* The connection has gone. */
 void target_logout_forget(struct target_session *s, const struct target_conn *c);
+
+/* ---- target_async.c: on connections in full feature phase */
+
+/* Event 1: log out within so many seconds. */
+void target_async_ask(struct target_conn *c, double seconds);
+
+/* Event 2 or, with "all", 3: this connection, or all of its session, will be dropped. */
+void target_async_drop(struct target_conn *c, bool all);
+
+/* Event 2, by another connection of the session, if there is one: this one is dropped. */
+void target_async_tell_dropped(const struct target_conn *c);
 
 /* ---- target_task.c */
 

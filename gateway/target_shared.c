@@ -167,7 +167,7 @@ static void drop(struct loop_msg *msg)
 	struct target_session *s = target_session_find(order->service, order->tsih);
 
 	if (s)
-		target_session_kill(s, "target cold reset");
+		target_session_dismiss(s, "target cold reset");
 	free(order);
 }
 

@@ -171,7 +171,7 @@ static uint64_t called_for(struct target_task *task)
 		return called;
 	/* A buffer for the other direction, or for nothing, is none: what is read goes nowhere,
 	 * which the residual says. But what is to be written must not be missed in silence. */
-	if (cdb_direction(&scsi->cdb) == CDB_DATA_OUT)
+	if (called && cdb_direction(&scsi->cdb) == CDB_DATA_OUT)
 		target_task_refuse(task, STATUS_CHECK_CONDITION, SENSE_INVALID_FIELD_IN_CDB);
 	return 0;
 }
@@ -206,6 +206,8 @@ static struct target_task *from_header(struct target_pdu *pdu)
 	task->serial = s->next_serial++;
 	task->lun = b->lun;
 	task->itt = b->itt;
+	task->cmd_sn = b->cmd_sn;
+	task->immediate = b->immediate;
 	task->edtl = b->edtl;
 	memcpy(task->cdb, b->cdb, sizeof(task->cdb));
 	task->scsi.wire = task->cdb;
@@ -313,6 +315,7 @@ void target_task_start(struct target_task *task)
 	struct target_session *s = task->session;
 
 	task->started = true;
+	task->scsi.era = task->lu ? task->lu->era : 0;
 	if (task->aborted)
 		target_task_reap(task);
 	else if (target_session_is_haunted(s) || !list_empty(&s->waiting) || !room_for(task))

@@ -10,16 +10,12 @@
 #include <string.h>
 
 #include "field.h"
+#include "min.h"
 #include "pool.h"
 #include "target_private.h"
 
 /* Data-In PDUs of one task that wait to be sent. */
 #define DATA_IN_UNSENT_MAX	16
-
-static uint32_t min_u32(uint32_t a, uint32_t b)
-{
-	return a < b ? a : b;
-}
 
 /* ---- Data-Out */
 

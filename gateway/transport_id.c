@@ -12,6 +12,7 @@
 
 #include "field.h"
 #include "keys.h"
+#include "scsi_data.h"
 
 struct header {
 	uint8_t	 format, protocol;
@@ -27,7 +28,6 @@ static const struct field header[] = {
 
 enum { FORMAT_NODE, FORMAT_PORT };
 
-#define PROTOCOL_ISCSI	5
 #define MIN_TEXT_LEN	20
 #define SEPARATOR	",i,0x"
 #define ISID_DIGITS	12

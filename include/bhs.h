@@ -25,6 +25,12 @@ enum bhs_opcode {
 	OP_ASYNC_MESSAGE = 0x32, OP_REJECT = 0x3f,
 };
 
+/* RFC 7143 §11.9.1 */
+enum async_event {
+	ASYNC_SCSI_EVENT = 0, ASYNC_LOGOUT_WANTED = 1, ASYNC_CONNECTION_DROPPED = 2,
+	ASYNC_ALL_DROPPED = 3, ASYNC_NEGOTIATION_WANTED = 4,
+};
+
 /* One decoded header of any kind: zero where the PDU has no such field. */
 struct bhs {
 	uint8_t	 op;		/* enum bhs_opcode */
@@ -65,7 +71,7 @@ struct bhs {
 	uint8_t	 snack_type;
 	uint32_t beg_run, run_len;
 	/* Async */
-	uint8_t	 async_event, async_vcode;
+	uint8_t	 async_event, async_vcode;	/* enum async_event */
 	uint16_t parameter1, parameter2, parameter3;
 };
 
@@ -102,9 +108,10 @@ static inline bool sn_le(uint32_t a, uint32_t b)
 
 /*
  * LUNs (SAM-5 §4.7): number to the eight bytes and back. Peripheral addressing
- * below 256, flat space up to 16383. lun_decode() takes both forms (and logical
+ * below 256, flat space up to LUN_MAX. lun_decode() takes both forms (and logical
  * unit addressing on bus 0 is refused): -1 for what is not a single-level LUN.
  */
+#define LUN_MAX	16383
 uint64_t lun_encode(uint16_t lun);
 int lun_decode(uint64_t wire);
 

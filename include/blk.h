@@ -31,6 +31,11 @@ struct write_log;
 
 enum blk_op { BLK_READ, BLK_WRITE, BLK_FLUSH, BLK_TRIM, BLK_ZERO, BLK_CACHE, BLK_STATUS };
 
+static inline bool blk_modifies(enum blk_op op)
+{
+	return op == BLK_WRITE || op == BLK_TRIM || op == BLK_ZERO;
+}
+
 /* Flags of a request. */
 enum {
 	BLK_FUA = 1 << 0,	/* WRITE, TRIM, ZERO: persistent before done() */
@@ -209,8 +214,11 @@ void blk_submit(struct blkdev *dev, struct blk_req *req);
 /* Make haste with a request: it may end early with ECANCELED; it ends in any case. */
 void blk_abort(struct blkdev *dev, struct blk_req *req);
 
+/* Is it there? Any thread; without an answer of the executor's own, it is. */
 enum blk_presence blk_presence(const struct blkdev *dev);
 
+/* On the device's loop, with no request in flight. It is gone when closed() comes: at once or
+ * later. */
 void blk_close(struct blkdev *dev, void (*closed)(void *), void *opaque);
 
 /*

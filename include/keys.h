@@ -70,6 +70,7 @@ struct key_row {
 	bool	 login_only;		/* not in full feature phase text */
 };
 
+/* The row of a key that is understood; static. */
 const struct key_row *key_row(enum key_id id);
 
 /* Where a negotiated key (id < KEY_NEGOTIATED) has its place. */
@@ -78,6 +79,7 @@ static inline uint32_t *login_param(struct login_params *params, enum key_id id)
 	return (uint32_t *)(void *)((char *)params + key_row(id)->member);
 }
 
+/* Of name[len], case and all (RFC 7143 §6.1); KEY_NOT_UNDERSTOOD if there is no such row. */
 enum key_id key_find(const char *name, size_t len);
 
 /* The defaults of RFC 7143 §13: what holds when nothing is negotiated. */
@@ -118,6 +120,7 @@ struct negotiation {
 	const char *bad_key;		/* row name of the key that broke it */
 };
 
+/* With the defaults as its result so far. "ours" is lent until its end. */
 void negotiation_init(struct negotiation *n, bool initiator, const struct login_params *ours);
 
 /*

@@ -56,7 +56,7 @@ void log_set_areas(unsigned areas);
 /* Is an area traced? Another thread may be changing that (and nbdkit wants a plain int). */
 #define log_is_on(flag)	__atomic_load_n(&(flag), __ATOMIC_RELAXED)
 
-/* A line to the sink, cut at 1 KiB; control characters in it are shown as '?'. Any thread. */
+/* A line to the sink, cut at 1 KiB; what utf8_clean() minds is shown as '?'. Any thread. */
 void log_line(enum log_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 #define log_error(...)	log_line(LOG_LEVEL_ERROR, __VA_ARGS__)

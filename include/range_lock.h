@@ -41,6 +41,7 @@ struct range_writer {
 	struct loop_msg msg;
 };
 
+/* NULL without memory. Any thread; the lock is freed when no range is held, and no writer left. */
 struct range_lock *range_lock_new(void);
 void range_lock_free(struct range_lock *lock);
 

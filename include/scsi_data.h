@@ -53,6 +53,8 @@ bool vpd_supported(const uint8_t *wire, size_t len, enum vpd_page page);
 /* 80h: the serial number, trimmed and printable, into text[size]. */
 bool vpd_serial_decode(const uint8_t *wire, size_t len, char *text, size_t size);
 
+#define PROTOCOL_ISCSI	5	/* PROTOCOL IDENTIFIER, SPC-4 §7.6.1 */
+
 /* 83h designation descriptors, SPC-4 §7.8.6.2. */
 enum designator_type {
 	DESIGNATOR_VENDOR, DESIGNATOR_T10, DESIGNATOR_EUI64, DESIGNATOR_NAA,
@@ -71,6 +73,8 @@ struct designator {
 size_t designator_encode(const struct designator *d, uint8_t *wire, size_t at);
 /* Walk the payload of page 83h (wire = the whole page): *at starts at 0. False at the end. */
 bool designator_next(const uint8_t *wire, size_t len, size_t *at, struct designator *d);
+
+#define PROTOCOL_ISCSI	5	/* PROTOCOL IDENTIFIER, SPC-4 §7.6.1 */
 
 /* B0h block limits, SBC-3 §6.6.4. In blocks but for the counts. */
 #define VPD_BLOCK_LIMITS_LEN 64

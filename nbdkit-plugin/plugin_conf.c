@@ -12,10 +12,10 @@
 #define NBDKIT_API_VERSION 2
 #include <nbdkit-plugin.h>
 
+#include "bhs.h"
 #include "initiator_option.h"
 #include "plugin_conf.h"
 
-#define MAX_LUN		16383		/* flat space addressing, SAM-5 §4.7.7.3 */
 #define MAX_SESSIONS	64
 #define HELP_COLUMN	26
 #define MAX_WRITE_LOG	(INT64_C(64) << 30)
@@ -88,7 +88,7 @@ static bool set_lun(struct plugin_conf *conf, const char *value)
 {
 	int lun;
 
-	if (!parse_number("lun", value, 0, MAX_LUN, &lun))
+	if (!parse_number("lun", value, 0, LUN_MAX, &lun))
 		return false;
 	conf->has_lun = true;
 	conf->lun = (unsigned)lun;

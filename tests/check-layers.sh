@@ -8,7 +8,7 @@ cd "${1:-$(dirname "$0")/..}"
 # A line per layer: number, modules. The first line with a pattern that fits a file's name,
 # without its suffix, has it. A file on no line is an error: it has no place in the house.
 layers='
-0 list need log pool loop thread offload
+0 list min need utf8 log pool loop thread offload
 1 field field_inline bhs keys keys_value negotiation crc32c nbd_wire
 2 cdb cdb_table sense scsi_data port_group vpd errmap
 3 lu blk blk_* range_lock write_log write_log_*

@@ -6,6 +6,8 @@
 #				sets gateway_pid, nbd_uri, iscsi_uri; its log is $tmp/gateway.N.log
 #	start_tgtd SIZE [LUN COUNT], restart_tgtd, kill_tgtd, start_istgt SIZE, start_nbdkit ARG..., start_qemu_nbd ARG...
 #				peers, ready when these return; each sets a URI
+#	qemu_io ARG...		of whose commands none may fail, nor find other bytes than -P names
+#	fio_verify URI ARG...	a random load over NBD that checks what it reads
 #	$tools, $nbd_model		programs for tests, built in tests/tools
 #	free_port		a TCP port of 127.0.0.1 that nobody listens on
 #
@@ -209,6 +211,25 @@ start_qemu_nbd() {
 	cleanup_fn end_process $peer_pid
 	wait_for $peer_pid test -s "$tmp/peer.$peers.pid"
 	peer_uri="nbd+unix:///?socket=$peer_socket"
+}
+
+# Its exit status alone does not tell of everything; what it says is in $tmp/qemu-io.log.
+qemu_io() {
+	qemu-io "$@" >"$tmp/qemu-io.log" 2>&1 && ! grep -qi -e error -e fail "$tmp/qemu-io.log" ||
+		fail "qemu-io $*"
+}
+
+# URI: one request of each kind, and what must be there then.
+requests_of_every_kind() {
+	qemu_io -f raw "$1" -c 'write -P 0x5a 1M 64k' -c 'write -f -P 0x5b 65k 512' \
+		-c 'write -z 2M 1M' -c 'write -z -u 4M 1M' -c 'discard 6M 1M' -c flush \
+		-c 'read -P 0x5a 1M 64k' -c 'read -P 0x5b 65k 512' -c 'read -P 0 2M 1M' \
+		-c 'read -P 0 4M 1M'
+}
+
+fio_verify() {
+	fio --name=verify --ioengine=nbd --uri="$1" "${@:2}" \
+		--verify=crc32c --verify_fatal=1 --verify_state_save=0 --output="$tmp/fio.log" || fail "fio $*"
 }
 
 # FILE CA LINE...: a key and a certificate of these template lines, signed by the CA (none: by

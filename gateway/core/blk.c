@@ -3,9 +3,9 @@
  *
  * It asserts what either side has promised, traces (blk.req) and counts. A request
  * that the device takes as it is goes straight to the executor and from there
- * straight to the submitter: no allocation, no copy. What needs no device (a trim
- * of nothing, a flush of no cache) is answered here; flushes are folded; all
- * else is cut into pieces by blk_split.c.
+ * straight to the submitter: no allocation, no copy. Which those are, and what needs no
+ * device at all, is blk_rules.c's to say; flushes are folded here; all else is cut into
+ * pieces by blk_split.c.
  */
 #include <assert.h>
 #include <errno.h>
@@ -69,151 +69,6 @@ static void trace_end(const struct blkdev *dev, const struct blk_req *req)
 		  req->why[0] ? ": " : "", req->why);
 }
 
-/* What the device is and can --------------------------------------------- */
-
-uint64_t blk_limit(const struct blk_info *info, enum blk_op op)
-{
-	switch (op) {
-	case BLK_READ:
-	case BLK_WRITE:
-		return info->max_data;
-	case BLK_TRIM:
-		return info->max_trim;
-	case BLK_ZERO:
-		return info->max_zero;
-	case BLK_CACHE:
-	case BLK_STATUS:
-		return info->max_extent;
-	case BLK_FLUSH:
-		break;
-	}
-	return UINT64_MAX;
-}
-
-bool blk_whole_blocks(const struct blk_info *info, const struct blk_req *req,
-		      uint64_t *first, uint64_t *end)
-{
-	const uint64_t mask = info->min_block - 1;
-
-	/* Does not overflow: the device ends on a block, and the range before that. */
-	*first = (req->offset + mask) & ~mask;
-	*end = (req->offset + req->length) & ~mask;
-	return *first < *end;
-}
-
-/* Some writes are no writes if the executor cannot do them as a whole. */
-static bool is_able_at_once(const struct blk_info *info, const struct blk_req *req)
-{
-	if (req->flags & BLK_COMPARE && req->length > info->max_compare_write)
-		return false;
-	return !(req->flags & BLK_ATOMIC) || req->length <= info->max_atomic;
-}
-
-/* Can the executor do this kind of thing, with these flags? */
-static bool is_able(const struct blk_info *info, const struct blk_req *req)
-{
-	if (blk_modifies(req->op) && (req->flags & BLK_FUA) && !info->can_fua)
-		return false;
-	switch (req->op) {
-	case BLK_READ:
-		return true;
-	case BLK_WRITE:
-		return is_able_at_once(info, req);
-	case BLK_FLUSH:
-		return info->can_flush;
-	case BLK_TRIM:
-		return info->can_trim;
-	case BLK_ZERO:
-		return info->can_zero && (!(req->flags & BLK_FAST) || info->can_fast_zero);
-	case BLK_CACHE:
-		return info->can_cache;
-	case BLK_STATUS:
-		return info->can_extents;
-	}
-	return false;
-}
-
-/*
- * Must this one hold its range? Where blocks are written for the sake of a part of them, every
- * writer does; elsewhere only if a SCSI host compares and writes on the device, which it is told
- * of by dev->writer. Without memory for that, it does to be safe.
- */
-bool blk_needs_range(struct blkdev *dev, const struct blk_req *req)
-{
-	if (!blk_modifies(req->op) || req->flags & BLK_LOCKED)
-		return false;
-	if (dev->info.min_block > 1)
-		return true;
-	if (!dev->shared || !dev->shared->ranges)
-		return false;
-	if (!dev->writer)
-		dev->writer = range_writer_new(dev->shared->ranges, dev->loop);
-	return !dev->writer || dev->writer->guarded;
-}
-
-/* May the executor have the request as it is? */
-static bool fits(struct blkdev *dev, const struct blk_req *req)
-{
-	const struct blk_info *info = &dev->info;
-
-	if (((req->offset | req->length) & (info->min_block - 1)) ||
-	    req->length > blk_limit(info, req->op))
-		return false;
-	return is_able(info, req) && !blk_needs_range(dev, req);
-}
-
-static bool is_in_range(const struct blkdev *dev, const struct blk_req *req)
-{
-	return req->offset <= dev->info.size && req->length <= dev->info.size - req->offset;
-}
-
-int blk_refusal(const struct blkdev *dev, const struct blk_req *req)
-{
-	if (blk_modifies(req->op) && dev->info.read_only)
-		return EROFS;
-	if (req->op != BLK_FLUSH && !is_in_range(dev, req))
-		return req->op == BLK_WRITE || req->op == BLK_ZERO ? ENOSPC : EINVAL;
-	if (req->op == BLK_ZERO && (req->flags & BLK_FAST) &&
-	    !(dev->info.can_zero && dev->info.can_fast_zero))
-		return ENOTSUP;
-	if (req->flags & (BLK_COMPARE | BLK_ATOMIC) && !is_able_at_once(&dev->info, req))
-		return ENOTSUP;
-	return 0;
-}
-
-/*
- * Answer what needs no device. A fast zero that covers no whole block would be
- * nothing but read-modify-write, slower than writing; one that does is done, with
- * its edges written: at most two blocks beside what is fast.
- */
-static bool is_settled(const struct blkdev *dev, struct blk_req *req)
-{
-	const struct blk_info *info = &dev->info;
-	uint64_t first, end;
-
-	switch (req->op) {
-	case BLK_READ:
-	case BLK_WRITE:
-		return false;
-	case BLK_FLUSH:
-		return !info->can_flush;
-	case BLK_TRIM:
-		return !info->can_trim || !blk_whole_blocks(info, req, &first, &end);
-	case BLK_ZERO:
-		if (!(req->flags & BLK_FAST) || blk_whole_blocks(info, req, &first, &end))
-			return false;
-		blk_fail(req, ENOTSUP, "no whole block of %" PRIu32 " bytes", info->min_block);
-		return true;
-	case BLK_CACHE:
-		return !info->can_cache;
-	case BLK_STATUS:
-		if (!info->can_extents)
-			blk_add_extent(req, req->length, 0, BLK_MAPPED);
-		return !info->can_extents;
-	}
-	return false;
-}
-
 /* Requests on their way in ----------------------------------------------- */
 
 static void hand(struct blkdev *dev, struct blk_req *req)
@@ -270,18 +125,19 @@ static void route(struct blkdev *dev, struct blk_req *req)
 	if (refusal) {
 		blk_fail(req, refusal, NULL);
 		blk_complete_later(dev, req);
-	} else if (is_settled(dev, req)) {
+	} else if (blk_is_settled(dev, req)) {
 		blk_complete_later(dev, req);
 	} else if (req->op == BLK_FLUSH && req != &dev->flush) {
 		flush_add(dev, req);
-	} else if (fits(dev, req)) {
+	} else if (blk_fits(dev, req)) {
 		hand(dev, req);
 	} else {
 		blk_split_start(dev, req);
 	}
 }
 
-void blk_reset(struct blk_req *req)
+/* Forget the outcome of an earlier run. */
+static void reset(struct blk_req *req)
 {
 	req->error = 0;
 	req->has_error_offset = false;
@@ -297,7 +153,7 @@ void blk_issue(struct blkdev *dev, struct blk_req *req)
 {
 	assert(req->op == BLK_FLUSH || req->length > 0);
 	assert(req->done);
-	blk_reset(req);
+	reset(req);
 	trace_start(dev, req);
 	dev->requests++;
 	dev->in_flight++;
@@ -307,7 +163,7 @@ void blk_issue(struct blkdev *dev, struct blk_req *req)
 void blk_submit(struct blkdev *dev, struct blk_req *req)
 {
 	assert(loop_is_mine(dev->loop));
-	assert(req->op == BLK_FLUSH || is_in_range(dev, req));
+	assert(req->op == BLK_FLUSH || blk_is_in_range(dev, req));
 	assert((req->op != BLK_READ && req->op != BLK_WRITE) ||
 	       (req->data && req->length <= BLK_MAX_DATA));
 	assert(req->op != BLK_STATUS || (req->extents && req->extent_room > 0));
@@ -427,8 +283,8 @@ void blk_complete(struct blkdev *dev, struct blk_req *req)
 	req->counted = false;
 	if (req->error == ENOTSUP && !(req->flags & (BLK_FAST | BLK_COMPARE | BLK_ATOMIC))) {
 		/* The executor has learned that it cannot: now it is done the other way. */
-		assert(!is_able(&dev->info, req));
-		blk_reset(req);
+		assert(!blk_is_able(&dev->info, req));
+		reset(req);
 		route(dev, req);
 		return;
 	}

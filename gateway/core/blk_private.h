@@ -38,10 +38,7 @@ struct blk_child {
 	uint8_t	*part_data;	/* where its bytes are or go; NULL for ZERO */
 };
 
-static inline bool blk_modifies(enum blk_op op)
-{
-	return op == BLK_WRITE || op == BLK_TRIM || op == BLK_ZERO;
-}
+/* blk_rules.c */
 
 /* Bytes that one request of this kind may have, as the device is now. */
 uint64_t blk_limit(const struct blk_info *info, enum blk_op op);
@@ -53,8 +50,18 @@ bool blk_whole_blocks(const struct blk_info *info, const struct blk_req *req,
 /* Must the request, of whole blocks, hold its range before it is issued? */
 bool blk_needs_range(struct blkdev *dev, const struct blk_req *req);
 
-/* Forget the outcome of an earlier run. */
-void blk_reset(struct blk_req *req);
+/* Can the executor do this kind of thing, with these flags? */
+bool blk_is_able(const struct blk_info *info, const struct blk_req *req);
+
+bool blk_is_in_range(const struct blkdev *dev, const struct blk_req *req);
+
+/* Is it answered, since it needs no device? */
+bool blk_is_settled(const struct blkdev *dev, struct blk_req *req);
+
+/* May the executor have it as it is? */
+bool blk_fits(struct blkdev *dev, const struct blk_req *req);
+
+/* blk.c */
 
 /* As blk_submit(), for a child; one that does not fit the device any more fails, later. */
 void blk_issue(struct blkdev *dev, struct blk_req *req);

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "blk_private.h"
+#include "min.h"
 #include "pool.h"
 
 /* Deep enough to keep a device busy, few enough to leave room for other clients. */
@@ -41,11 +42,6 @@ struct blk_split {
 	bool	 flush_after;		/* FUA by way of a flush; fixed at the start */
 	struct blk_req flush;
 };
-
-static uint64_t min_u64(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
 
 /* Cutting ------------------------------------------------------------------ */
 

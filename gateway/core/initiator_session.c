@@ -17,12 +17,6 @@
 /* Reasons of a Logout, RFC 7143 §11.14.1 */
 #define LOGOUT_CLOSE_SESSION	0
 
-/* RFC 7143 §11.9.1 */
-enum async_event {
-	ASYNC_SCSI_EVENT = 0, ASYNC_LOGOUT_WANTED = 1, ASYNC_CONNECTION_DROPPED = 2,
-	ASYNC_ALL_DROPPED = 3, ASYNC_NEGOTIATION_WANTED = 4,
-};
-
 /* Does a response of this kind use up a StatSN? Else it has the next one (§11.8.1, §11.19.3). */
 static bool counts_status(const struct bhs *bhs)
 {

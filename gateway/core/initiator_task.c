@@ -11,11 +11,7 @@
 
 #include "field.h"
 #include "initiator_private.h"
-
-static uint32_t min_u32(uint32_t a, uint32_t b)
-{
-	return a < b ? a : b;
-}
+#include "min.h"
 
 struct task_slot *task_slot(struct initiator *ini, uint32_t itt)
 {

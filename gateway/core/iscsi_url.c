@@ -10,11 +10,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "bhs.h"
 #include "initiator.h"
 
 #define SCHEME		"iscsi://"
 #define DEFAULT_PORT	"3260"		/* RFC 7143 §4.2.7.1 */
-#define LUN_LIMIT	16384		/* flat space addressing, SAM-5 §4.7.7.3 */
 
 struct complaint {
 	char  *why;
@@ -211,8 +211,8 @@ static bool take_target(const char *p, size_t len, struct iscsi_url *out,
 static bool take_lun(const char *p, size_t len, struct iscsi_url *out,
 		     const struct complaint *complain)
 {
-	if (!number(p, len, LUN_LIMIT - 1, &out->lun))
-		return refuse(complain, "the LUN is not a number from 0 to %d", LUN_LIMIT - 1);
+	if (!number(p, len, LUN_MAX, &out->lun))
+		return refuse(complain, "the LUN is not a number from 0 to %d", LUN_MAX);
 	out->has_lun = true;
 	return true;
 }

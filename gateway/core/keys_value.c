@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "keys.h"
+#include "utf8.h"
 
 /* The value of a digit, or 16 and more if it is none. */
 static unsigned hex_digit(char c)
@@ -142,10 +143,12 @@ static bool all_hex(const char *p, size_t len)
 }
 
 /* What stringprep leaves of ASCII (RFC 3722 §6.2), and UTF-8 beyond it. */
-static bool name_char(char c)
+static bool name_char(const char *p)
 {
+	char c = *p;
+
 	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == ':'
-	       || (unsigned char)c >= 0x80;
+	       || (utf8_length(p) > 1 && !utf8_is_control(p));
 }
 
 /* iqn.yyyy-mm.reversed.domain[:anything], RFC 7143 §4.2.7.4 */
@@ -159,8 +162,8 @@ static bool iqn_valid(const char *p)
 	p += sizeof date - 1;
 	if (!*p || *p == '.' || *p == ':')
 		return false;
-	for (; *p; p++)
-		if (!name_char(*p))
+	for (; *p; p += utf8_length(p))
+		if (!name_char(p))
 			return false;
 	return true;
 }

@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "utf8.h"
+
 #define LINE_MAX_LEN	1024
 
 #define LOG_AREA_DEFINE(name, flag) int flag;
@@ -86,9 +88,7 @@ void log_line(enum log_level level, const char *fmt, ...)
 	va_end(args);
 
 	/* A peer's text must not move the cursor of whoever reads the log, nor forge a line. */
-	for (char *p = line; *p; p++)
-		if ((unsigned char)*p < 0x20 || *p == 0x7f)
-			*p = '?';
+	utf8_clean(line);
 	current_sink(level, line);
 	errno = saved;
 }

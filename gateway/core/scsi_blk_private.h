@@ -260,6 +260,10 @@ struct scsi_blk {
 	struct log_limit log_limit;
 };
 
+/* What the fields of a 10-byte CDB can say: how many blocks, and of which. */
+#define SCSI_BLOCKS_10	UINT16_MAX
+#define SCSI_LBAS_10	((uint64_t)1 << 32)
+
 /* The kinds of jobs. */
 extern const struct scsi_op scsi_read_op, scsi_write_op, scsi_compare_op, scsi_sync_op, scsi_cache_op;
 extern const struct scsi_op scsi_discard_op, scsi_zero_op, scsi_status_op;

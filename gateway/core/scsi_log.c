@@ -81,11 +81,6 @@ void scsi_log_reset(struct scsi_blk *sb)
 		write_log_suspect(&sb->member);
 }
 
-static bool modifies(const struct blk_req *req)
-{
-	return req->op == BLK_WRITE || req->op == BLK_ZERO || req->op == BLK_TRIM;
-}
-
 /*
  * One command takes the unit attention, and those that were sent behind it are carried
  * out: a READ that sees what is left of the cache, a SYNCHRONIZE CACHE that writes what is
@@ -101,7 +96,7 @@ bool scsi_log_doubts(const struct scsi_io *io)
 
 bool scsi_log_undone(const struct scsi_job *job)
 {
-	return !job->error && modifies(job->req) && job->resets != job->sb->resets &&
+	return !job->error && blk_modifies(job->req->op) && job->resets != job->sb->resets &&
 	       has_cache(job->sb) && !scsi_is_own(job);
 }
 
@@ -112,7 +107,7 @@ void scsi_log_account(struct scsi_job *job)
 
 	if (scsi_is_own(job) || !has_cache(sb))
 		return;
-	if (modifies(req))
+	if (blk_modifies(req->op))
 		write_log_ack(&sb->member, req);
 	else if (req->op == BLK_FLUSH)
 		write_log_flushed(sb->member.log, job->mark);

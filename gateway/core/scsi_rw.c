@@ -7,15 +7,11 @@
 
 #include "scsi_blk_private.h"
 
-/* TRANSFER LENGTH and LOGICAL BLOCK ADDRESS of the 10-byte CDBs. */
-#define BLOCKS_10	UINT16_MAX
-#define LBAS_10		((uint64_t)1 << 32)
-
 static uint64_t rw_limit(const struct scsi_blk *sb, enum cdb_id sixteen)
 {
 	uint64_t limit = sb->dev.info.max_data / scsi_block_len(sb);
 
-	return sb->refused[sixteen] && limit > BLOCKS_10 ? BLOCKS_10 : limit;
+	return sb->refused[sixteen] && limit > SCSI_BLOCKS_10 ? SCSI_BLOCKS_10 : limit;
 }
 
 /* Where the data of the io's next block is in the caller's buffer. */
@@ -32,7 +28,7 @@ static int rw_build(struct scsi_io *io, enum cdb_id sixteen, enum cdb_id ten,
 	const struct scsi_blk *sb = io->job->sb;
 
 	cdb->id = sb->refused[sixteen] ? ten : sixteen;
-	if (cdb->id == ten && io->lba + io->step > LBAS_10)
+	if (cdb->id == ten && io->lba + io->step > SCSI_LBAS_10)
 		return EIO;
 	cdb->lba = io->lba;
 	cdb->blocks = (uint32_t)io->step;
@@ -166,8 +162,8 @@ static int sync_build(struct scsi_io *io, struct cdb *cdb)
 	cdb->id = CDB_SYNCHRONIZE_CACHE_16;
 	if (sb->refused[cdb->id]) {
 		cdb->id = CDB_SYNCHRONIZE_CACHE_10;
-		lbas = LBAS_10;
-		blocks = BLOCKS_10;
+		lbas = SCSI_LBAS_10;
+		blocks = SCSI_BLOCKS_10;
 	}
 	if (sb->refused[cdb->id])
 		return SCSI_NOTHING_MORE;	/* there is no volatile cache */

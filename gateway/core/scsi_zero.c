@@ -15,10 +15,6 @@
 /* Many units report no MAXIMUM WRITE SAME LENGTH: this is where to begin. */
 #define FIRST_LENGTH	65535u
 
-/* NUMBER OF LOGICAL BLOCKS and LOGICAL BLOCK ADDRESS of WRITE SAME(10). */
-#define BLOCKS_10	UINT16_MAX
-#define LBAS_10		((uint64_t)1 << 32)
-
 void scsi_same_init(struct scsi_blk *sb)
 {
 	uint64_t reported = sb->facts.limits.max_write_same;
@@ -39,7 +35,7 @@ enum cdb_id scsi_same_command(const struct scsi_blk *sb, bool unmap)
 	if (!sb->refused[CDB_WRITE_SAME_16] && !f->no_write_same_16 &&
 	    (!unmap || (unmaps && f->provisioning.lbpws)))
 		return CDB_WRITE_SAME_16;
-	if (!sb->refused[CDB_WRITE_SAME_10] && f->capacity.last_lba < LBAS_10 &&
+	if (!sb->refused[CDB_WRITE_SAME_10] && f->capacity.last_lba < SCSI_LBAS_10 &&
 	    (!unmap || (unmaps && f->provisioning.lbpws10)))
 		return CDB_WRITE_SAME_10;
 	return CDB_UNKNOWN;
@@ -49,8 +45,8 @@ uint64_t scsi_same_limit(const struct scsi_blk *sb, bool unmap)
 {
 	uint32_t limit = sb->same[unmap].now;
 
-	if (scsi_same_command(sb, unmap) == CDB_WRITE_SAME_10 && limit > BLOCKS_10)
-		limit = BLOCKS_10;
+	if (scsi_same_command(sb, unmap) == CDB_WRITE_SAME_10 && limit > SCSI_BLOCKS_10)
+		limit = SCSI_BLOCKS_10;
 	return limit;
 }
 

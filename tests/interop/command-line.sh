@@ -31,8 +31,8 @@ wait $gateway_pid || fail "exit status $? after SIGTERM"
 # Read-only on both sides.
 start_gateway -r -n 127.0.0.1:0 -i 127.0.0.1:0 mem:1M
 nbdinfo "$nbd_uri" | grep -q 'is_read_only: true' || fail "NBD is not read-only"
-qemu-io -f raw "$iscsi_uri" -c 'write 0 512' >"$tmp/write.txt" 2>&1 || :
-! grep -q 'wrote 512/512' "$tmp/write.txt" || fail "written to a read-only LUN"
+! qemu-io -f raw "$iscsi_uri" -c 'write 0 512' >"$tmp/write.log" 2>&1 || fail "written to a read-only LUN"
+grep -q 'LUN is write protected' "$tmp/write.log" || fail "the LUN is not read-only"
 
 # --run: the URIs, the exit status, and nothing left.
 said=$("$gateway" -n 127.0.0.1:0 -i 127.0.0.1:0 mem:1M \

@@ -20,11 +20,7 @@ qemu-img compare -f raw -F raw "$tmp/in.img" "$iscsi_uri"
 nbdcopy "$peer_uri" "$tmp/out.img"
 cmp "$tmp/in.img" "$tmp/out.img"
 
-qemu-io -f raw "$iscsi_uri" -c 'write -P 0x5a 1M 64k' -c 'write -f -P 0x5b 65k 512' \
-	-c 'write -z 2M 1M' -c 'write -z -u 4M 1M' -c 'discard 6M 1M' -c flush \
-	-c 'read -P 0x5a 1M 64k' -c 'read -P 0x5b 65k 512' -c 'read -P 0 2M 1M' \
-	-c 'read -P 0 4M 1M' >"$tmp/qemu-io.log"
-! grep -i -e error -e fail -e 'verification' "$tmp/qemu-io.log" || fail "qemu-io"
+requests_of_every_kind "$iscsi_uri"
 
 # One suite per process: the tool carries state from suite to suite.
 for suite in ${SUITES:-ReadCapacity10 ReadCapacity16 Inquiry Read10 Read16 Write10 Write16 \

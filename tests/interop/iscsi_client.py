@@ -552,6 +552,16 @@ class Client(Wire):
                            fields={20: cid << 16, **self.numbers(immediate)}))
         return self.get(LOGOUT_RESPONSE, self.itt)
 
+    def is_dropped(self):
+        """The end comes; before it, perhaps, what announces it (§11.9.1, events 2 and 3)."""
+        if self.silent(self.seconds):
+            return False
+        if not self.s.recv(1, socket.MSG_PEEK):
+            return self.is_closed()
+        p = self.get(ASYNC)
+        check(p.event in (2, 3) and p.parameter1 == (self.cid if p.event == 2 else 0), p)
+        return self.is_closed()
+
     def rejected(self, sent, *reasons):
         """These bytes are answered by a Reject that carries their header; the session lives on."""
         self.send(sent)

@@ -37,6 +37,7 @@ import iscsi_rules_tasks
 import iscsi_rules_data
 import iscsi_rules_scsi
 import iscsi_rules_block
+import iscsi_rules_erase
 import iscsi_rules_defence
 
 

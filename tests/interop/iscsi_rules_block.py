@@ -291,6 +291,46 @@ def WRITE_SAME_of_no_blocks_is_refused_where_WSNZ_is_1():
         check(result.status == CHECK_CONDITION and result.key == INVALID_FIELD, result)
 
 
+def to_the_end(c):
+    """The limit of WRITE SAME in blocks, where no blocks are all to the end."""
+    has(c, c.scsi(write_same_16(10, 1), write=bytes(Unit.block_len)), "WRITE SAME 16")
+    page = limits(c)
+    if page[4] & 1:
+        raise NotHere("WSNZ is 1")
+    return be(page[36:44]) or Unit.blocks
+
+
+@test("SHOULD", "SBC-3 5.44, 6.6.4")
+def WRITE_SAME_of_no_blocks_is_to_the_end():
+    with writing() as c:
+        to_the_end(c)
+        first = Unit.blocks - 5
+        before, data = fill(c, first - 1, 1, 60), noise(Unit.block_len, 61)
+        result = c.scsi(write_same_16(first, 0), write=data)
+        if result.status == CHECK_CONDITION and result.key == INVALID_FIELD:
+            raise NotOffered("WRITE SAME to the end")
+        check(result.status == 0, result)
+        holds(c, first - 1, before + data * 5)
+
+
+@test("MUST", "SBC-3 5.44, 6.6.4")
+def WRITE_SAME_to_the_end_keeps_to_the_limit():
+    with writing() as c:
+        limit = to_the_end(c)
+        if limit >= Unit.blocks:
+            raise NotHere("the unit is within the limit")
+        result = c.scsi(write_same_16(Unit.blocks - limit - 1, 0), write=bytes(Unit.block_len))
+        check(result.status == CHECK_CONDITION and result.key == INVALID_FIELD, result)
+
+
+@test("MUST", "SBC-3 5.44")
+def WRITE_SAME_to_the_end_from_behind_it_is_out_of_range():
+    with writing() as c:
+        to_the_end(c)
+        result = c.scsi(write_same_16(Unit.blocks + 1, 0), write=bytes(Unit.block_len))
+        check(result.status == CHECK_CONDITION and result.key == LBA_RANGE, result)
+
+
 @test("MUST", "SBC-3 5.44")
 def WRITE_SAME_beyond_the_end_is_out_of_range():
     with writing() as c:

@@ -420,6 +420,17 @@ def a_read_of_no_blocks_underflows():
 
 
 @test("MUST", "RFC 7143 11.4.5.2")
+def a_write_of_no_blocks_underflows():
+    with writing() as c:
+        data = fill(c, 0, 1, 31)
+        for cdb in write_10(0, 0), write_16(0, 0), mode_select_10(0), unmap(0):
+            result = has(c, c.scsi(cdb, write=noise(Unit.block_len)), "UNMAP")
+            check(result.status == GOOD and result.residual == -Unit.block_len, result,
+                  result.residual)
+        holds(c, 0, data)
+
+
+@test("MUST", "RFC 7143 11.4.5.2")
 def a_write_of_more_than_there_is_overflows():
     with writing() as c:
         data = fill(c, 0, 2, 32)

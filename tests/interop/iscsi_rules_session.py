@@ -478,6 +478,13 @@ def logout_in_a_discovery_session():
         check(c.logout().response == 0 and c.is_closed())
 
 
+@test("MUST", "RFC 7143 4.3")
+def only_the_session_is_closed_in_a_discovery_session():
+    for reason in (1, 2):
+        not_in_discovery(lambda c: c.pdu(LOGOUT, F | reason, immediate=True,
+                                         fields={20: c.cid << 16, **c.numbers(True)}))
+
+
 # Reject ------------------------------------------------------------------------------------------
 
 @test("MUST", "RFC 7143 11.17")

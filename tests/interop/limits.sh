@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The limits of what is served hold: the CmdSN window that an initiator sees, and what an NBD connection
-# has in flight at a slow device. A reload that changes them says that it does not.
+# has in flight at a slow device. A reload changes them.
 . "${srcdir:-$(dirname "$0")/..}/functions.sh"
 requires python3 nbdkit nbdcopy
 
@@ -26,14 +26,10 @@ target iqn.2026-11.test:limits { auth-group = all; lun 0 { device = mem:1M } }
 END
 start_gateway --config="$tmp/gw.conf"
 window 5
-sed -i 's/^target-queue-depth.*/target-queue-depth = 6\nnbd-max-bytes = 2M/' "$tmp/gw.conf"
+sed -i 's/^target-queue-depth.*/target-queue-depth = 6/' "$tmp/gw.conf"
 kill -HUP $gateway_pid
 wait_for $gateway_pid grep -q 'gw.conf: reloaded' "$tmp/gateway.1.log"
-for name in target-queue-depth nbd-max-bytes; do
-	grep -q "gw.conf: $name changes with the next start" "$tmp/gateway.1.log" || fail "$name: not told"
-done
-[ "$(grep -c 'next start' "$tmp/gateway.1.log")" = 2 ] || fail "more is told than has changed"
-window 5
+window 6
 
 # The most reads that nbdkit has seen at once, in the file "most", of 16 that are asked for.
 start_nbdkit --filter=log --filter=delay pattern 4M rdelay=100ms logfile="$tmp/reads" logappend=true

@@ -4,9 +4,8 @@
 requires nbdinfo nbdcopy qemu-img qemu-io fio
 
 start_gateway -n 127.0.0.1:0 mem:16M
-qemu-io -f raw "$nbd_uri" -c 'write -P 1 1M 64k' -c 'write -P 2 3M 128k' -c 'discard 3M 64k' \
-	-c 'write -z -u 1M 0' -c 'write -z 8M 64k' -c flush >"$tmp/qemu-io.log"
-! grep -i -e error -e fail "$tmp/qemu-io.log" || fail "qemu-io"
+qemu_io -f raw "$nbd_uri" -c 'write -P 1 1M 64k' -c 'write -P 2 3M 128k' -c 'discard 3M 64k' \
+	-c 'write -z -u 1M 0' -c 'write -z 8M 64k' -c flush
 nbdinfo --map "$nbd_uri" | awk '{ print $1, $2, $3 }' >"$tmp/map"
 diff - "$tmp/map" <<-END || fail "nbdinfo --map"
 	0 1048576 3
@@ -34,6 +33,4 @@ for pattern in "" "-w" "-w --flush-interval=64" "--pattern=7 -w -s 64k -S 128k";
 	grep -q "Run completed" "$tmp/bench.log" || fail "qemu-img bench $pattern"
 done
 
-fio --name=verify --ioengine=nbd --uri="$nbd_uri" --rw=randwrite --bs=512-64k --iodepth=64 --size=16M \
-	--verify=crc32c --verify_fatal=1 --verify_state_save=0 --output="$tmp/fio.log" ||
-	{ cat "$tmp/fio.log"; fail "fio"; }
+fio_verify "$nbd_uri" --rw=randwrite --bs=512-64k --iodepth=64 --size=16M

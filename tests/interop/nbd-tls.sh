@@ -56,10 +56,9 @@ qemu-img convert --object "$credentials" --image-opts --target-image-opts -n \
 	"driver=file,filename=$tmp/in.img" "$(qemu_image)"
 nbdcopy "$uri" "$tmp/out.img"
 cmp "$tmp/in.img" "$tmp/out.img"
-qemu-io --object "$credentials" --image-opts "$(qemu_image)" -c 'write -P 7 1M 3M' -c 'write -z 2M 64k' -c 'discard 8M 1M' \
+qemu_io --object "$credentials" --image-opts "$(qemu_image)" -c 'write -P 7 1M 3M' -c 'write -z 2M 64k' -c 'discard 8M 1M' \
 	-c 'write -f -P 8 513 511' -c flush -c 'read -P 7 1M 1M' -c 'read -P 0 2M 64k' \
-	-c 'read -P 8 513 511' >"$tmp/qemu-io.log"
-! grep -i -e error -e fail -e verification "$tmp/qemu-io.log" || fail "qemu-io over TLS"
+	-c 'read -P 8 513 511'
 "$nbd_model" -c 4 -d 64 -n "${OPERATIONS:-4000}" "$uri"
 
 # Clients that do not trust us: one just goes, one says so (OpenSSL: with an alert in plain).

@@ -22,16 +22,9 @@ qemu-img convert -n -f raw -O raw "$tmp/back.img" "$far_uri"
 nbdcopy "$nbd_uri" "$tmp/out.img"
 cmp "$tmp/back.img" "$tmp/out.img"
 
-qemu-io -f raw "$nbd_uri" -c 'write -P 0x5a 1M 64k' -c 'write -f -P 0x5b 65k 512' \
-	-c 'write -z 2M 1M' -c 'write -z -u 4M 1M' -c 'discard 6M 1M' -c flush \
-	-c 'read -P 0x5a 1M 64k' -c 'read -P 0x5b 65k 512' -c 'read -P 0 2M 1M' \
-	-c 'read -P 0 4M 1M' >"$tmp/qemu-io.log"
-! grep -i -e error -e fail -e 'verification' "$tmp/qemu-io.log" || fail "qemu-io"
-qemu-io -f raw "$far_uri" -c 'read -P 0x5a 1M 64k' -c 'read -P 0 2M 1M' >"$tmp/qemu-io.log"
-! grep -i -e error -e fail -e 'verification' "$tmp/qemu-io.log" || fail "qemu-io directly"
+requests_of_every_kind "$nbd_uri"
+qemu_io -f raw "$far_uri" -c 'read -P 0x5a 1M 64k' -c 'read -P 0 2M 1M'
 
-fio --name=verify --ioengine=nbd --uri="$nbd_uri" --rw=randrw --bs=4k-64k --iodepth=16 \
-	--io_size=24M --size=$size --verify=crc32c --verify_fatal=1 --verify_state_save=0 --output="$tmp/fio.log" ||
-	{ cat "$tmp/fio.log"; fail "fio"; }
+fio_verify "$nbd_uri" --rw=randrw --bs=4k-64k --iodepth=16 --io_size=24M --size=$size
 
 "$nbd_model" -c 4 -d 32 -n "${OPERATIONS:-6000}" -o "$tmp/model.img" "$nbd_uri"

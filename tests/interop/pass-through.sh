@@ -25,6 +25,6 @@ done
 
 # Read-only is for this side, too, although the far unit would take the write.
 start_gateway -r -i 127.0.0.1:0 "$tgt_uri"
-qemu-io -f raw "$iscsi_uri" -c 'write -P 9 0 64k' >"$tmp/write.txt" 2>&1 || :
-! grep -q 'wrote 65536' "$tmp/write.txt" || fail "written through a read-only gateway"
+! qemu-io -f raw "$iscsi_uri" -c 'write -P 9 0 64k' >"$tmp/write.log" 2>&1 || fail "written through a read-only gateway"
+grep -q 'LUN is write protected' "$tmp/write.log" || fail "the far unit is not read-only"
 qemu-img compare -f raw -F raw "$tmp/in.img" "$iscsi_uri"

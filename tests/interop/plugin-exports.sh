@@ -32,12 +32,12 @@ done
 
 # Every name is a unit of its own; none is the first one.
 for lun in 1 2 3 4; do
-	qemu-io -f raw "nbd+unix:///lun$lun?socket=$peer_socket" -c "write -P $lun 0 64k" -c flush >/dev/null
+	qemu_io -f raw "nbd+unix:///lun$lun?socket=$peer_socket" -c "write -P $lun 0 64k" -c flush
 done
 for lun in 1 2 3 4; do
 	expect "first byte of LUN $lun" $lun "$(od -An -tu1 -N1 "$tgt_file.$lun" | tr -d ' ')"
 done
-qemu-io -f raw "$peer_uri" -c 'read -P 1 0 64k' | grep -q '64 KiB' || fail "the default is not LUN 1"
+qemu_io -f raw "$peer_uri" -c 'read -P 1 0 64k'	# the default is LUN 1
 
 # Clients come and go without a word to the target.
 sessions() {
@@ -53,14 +53,14 @@ expect "sessions after the end" "" "$(sessions)"
 for arguments in "$target lun=3" "$target/3" "$target/3 lun=3"; do
 	start_nbdkit "$plugin" $arguments
 	expect "names" lun3 "$(exports "$peer_uri" | sed 's/:.*//')"
-	qemu-io -f raw "$peer_uri" -c 'read -P 3 0 64k' | grep -q '64 KiB' || fail "$arguments"
+	qemu_io -f raw "$peer_uri" -c 'read -P 3 0 64k'
 	! size_of lun1 2>/dev/null || fail "lun1 is served, too"
 	end_process $peer_pid
 done
 start_nbdkit --filter=exportname "$plugin" "$target" default-export=lun4 exportname-list=explicit \
 	exportname=lun2 exportname=lun4
 expect "names" "lun2 lun4" "$(exports "$peer_uri" | sed 's/:.*//' | tr '\n' ' ' | sed 's/ $//')"
-qemu-io -f raw "$peer_uri" -c 'read -P 4 0 64k' | grep -q '64 KiB' || fail "default-export=lun4"
+qemu_io -f raw "$peer_uri" -c 'read -P 4 0 64k'
 end_process $peer_pid
 
 # Before TLS nobody learns what there is.

@@ -38,9 +38,7 @@ nbdcopy "$peer_uri" - | cmp - "$tmp/in.img"
 "$nbd_model" -c 4 -d 64 -n "${OPERATIONS:-6000}" -o "$tmp/model.img" "$peer_uri"
 qemu-img compare -f raw -F raw "$tmp/model.img" "$tgt_uri"
 "$nbd_model" -c 2 -d 16 -g 1 -n "${OPERATIONS:-3000}" "$peer_uri"
-fio --name=verify --ioengine=nbd --uri="$peer_uri" --rw=randrw --bs=4k-64k --iodepth=64 \
-	--io_size=24M --size=64M --verify=crc32c --verify_fatal=1 --verify_state_save=0 --output="$tmp/fio.log" ||
-	{ cat "$tmp/fio.log"; fail "fio"; }
+fio_verify "$peer_uri" --rw=randrw --bs=4k-64k --iodepth=64 --io_size=24M --size=64M
 end_process $peer_pid
 
 # --run; checksums; read-only; what is traced.

@@ -39,3 +39,24 @@ kill -HUP "$gateway_pid"
 wait_for "$gateway_pid" grep -q "gateway.conf: reloaded" "$tmp/gateway.$gateways.log"
 wait $watch || fail "watch"
 step third
+
+# Devices that were NBD exports only get names of their own when a target shows them.
+write_conf three one two
+more() {
+	cat >>"$conf" <<-END
+	device first { uri = mem:1M }
+	device second { uri = mem:1M }
+	nbd-export first { device = first }
+	nbd-export second { device = second }
+	END
+}
+reloaded() { [ "$(grep -c "gateway.conf: reloaded" "$tmp/gateway.$gateways.log")" -ge "$1" ]; }
+more
+kill -HUP "$gateway_pid"
+wait_for "$gateway_pid" reloaded 2
+write_conf three one two
+more
+echo "target iqn.2026-11.test:late { auth-group = all; portal-group = here; lun 0 { device = first }; lun 1 { device = second } }" >>"$conf"
+kill -HUP "$gateway_pid"
+wait_for "$gateway_pid" reloaded 3
+step names

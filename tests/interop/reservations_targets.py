@@ -7,6 +7,7 @@
     reserved   it does still; with target two, where it is not registered, it may not write
     watch      prints "waiting", and waits until it hears that another target shows the unit
     third      registers by all ports; the reservation moves to target three
+    names      the two units of target "late" do not pass for one
 """
 import sys
 
@@ -114,6 +115,13 @@ def third():
                                      TAG + 2: (KEY, True)}, registrations(two))
 
 
+def names():
+    with to("late") as c:
+        pages = [c.good(inquiry(1024, page), read=1024, lun=lun).data
+                 for lun in (0, 1) for page in (0x80, 0x83)]
+        check(len(set(pages)) == 4, "alike", pages)
+
+
 portal, step = sys.argv[1:]
 Settings.address = portal.rsplit(":", 1)[0], int(portal.rsplit(":", 1)[1])
-{f.__name__: f for f in (reserve, reserved, watch, third)}[step]()
+{f.__name__: f for f in (reserve, reserved, watch, third, names)}[step]()

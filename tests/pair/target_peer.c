@@ -259,6 +259,15 @@ void peer_expect_end(struct peer *p)
 	CU_FAIL("the connection lives on");
 }
 
+void peer_expect_drop(struct peer *p, uint16_t cid)
+{
+	struct bhs want = { .op = OP_ASYNC_MESSAGE, .async_event = cid ? 2 : 3,
+			    .parameter1 = cid, .parameter2 = 2 };
+
+	peer_expect(p, &want, NULL, 0);
+	peer_expect_end(p);
+}
+
 void peer_expect_reject(struct peer *p, const struct bhs *rejected, uint8_t reason)
 {
 	struct bhs want = { .op = OP_REJECT, .reason = reason };

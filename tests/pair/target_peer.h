@@ -36,6 +36,8 @@ void peer_expect(struct peer *p, struct bhs *want, const void *data, uint32_t da
 void peer_expect_silence(struct peer *p);
 /* The target closes the connection, without another PDU. */
 void peer_expect_end(struct peer *p);
+/* ... but for one that says so: event 2, with this CID, or, if it is 0, event 3. */
+void peer_expect_drop(struct peer *p, uint16_t cid);
 void peer_expect_reject(struct peer *p, const struct bhs *rejected, uint8_t reason);
 /* CHECK CONDITION with this reason, and this much underflow. */
 void peer_expect_sense(struct peer *p, uint32_t itt, uint32_t reason, uint32_t underflow,

@@ -244,6 +244,55 @@ static void data_before_the_error_is_only_claimed_if_it_came(void)
 	play_end(&p);
 }
 
+/* As many bytes as there must be, but some of them twice. */
+static void *send_data_twice(void *arg)
+{
+	struct play *p = arg;
+	uint64_t cookie;
+
+	p->fd = accept_client(p->b.listener);
+	cookie = get_request(p->fd);
+	data_chunk(p->fd, 0, cookie, AT, 2048);
+	data_chunk(p->fd, NBD_REPLY_FLAG_DONE, cookie, AT, 2048);
+	return NULL;
+}
+
+static void data_that_came_twice_makes_up_for_none(void)
+{
+	uint8_t data[4096];
+	struct request r = request(BLK_READ, AT, sizeof(data), data);
+	struct play p;
+
+	play_begin(&p, send_data_twice);
+	CU_ASSERT_EQUAL(bench_run(&p.b, &r), EIO);
+	CU_ASSERT_STRING_EQUAL(r.req.why, "the server left out parts of the data");
+	play_end(&p);
+}
+
+static void *send_data_in_disorder(void *arg)
+{
+	static const unsigned order[] = { 7, 3, 0, 6, 2, 1, 4, 5 };
+	struct play *p = arg;
+	uint64_t cookie;
+
+	p->fd = accept_client(p->b.listener);
+	cookie = get_request(p->fd);
+	for (unsigned i = 0; i < 8; i++)
+		data_chunk(p->fd, i == 7 ? NBD_REPLY_FLAG_DONE : 0, cookie, AT + order[i] * 512, 512);
+	return NULL;
+}
+
+static void data_may_come_in_any_order(void)
+{
+	uint8_t data[4096];
+	struct request r = request(BLK_READ, AT, sizeof(data), data);
+	struct play p;
+
+	play_begin(&p, send_data_in_disorder);
+	CU_ASSERT_EQUAL(bench_run(&p.b, &r), 0);
+	play_end(&p);
+}
+
 static void *leave_out_data(void *arg)
 {
 	struct play *p = arg;
@@ -407,6 +456,8 @@ static const struct unit_test tests[] = {
 	UNIT_TEST(a_read_error_names_the_first_bad_byte),
 	UNIT_TEST(data_before_the_error_is_only_claimed_if_it_came),
 	UNIT_TEST(a_reply_that_leaves_out_data_is_an_error),
+	UNIT_TEST(data_that_came_twice_makes_up_for_none),
+	UNIT_TEST(data_may_come_in_any_order),
 	UNIT_TEST(not_supported_is_no_answer_to_a_zero_that_need_not_be_fast),
 	UNIT_TEST(a_server_that_shuts_down_is_left_and_the_request_sent_to_the_next),
 	UNIT_TEST(a_write_that_was_overtaken_is_not_sent_again),

@@ -176,6 +176,33 @@ static void a_connection_may_die_on_its_way(void)
 	finish();
 }
 
+/* RFC 7143 §6.3.5 has the leading connection wait for the end of the old session, and no other. */
+static void a_connection_joins_a_session_that_waits_for_the_tasks_of_an_old_one(void)
+{
+	struct bhs b;
+
+	lead(TEXT(LEADING));
+	send_command(&first, 1);
+	peer_connect(&third, &rig, 0);
+	peer_log_in_with(&third, TEXT(LEADING));
+	tsih = third.got.tsih;
+	peer_expect_end(&first);
+	number(third.cmd_sn);
+	first.max_cmd_sn = third.max_cmd_sn;
+	connect_to(&second, 0);
+	b = join_request(&second, 2, sizeof(NAMES));
+	CU_ASSERT_EQUAL_FATAL(ask_to_join(&second, &b, NAMES), 0);
+	send_command(&second, 2);
+	peer_expect_silence(&second);
+	rig_end_good(&rig, lu, 0);
+	rig_turn(&rig);
+	CU_ASSERT_EQUAL_FATAL(lu->count, 1);
+	rig_end_good(&rig, lu, 0);
+	expect_good(&second, 2);
+	peer_disconnect(&third);
+	finish();
+}
+
 static void refuse(const struct bhs *b, const char *text, uint16_t status)
 {
 	connect_to(&third, 1);
@@ -610,10 +637,59 @@ static void shutdown_asks_every_connection(void)
 	finish();
 }
 
+/* One after the other, when its tasks have ended; with the last one the session goes. */
+static void who_does_not_log_out_at_shutdown_is_told_of_the_end(void)
+{
+	struct bhs want = { .op = OP_ASYNC_MESSAGE, .async_event = 1, .parameter3 = 1 };
+
+	lead(TEXT(LEADING));
+	rig.conf.logout_timeout = 0.02;
+	second.isid = first.isid;
+	join(&second, 0, 2);
+	send_command(&first, 1);
+	for (unsigned w = 0; w < RIG_WORKERS; w++)
+		target_shutdown(&rig.service[w]);
+	peer_expect(&first, &want, NULL, 0);
+	peer_expect(&second, &want, NULL, 0);
+	peer_expect_drop(&second, 2);
+	CU_ASSERT_EQUAL(rig.idle, 0);
+	rig_end_good(&rig, lu, 0);
+	expect_good(&first, 1);
+	peer_expect_drop(&first, 0);
+	CU_ASSERT_EQUAL(rig.idle, 1);
+	finish();
+}
+
+/* The one that is silent would not hear it. */
+static void a_connection_that_is_given_up_is_told_of_by_another(void)
+{
+	struct bhs ping = { .op = OP_NOP_IN, .itt = ISCSI_NO_TAG };
+	struct bhs alive = { .op = OP_NOP_OUT, .immediate = true, .itt = ISCSI_NO_TAG };
+
+	lead(TEXT(LEADING));
+	rig.conf.nop_interval = 0.02;
+	rig.conf.nop_timeout = 0.3;
+	second.isid = first.isid;
+	join(&second, 1, 2);
+	peer_expect(&second, &ping, NULL, 0);
+	do {
+		send(&first, alive, NULL);
+		rig_turn(&rig);
+		CU_ASSERT_FATAL(peer_get(&first));
+	} while (first.got.op == OP_NOP_IN);
+	CU_ASSERT_EQUAL(first.got.op, OP_ASYNC_MESSAGE);
+	CU_ASSERT_EQUAL(first.got.async_event, 2);
+	CU_ASSERT_EQUAL(first.got.parameter1, 2);
+	CU_ASSERT_EQUAL(first.got.stat_sn, first.stat_sn);
+	peer_expect_end(&second);
+	finish();
+}
+
 static const struct unit_test tests[] = {
 	UNIT_TEST(a_connection_joins_from_any_worker),
 	UNIT_TEST(what_is_received_at_once_moves_with_the_connection),
 	UNIT_TEST(a_connection_may_die_on_its_way),
+	UNIT_TEST(a_connection_joins_a_session_that_waits_for_the_tasks_of_an_old_one),
 	UNIT_TEST(who_has_no_business_there_is_refused),
 	UNIT_TEST(there_are_no_more_than_agreed_on),
 	UNIT_TEST(what_holds_for_the_session_is_not_negotiated_again),
@@ -633,6 +709,8 @@ static const struct unit_test tests[] = {
 	UNIT_TEST(a_session_logs_out_with_all_connections),
 	UNIT_TEST(a_session_that_logs_out_ends_if_nobody_waits_for_the_answer),
 	UNIT_TEST(shutdown_asks_every_connection),
+	UNIT_TEST(who_does_not_log_out_at_shutdown_is_told_of_the_end),
+	UNIT_TEST(a_connection_that_is_given_up_is_told_of_by_another),
 };
 
 UNIT_MAIN("target_connections", tests)

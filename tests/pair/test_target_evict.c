@@ -18,7 +18,7 @@ static void expect_logout_request(uint16_t seconds)
 
 static void wait_for_the_end(void)
 {
-	peer_expect_end(&peer);
+	peer_expect_drop(&peer, 0);
 	peer_disconnect(&peer);
 }
 
@@ -117,7 +117,7 @@ static void discovery_sessions_are_ended_too(void)
 	group->discovery_auth = nobody;
 	CU_ASSERT_EQUAL(change(), RIG_WORKERS - 1);
 	expect_logout_request(1);
-	peer_expect_end(&peer);
+	peer_expect_drop(&peer, 0);
 	finish();
 }
 
@@ -150,8 +150,8 @@ static void every_connection_is_asked_to_leave(void)
 	change();
 	expect_logout_request(1);
 	peer_expect(&second, &want, NULL, 0);
-	peer_expect_end(&peer);
-	peer_expect_end(&second);
+	peer_expect_drop(&peer, 0);
+	peer_expect_drop(&second, 0);
 	peer_disconnect(&second);
 	CU_ASSERT_EQUAL(rig.follows, RIG_WORKERS);
 	finish();
@@ -208,7 +208,7 @@ static void tasks_at_the_unit_outlive_the_farewell(void)
 	target->entrance_count = 0;
 	change();
 	expect_logout_request(1);
-	peer_expect_end(&peer);
+	peer_expect_drop(&peer, 0);
 	rig_turn(&rig);
 	CU_ASSERT_EQUAL(disk->aborted, 1);
 	CU_ASSERT_EQUAL(rig.follows, RIG_WORKERS - 1);	/* the unit must not be closed yet */
@@ -282,7 +282,7 @@ static void the_end_of_the_process_may_come_meanwhile(void)
 	expect_logout_request(0);
 	rig_end(&rig, disk, 0, STATUS_TASK_ABORTED, 0, 512);
 	peer_expect_sense(&peer, 1, SENSE_LUN_NOT_SUPPORTED, 512, 0);
-	peer_expect_end(&peer);
+	peer_expect_drop(&peer, 0);
 	rig_turn(&rig);
 	CU_ASSERT_EQUAL(rig.follows, RIG_WORKERS);
 	CU_ASSERT_EQUAL(rig.idle, 1);

@@ -475,8 +475,24 @@ static void shutdown_leaves_those_who_do_not_log_out(void)
 	target_shutdown(&rig.service[0]);
 	CU_ASSERT_FATAL(peer_get(&peer));
 	CU_ASSERT_EQUAL(peer.got.async_event, 1);
-	peer_expect_end(&peer);
+	peer.stat_sn++;
+	peer_expect_drop(&peer, 0);
 	CU_ASSERT_EQUAL(rig.idle, 1);
+	finish();
+}
+
+/* What is configured may be hours: a process that ends has no such time. */
+static void shutdown_is_not_patient_for_long(void)
+{
+	struct bhs want = { .op = OP_ASYNC_MESSAGE, .async_event = 1, .parameter3 = 6 };
+
+	rig_init(&rig);
+	rig.conf.logout_timeout = 3600;
+	start();
+	target_shutdown(&rig.service[0]);
+	peer_expect(&peer, &want, NULL, 0);
+	target_shutdown(&rig.service[0]);
+	peer_expect_silence(&peer);
 	finish();
 }
 
@@ -485,7 +501,7 @@ static void abort_drops_what_is_left(void)
 	begin();
 	send_command(1, peer.cmd_sn++);
 	target_abort(&rig.service[0]);
-	peer_expect_end(&peer);
+	peer_expect_drop(&peer, 0);
 	CU_ASSERT_EQUAL(rig.idle, 0);
 	rig_end_good(&rig, lu, 0);
 	CU_ASSERT_EQUAL(rig.idle, 1);
@@ -514,6 +530,7 @@ static const struct unit_test tests[] = {
 	UNIT_TEST(a_session_ends_when_its_tasks_have),
 	UNIT_TEST(shutdown_asks_for_a_logout),
 	UNIT_TEST(shutdown_leaves_those_who_do_not_log_out),
+	UNIT_TEST(shutdown_is_not_patient_for_long),
 	UNIT_TEST(abort_drops_what_is_left),
 };
 

@@ -272,8 +272,8 @@ static void a_cold_reset_also_ends_every_session(void)
 	rig_end_tmf(&rig, lu, TMF_COMPLETE);
 	rig_end_tmf(&rig, far, TMF_COMPLETE);
 	expect_tmf(TMF_COMPLETE);
-	peer_expect_end(&peer);
-	peer_expect_end(&other);
+	peer_expect_drop(&peer, 0);
+	peer_expect_drop(&other, 0);
 	peer_disconnect(&other);
 	finish();
 }

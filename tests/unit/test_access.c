@@ -127,16 +127,16 @@ static void what_is_said_of_the_group_comes_first(void)
 
 static void every_lun_there_can_be(void)
 {
-	static struct export many[ACCESS_LUNS];
+	static struct export many[LUN_MAX + 1];
 	struct access_map *map;
 
 	begin();
 	map = target->maps[0];
 	for (unsigned i = 0; i < 64; i++)
-		OK(access_add_lun(map, ACCESS_LUNS - 1 - 250 * i, &many[i], false));
-	for (unsigned i = 0; i < ACCESS_LUNS; i++) {
+		OK(access_add_lun(map, LUN_MAX - 250 * i, &many[i], false));
+	for (unsigned i = 0; i <= LUN_MAX; i++) {
 		const struct access_lun *lun = access_find_lun(map, i);
-		bool there = (ACCESS_LUNS - 1 - i) % 250 == 0 && (ACCESS_LUNS - 1 - i) / 250 < 64;
+		bool there = (LUN_MAX - i) % 250 == 0 && (LUN_MAX - i) / 250 < 64;
 
 		CU_ASSERT_EQUAL(lun != NULL, there);
 		CU_ASSERT(!lun || lun->number == i);

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "file_blk.h"
@@ -87,6 +89,66 @@ static int run(struct bed *bed, enum blk_op op, uint64_t offset, uint64_t length
 	blk_submit(bed->dev, &bed->req);
 	loop_run(bed->loop);
 	return bed->req.error;
+}
+
+/* In place of libc's, since only the medium could tell whether they have been called. */
+static _Atomic unsigned syncs, synchronous_writes;
+static int sync_error;			/* of the next fdatasync() */
+static bool no_synchronous_writes;	/* the kernel or the file system has none */
+
+int fdatasync(int fd)
+{
+	(void)fd;
+	syncs++;
+	errno = sync_error;
+	return sync_error ? -1 : 0;
+}
+
+ssize_t pwritev2(int fd, const struct iovec *iov, int count, off_t offset, int flags)
+{
+	if (flags & RWF_DSYNC && no_synchronous_writes) {
+		errno = EOPNOTSUPP;
+		return -1;
+	}
+	synchronous_writes += (flags & RWF_DSYNC) != 0;
+	return syscall(SYS_pwritev2, fd, iov, count, offset, 0L, flags & ~RWF_DSYNC);
+}
+
+static void a_flush_and_what_has_fua_wait_for_the_medium(void)
+{
+	static const enum blk_op ops[] = { BLK_WRITE, BLK_ZERO, BLK_TRIM };
+	uint8_t data[8192] = { 1 };
+	struct bed bed;
+
+	set_up(&bed, false);
+	syncs = synchronous_writes = 0;
+	for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++)
+		CU_ASSERT_EQUAL(run(&bed, ops[i], 4096, sizeof(data), 0, data), 0);
+	CU_ASSERT(syncs == 0 && synchronous_writes == 0);
+	CU_ASSERT_EQUAL(run(&bed, BLK_FLUSH, 0, 0, 0, NULL), 0);
+	CU_ASSERT_EQUAL(syncs, 1);
+	for (int without = 0; without < 2; without++) {
+		no_synchronous_writes = without;
+		for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {
+			syncs = synchronous_writes = 0;
+			CU_ASSERT_EQUAL(run(&bed, ops[i], 4096, sizeof(data), BLK_FUA, data), 0);
+			CU_ASSERT(syncs > 0 || (ops[i] == BLK_WRITE && synchronous_writes > 0));
+		}
+	}
+	no_synchronous_writes = false;
+	tear_down(&bed);
+}
+
+static void a_flush_that_fails_is_told(void)
+{
+	struct bed bed;
+
+	set_up(&bed, false);
+	sync_error = EIO;
+	CU_ASSERT_EQUAL(run(&bed, BLK_FLUSH, 0, 0, 0, NULL), EIO);
+	sync_error = 0;
+	CU_ASSERT_EQUAL(run(&bed, BLK_FLUSH, 0, 0, 0, NULL), 0);
+	tear_down(&bed);
 }
 
 static void what_is_written_is_in_the_file(void)
@@ -257,6 +319,8 @@ static void a_file_that_we_may_not_write_is_served_read_only(void)
 }
 
 static const struct unit_test tests[] = {
+	UNIT_TEST(a_flush_and_what_has_fua_wait_for_the_medium),
+	UNIT_TEST(a_flush_that_fails_is_told),
 	UNIT_TEST(what_is_written_is_in_the_file),
 	UNIT_TEST(random_requests_act_as_on_a_byte_array),
 	UNIT_TEST(holes_are_told_from_data),
