@@ -256,6 +256,12 @@ int address_listen(const struct address *address, int fds[ADDRESS_MAX_SOCKETS], 
 	return listen_tcp(address, fds, why, size);
 }
 
+bool address_same(const struct address *a, const struct address *b)
+{
+	return a->use == b->use && a->family == b->family && strcmp(a->host, b->host) == 0 &&
+	       strcmp(a->port, b->port) == 0;
+}
+
 void address_text(const struct address *address, char *text, size_t size)
 {
 	if (address->family == AF_UNIX)

@@ -36,6 +36,9 @@ bool address_parse(const char *text, enum address_use use, struct address *addre
  */
 int address_listen(const struct address *address, int fds[ADDRESS_MAX_SOCKETS], char *why, size_t size);
 
+/* Were they given alike? */
+bool address_same(const struct address *a, const struct address *b);
+
 /* As it was given: "localhost:10809", "unix:/path". */
 void address_text(const struct address *address, char *text, size_t size);
 

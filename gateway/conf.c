@@ -47,13 +47,18 @@ static int by_line(const void *a, const void *b)
 	return (first->line > second->line) - (first->line < second->line);
 }
 
-void conf_add_listener(struct conf *conf, const struct address *address, uint16_t group,
-		       const char *name)
+struct conf_listener *conf_add_listener(struct conf *conf, const struct address *address,
+					uint16_t group, const char *name)
 {
+	struct conf_listener *listener;
+
 	conf->listeners = need_more(conf->listeners, conf->listener_count,
 				    sizeof(*conf->listeners));
-	conf->listeners[conf->listener_count++] =
-		(struct conf_listener){ *address, group, name, conf->line };
+	listener = &conf->listeners[conf->listener_count++];
+	*listener = (struct conf_listener){
+		.address = *address, .group = group, .name = name, .line = conf->line,
+	};
+	return listener;
 }
 
 /* Devices ----------------------------------------------------------------- */

@@ -58,6 +58,7 @@ struct conf_listener {
 	struct address address;
 	uint16_t group;			/* tag of the portal group; 0: for NBD clients */
 	const char *name;		/* ... and its name, for sockets that systemd passes; NULL for NBD */
+	struct nbd_export *export;	/* NBD: for this one alone; NULL: for all that have none of their own */
 	unsigned line;			/* in the file; 0: not from there */
 };
 
@@ -185,8 +186,9 @@ struct conf_device *conf_add_device(struct conf *conf, const char *key, const ch
 
 void conf_free_device(struct conf_device *device);
 
-void conf_add_listener(struct conf *conf, const struct address *address, uint16_t group,
-		       const char *name);
+/* "line" of it is conf->line. */
+struct conf_listener *conf_add_listener(struct conf *conf, const struct address *address,
+					uint16_t group, const char *name);
 
 /* conf_file.c: read conf->file and take it all. What is wrong is noted. */
 void conf_read_file(struct conf *conf);

@@ -1,7 +1,9 @@
 /*
  * What the files of the configuration file's sections share. Private to conf_*.c.
  *
- *	conf_file.c	the file, devices, NBD exports
+ *	conf_file.c	the file
+ *	conf_device.c	devices
+ *	conf_export.c	NBD exports
  *	conf_reach.c	how one device is reached
  *	conf_auth.c	auth groups and portal groups
  *	conf_target.c	targets, their LUNs and maps
@@ -14,16 +16,18 @@
 /* What a LUN, an NBD export or a device section says of the device. */
 struct device_keys {
 	const struct ucl_node *section;	/* all of it, for conf_reach.c's keys */
-	const struct ucl_node *device, *uri, *read_only, *block_size, *serial, *naa, *shared;
+	const struct ucl_node *device, *uri, *read_only, *block_size, *physical, *serial, *naa, *shared;
 };
 
 /* Rows of a section whose struct device_keys is at "at": nothing, or a member and a dot. */
 #define CONF_DEVICE_KEYS(type, at) \
 	CONF_KEY_ONE("block-size", type, at block_size), \
+	CONF_KEY_ONE("physical-block-size", type, at physical), \
 	CONF_KEY_ONE("serial", type, at serial), \
 	CONF_KEY_ONE("naa", type, at naa), \
 	CONF_KEY_ONE("shared", type, at shared), \
 	CONF_KEY_REST(conf_reach_has, conf_reach_list), \
+	CONF_KEY_REFUSED("option", "give physical-block-size, serial or naa"), \
 	CONF_KEY_REFUSED("chap-user", "give chap { user = NAME; secret-file = FILE }"), \
 	CONF_KEY_REFUSED("chap-secret", "give chap { user = NAME; secret-file = FILE }")
 
@@ -57,6 +61,11 @@ void conf_wipe_chap(struct conf_chap *chap);
 /* Something more shows that device. */
 void conf_count_view(struct conf *conf, const struct export *export, bool read_only);
 
+/* A device that all see as read-only is opened so, and one that nobody sees is not opened. */
+void conf_settle_devices(struct conf *conf);
+
+void conf_take_device(struct conf *conf, void *owner, const struct ucl_node *node);
+void conf_take_export(struct conf *conf, void *owner, const struct ucl_node *node);
 void conf_take_auth_group(struct conf *conf, void *owner, const struct ucl_node *node);
 void conf_take_portal_group(struct conf *conf, void *owner, const struct ucl_node *node);
 void conf_take_target(struct conf *conf, void *owner, const struct ucl_node *node);

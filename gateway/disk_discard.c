@@ -157,8 +157,6 @@ static void fill_next(struct disk_op *op)
 		disk_op_done(op);
 }
 
-/* UNMAP allows to unmap only what then reads as it would have been written (SBC-3 §5.42), so
- * a block other than zeroes is written in any case. */
 static void fill(struct disk_op *op)
 {
 	uint32_t block_len = op->disk->lu.block_len;
@@ -197,7 +195,9 @@ void disk_write_same(struct disk_lu *disk, struct scsi_task *task)
 		return;
 	op->first = op->at = task->cdb.lba * block_len;
 	op->end = op->first + blocks * block_len;
-	if (task->cdb.ndob || is_zero(task->data, block_len))
+	/* Each block is written or, if UNMAP = 1, unmapped (SBC-3 §5.42), and what is unmapped reads
+	 * as zeroes: LBPRZ = 1. So it does at LIO, CTL and tgt, too, whatever block comes along. */
+	if (task->cdb.ndob || task->cdb.unmap || is_zero(task->data, block_len))
 		zero_next(op);
 	else
 		fill(op);

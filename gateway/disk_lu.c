@@ -378,6 +378,7 @@ struct scsi_lu *disk_lu_open(struct blkdev *dev, struct lu_shared *shared,
 	disk->lu.loop = dev->loop;
 	disk->lu.block_len = shared->conf.block_len;
 	disk->lu.interprets = true;
+	disk->lu.era = 1;
 	disk->lu.max_transfer = DISK_MAX_TRANSFER;
 	disk->dev = dev;
 	disk->directory = directory;

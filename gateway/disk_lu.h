@@ -26,6 +26,7 @@ struct disk_lu_conf {
 	char	 serial[37];			/* "" = derived from target name and LUN */
 	uint64_t naa;				/* NAA designator; 0 = derived likewise */
 	uint32_t block_len;			/* logical: 512 or 4096 */
+	uint32_t physical_len;			/* a power of 2, as hosts are told; 0 = what the device writes whole */
 	/* Where persistent reservations are kept over restarts (APTPL): a directory that only we
 	 * write to, and who writes there. NULL: they are not, and APTPL is refused. The text is
 	 * needed during lu_shared_new() only, "offload" as long as there are commands. */

@@ -108,6 +108,17 @@ static void tell_owner(struct disk_lu *disk, const struct round *round,
 		nexus_raise(owner, ATTENTION_COMMANDS_CLEARED);
 }
 
+/* Of a reset its nexus has heard as all have. */
+void disk_end_late(struct disk_lu *disk, struct scsi_task *task)
+{
+	struct nexus_state *owner = lu_instance_find(&disk->instance, task->nexus);
+
+	if (owner && disk->is_cleared)
+		nexus_raise(owner, ATTENTION_COMMANDS_CLEARED);
+	task->status = STATUS_TASK_ABORTED;
+	disk_finish(disk, task);
+}
+
 static void end_tasks(struct disk_lu *disk, const struct round *round)
 {
 	list_for_each_safe(node, &disk->held) {
@@ -135,6 +146,10 @@ static void carry_out(struct disk_lu *disk, const struct round *round)
 	end_tasks(disk, round);
 	if (!tmf)
 		return;
+	if (concerns_all(tmf->function)) {
+		disk->lu.era += disk->lu.era == UINT32_MAX ? 2 : 1;
+		disk->is_cleared = !is_reset(tmf->function);
+	}
 	/* SAM-5 §6.3.2, §6.3.3: every nexus hears of a reset, also the one that asked for it. */
 	if (tmf->function == TMF_LU_RESET)
 		lu_instance_raise(&disk->instance, ATTENTION_DEVICE_RESET);

@@ -76,6 +76,7 @@ struct disk_lu {
 	struct list visits;		/* task management at work here */
 	struct list managed;		/* scsi_tmf.node: done() is due in "turn" */
 	unsigned tmfs;			/* begun here and not done */
+	bool	 is_cleared;		/* lu.era began with CLEAR TASK SET, not with a reset */
 
 	struct sanitize *sanitize;	/* the unit's runs here; NULL: on another worker, or not */
 
@@ -159,6 +160,8 @@ enum task_attribute disk_attribute(const struct scsi_task *task);
 
 void disk_abort(struct scsi_lu *lu, struct scsi_task *task);
 void disk_manage(struct scsi_lu *lu, struct scsi_tmf *tmf);
+/* A task whose data came when it had been ended with all others: finish it. */
+void disk_end_late(struct disk_lu *disk, struct scsi_task *task);
 
 /*
  * PREEMPT AND ABORT: abort the tasks of the nexuses that chosen() says, on every worker, but

@@ -55,6 +55,10 @@ void disk_submit(struct scsi_lu *lu, struct scsi_task *task)
 	assert(!disk->closed);
 	list_init(&task->node);
 	task->priv = NULL;
+	if (task->era && task->era != disk->lu.era) {
+		disk_end_late(disk, task);
+		return;
+	}
 	if (may_start(disk, task) &&
 	    (list_empty(&disk->held) || disk_attribute(task) == TASK_HEAD_OF_QUEUE))
 		disk_start(disk, task);

@@ -32,12 +32,19 @@ void disk_request_sense(struct disk_lu *disk, struct scsi_task *task)
 		   task->cdb.alloc_len);
 }
 
-/* LOGICAL BLOCKS PER PHYSICAL BLOCK EXPONENT: what the device writes whole. */
+/*
+ * LOGICAL BLOCKS PER PHYSICAL BLOCK EXPONENT: what the device writes whole, or what it is said to.
+ * What it prefers is another thing, the granularity of VPD B0h: NBD servers name 4096 and more
+ * out of habit, and there are hosts that refuse a disk of larger physical blocks (ESXi).
+ */
 static uint8_t physical_exponent(const struct disk_lu *disk)
 {
+	uint32_t whole = disk->dev->info.min_block, said = disk_shared(disk)->conf.physical_len;
 	uint8_t exponent = 0;
 
-	while (disk->dev->info.min_block >> exponent > disk->lu.block_len)
+	if (said > whole)
+		whole = said;
+	while (whole >> exponent > disk->lu.block_len)
 		exponent++;
 	return exponent;
 }

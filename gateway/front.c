@@ -14,6 +14,23 @@
 #include "stream.h"
 #include "uri.h"
 
+static bool has_door(const struct front *front, uint16_t door)
+{
+	for (unsigned i = 0; i < front->count; i++)
+		if (front->listeners[i]->door == door)
+			return true;
+	return false;
+}
+
+/* Not that of a listener which has just gone: clients of it may be there. */
+static uint16_t free_door(struct front *front)
+{
+	do
+		front->last_door++;
+	while (front->last_door == 0 || has_door(front, front->last_door));
+	return front->last_door;
+}
+
 static struct listener *add_listener(struct front *front, int fd)
 {
 	struct listener *listener = calloc(1, sizeof(*listener));
@@ -25,6 +42,7 @@ static struct listener *add_listener(struct front *front, int fd)
 		return NULL;
 	}
 	front->listeners[front->count++] = listener;
+	listener->door = free_door(front);
 	listener->workers = front->workers;
 	listener->worker_count = front->worker_count;
 	listener->next_worker = &front->next_worker;
@@ -32,10 +50,17 @@ static struct listener *add_listener(struct front *front, int fd)
 	return listener;
 }
 
-static bool same_address(const struct address *a, const struct address *b)
+/* It has been bound a moment ago, for another export. */
+static bool is_shared(const struct front *front, const struct conf_listener *wanted)
 {
-	return a->use == b->use && a->family == b->family && strcmp(a->host, b->host) == 0 &&
-	       strcmp(a->port, b->port) == 0;
+	for (unsigned i = 0; i < front->count && !wanted->group; i++) {
+		const struct listener *listener = front->listeners[i];
+
+		if (listener->wanted && !listener->activated && !listener->next_group &&
+		    address_same(&listener->address, &wanted->address))
+			return true;
+	}
+	return false;
 }
 
 /* Its sockets are bound already, from an earlier configuration. */
@@ -47,7 +72,7 @@ static bool is_bound(struct front *front, const struct conf_listener *wanted)
 		struct listener *listener = front->listeners[i];
 
 		if (listener->accepting && !listener->wanted && !listener->activated &&
-		    same_address(&listener->address, &wanted->address)) {
+		    address_same(&listener->address, &wanted->address)) {
 			listener->wanted = found = true;
 			listener->next_group = wanted->group;
 		}
@@ -140,6 +165,40 @@ static bool add_portals(struct front *front, const struct access *access)
 	return !why;
 }
 
+static const char *add_door(const struct conf *conf, const struct listener *listener)
+{
+	bool common = false;
+	const char *why = NULL;
+
+	for (unsigned i = 0; i < conf->listener_count && !why; i++) {
+		const struct conf_listener *said = &conf->listeners[i];
+
+		if (said->group || !address_same(&said->address, &listener->address))
+			continue;
+		if (said->export)
+			why = nbd_export_add_door(said->export, listener->door);
+		else
+			common = true;
+	}
+	return why || common ? why : nbd_exports_reserve(conf->nbd_exports, listener->door);
+}
+
+/* Which exports clients of each listener find. */
+static bool add_doors(struct front *front, const struct conf *conf)
+{
+	const char *why = NULL;
+
+	for (unsigned i = 0; i < front->count && !why; i++) {
+		const struct listener *listener = front->listeners[i];
+
+		if (listener->wanted && !listener->activated && !listener->next_group)
+			why = add_door(conf, listener);
+	}
+	if (why)
+		log_error("listeners: %s", why);
+	return !why;
+}
+
 bool front_bind(struct front *front, const struct conf *conf)
 {
 	bool ok = front->activated || take_activated(front);
@@ -153,8 +212,9 @@ bool front_bind(struct front *front, const struct conf *conf)
 			listener->next_group = group_of(conf->access, listener->name);
 	}
 	for (unsigned i = 0; i < conf->listener_count && ok; i++)
-		ok = is_bound(front, &conf->listeners[i]) || bind_one(front, conf, &conf->listeners[i]);
-	ok = ok && add_portals(front, conf->access);
+		ok = is_shared(front, &conf->listeners[i]) || is_bound(front, &conf->listeners[i]) ||
+		     bind_one(front, conf, &conf->listeners[i]);
+	ok = ok && add_portals(front, conf->access) && add_doors(front, conf);
 	if (!ok)
 		front_cancel(front);
 	return ok;

@@ -21,6 +21,7 @@ struct front {
 	unsigned next_worker;
 	struct listener *listeners[FRONT_MAX_LISTENERS];
 	unsigned count;
+	uint16_t last_door;
 	bool activated;				/* systemd's have been taken */
 	char *nbd_uri, *iscsi_uri;		/* of the first device at the first listener of its kind */
 };
@@ -32,7 +33,7 @@ struct front {
  * passed (LISTEN_FDS: a socket whose FileDescriptorName= is the name of a portal group is for
  * its initiators, one that begins with "iscsi" for those of the first group, any other for
  * NBD clients). Nothing is accepted, and nothing that is accepted now ends. What is bound is
- * added to conf->access. False: an error line has been logged, and all is as it was. After
+ * added to conf->access and conf->nbd_exports. False: an error line has been logged, and all is as it was. After
  * true, front_settle() or front_cancel() comes next.
  */
 bool front_bind(struct front *front, const struct conf *conf);

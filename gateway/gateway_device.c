@@ -57,7 +57,8 @@ static bool same_device(const struct conf_device *a, const struct conf_device *b
 {
 	return strcmp(a->key, b->key) == 0 && strcmp(a->uri, b->uri) == 0 &&
 	       a->read_only == b->read_only && a->shared == b->shared &&
-	       a->lu.block_len == b->lu.block_len && a->lu.naa == b->lu.naa &&
+	       a->lu.block_len == b->lu.block_len &&
+	       a->lu.physical_len == b->lu.physical_len && a->lu.naa == b->lu.naa &&
 	       strcmp(a->lu.serial, b->lu.serial) == 0 && same_reach(a, b);
 }
 

@@ -44,7 +44,7 @@ static void accept_some(struct ev_loop *ev, ev_io *io, int events)
 		if (fd >= 0)
 			worker_serve(&listener->workers[(*listener->next_worker)++ %
 							listener->worker_count],
-				     fd, listener->group);
+				     fd, listener->group, listener->door);
 		else if (errno == EAGAIN)
 			return;
 		else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {

@@ -18,6 +18,7 @@ struct listener {
 	ev_timer pause;			/* out of descriptors: wait, do not spin */
 	struct loop *loop;
 	uint16_t group;			/* 0: NBD; iSCSI: the tag of its portal group */
+	uint16_t door;			/* its number among all that there are, > 0 */
 	struct worker *workers;
 	unsigned worker_count;
 	unsigned *next_worker;		/* shared by all listeners: round robin */

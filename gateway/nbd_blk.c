@@ -88,6 +88,7 @@ static void release(struct nbd_blk *nb)
 	free(nb->uri);
 	free(nb->tls_certificates);
 	free(nb->tls_psk);
+	free(nb->name);
 	free(nb);
 }
 
@@ -154,6 +155,7 @@ static void first_opened(void *opaque, const char *why)
 		fail_opening(nb, nb->why);
 		return;
 	}
+	nb->name = nbd_get_canonical_export_name(nbd_link_handle(nb->link));
 	nb->state = NBD_BLK_UP;
 	nbd_blk_log_join(nb);
 	nb->opened(nb->opaque, &nb->dev, NULL);

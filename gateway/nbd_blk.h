@@ -8,7 +8,8 @@
  * answered but not yet made persistent, and may have lost on its way down, is written
  * again first, from shared->log; if it cannot be, the next flush or FUA request fails,
  * and info.losses grows. info.generation grows with every reconnection, so that front
- * ends can tell their clients.
+ * ends can tell their clients. The export that is found must be the one that was lost, as far as
+ * its name (where the server tells it), its size and its abilities show.
  */
 #ifndef NBD_BLK_H
 #define NBD_BLK_H

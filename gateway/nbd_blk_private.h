@@ -36,6 +36,7 @@ struct nbd_blk {
 	struct offload *offload;
 	char *uri;
 	char *tls_certificates, *tls_psk;	/* or NULL */
+	char *name;			/* what the server calls the export that it gave us; NULL: it does not tell */
 	bool read_only;
 	double connect_timeout, outage_timeout;
 

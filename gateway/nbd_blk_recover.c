@@ -104,6 +104,19 @@ static const char *what_is_missing(const struct blk_info *was, const struct blk_
 	return NULL;
 }
 
+/* A server may give another one for the same name, the default one above all. */
+static bool has_same_name(struct nbd_blk *nb)
+{
+	char *name = nbd_get_canonical_export_name(nbd_link_handle(nb->link));
+	bool same = !nb->name || !name || strcmp(nb->name, name) == 0;
+
+	if (same && !nb->name)
+		nb->name = name;
+	else
+		free(name);
+	return same;
+}
+
 /* Is what we are connected to the export that was lost? Then it is taken over; else nb->why. */
 static bool take_over(struct nbd_blk *nb)
 {
@@ -113,11 +126,13 @@ static bool take_over(struct nbd_blk *nb)
 	if (!nbd_blk_learn(nbd_link_handle(nb->link), nb->read_only, &now, nb->why,
 			   sizeof(nb->why)))
 		return false;
-	missing = what_is_missing(&nb->dev.info, &now);
+	missing = has_same_name(nb) ? what_is_missing(&nb->dev.info, &now) : "it has another name";
 	if (missing) {
 		snprintf(nb->why, sizeof(nb->why), "the export is not what it was: %s", missing);
 		return false;
 	}
+	if (strcmp(now.description, nb->dev.info.description) != 0)
+		log_warning("%s: the export is described as \"%s\" now", nb->uri, now.description);
 	now.generation = nb->dev.info.generation + 1;
 	now.losses = nb->dev.info.losses;
 	nb->dev.info = now;

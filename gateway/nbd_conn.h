@@ -45,6 +45,7 @@ struct nbd_conn {
 	struct conn conn;
 	struct nbd_service *service;
 	struct list node;		/* of service->connections */
+	uint16_t door;			/* that it came by (nbd_exports.h) */
 	ev_timer deadline;		/* of the handshake */
 	bool released;			/* the stream is closed; requests may remain */
 	bool evicted;			/* its export is not served to it any more */

@@ -32,6 +32,7 @@ static void nbd_export_free(struct nbd_export *export)
 		free(export->allow[i]);
 	free(export->allow);
 	free(export->from.prefixes);
+	free(export->doors);
 	free(export->description);
 	free(export->name);
 	free(export);
@@ -44,6 +45,7 @@ void nbd_exports_drop(struct nbd_exports *exports)
 	for (unsigned i = 0; i < exports->count; i++)
 		nbd_export_free(exports->list[i]);
 	free(exports->list);
+	free(exports->reserved);
 	free(exports);
 }
 
@@ -104,11 +106,55 @@ const char *nbd_export_describe(struct nbd_export *export, const char *descripti
 	return export->description ? NULL : "out of memory";
 }
 
+static const char *add_door(uint16_t **doors, unsigned *count, uint16_t door)
+{
+	uint16_t *larger = realloc(*doors, (*count + 1) * sizeof(*larger));
+
+	if (!larger)
+		return "out of memory";
+	larger[(*count)++] = door;
+	*doors = larger;
+	return NULL;
+}
+
+const char *nbd_export_add_door(struct nbd_export *export, uint16_t door)
+{
+	assert(export->own_doors && door > 0);
+	return add_door(&export->doors, &export->door_count, door);
+}
+
+const char *nbd_exports_reserve(struct nbd_exports *exports, uint16_t door)
+{
+	assert(door > 0);
+	return add_door(&exports->reserved, &exports->reserved_count, door);
+}
+
+static bool has_door(const uint16_t *doors, unsigned count, uint16_t door)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (doors[i] == door)
+			return true;
+	return false;
+}
+
+bool nbd_exports_leads(const struct nbd_exports *exports, uint16_t door,
+		       const struct nbd_export *export)
+{
+	return export->own_doors ? has_door(export->doors, export->door_count, door)
+				 : !has_door(exports->reserved, exports->reserved_count, door);
+}
+
+const struct nbd_export *nbd_exports_default(const struct nbd_exports *exports, uint16_t door)
+{
+	for (unsigned i = 0; i < exports->count; i++)
+		if (nbd_exports_leads(exports, door, exports->list[i]))
+			return exports->list[i];
+	return NULL;
+}
+
 const struct nbd_export *nbd_exports_find(const struct nbd_exports *exports, const char *name,
 					  size_t len)
 {
-	if (len == 0)
-		return exports->count ? exports->list[0] : NULL;
 	for (unsigned i = 0; i < exports->count; i++) {
 		const char *known = exports->list[i]->name;
 

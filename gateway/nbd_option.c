@@ -51,13 +51,16 @@ static bool has_come_in(const struct nbd_conn *c)
 
 bool nbd_export_is_shown(const struct nbd_conn *c, const struct nbd_export *export)
 {
-	return blk_of(c, export) && has_come_in(c) && (!export->tls_only || c->tls == TLS_STARTED) &&
+	return blk_of(c, export) && nbd_exports_leads(c->service->exports, c->door, export) &&
+	       has_come_in(c) && (!export->tls_only || c->tls == TLS_STARTED) &&
 	       is_allowed(c, export) && comes_from_there(c, export);
 }
 
 const struct nbd_export *nbd_export(const struct nbd_conn *c, const char *name, size_t len)
 {
-	const struct nbd_export *export = nbd_exports_find(c->service->exports, name, len);
+	const struct nbd_exports *exports = c->service->exports;
+	const struct nbd_export *export = len ? nbd_exports_find(exports, name, len)
+					      : nbd_exports_default(exports, c->door);
 
 	return export && nbd_export_is_shown(c, export) ? export : NULL;
 }

@@ -181,7 +181,7 @@ static void on_deadline(struct ev_loop *ev, struct ev_timer *timer, int events)
 				       : "it has not chosen an export in time");
 }
 
-void nbd_server_start(struct nbd_service *service, struct stream *stream)
+void nbd_server_start(struct nbd_service *service, struct stream *stream, uint16_t door)
 {
 	struct nbd_conn *c = calloc(1, sizeof(*c));
 	double timeout = service->limits->handshake_timeout;
@@ -194,6 +194,7 @@ void nbd_server_start(struct nbd_service *service, struct stream *stream)
 		return;
 	}
 	c->service = service;
+	c->door = door;
 	list_init(&c->requests);
 	list_add_tail(&service->connections, &c->node);
 	ev_timer_init(&c->deadline, on_deadline, timeout, 0);

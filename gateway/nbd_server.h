@@ -47,9 +47,9 @@ struct nbd_service {
  */
 void nbd_server_follow(struct nbd_service *service, struct nbd_exports *exports);
 
-/* Serve a client on "stream", which becomes the connection's. Frees itself. On the loop, after
- * nbd_server_follow(). */
-void nbd_server_start(struct nbd_service *service, struct stream *stream);
+/* Serve a client on "stream", which becomes the connection's, and came by that door (nbd_exports.h;
+ * 0: by none). Frees itself. On the loop, after nbd_server_follow(). */
+void nbd_server_start(struct nbd_service *service, struct stream *stream, uint16_t door);
 
 /*
  * Every client is told: options answer ERR_SHUTDOWN, new requests ESHUTDOWN, those

@@ -278,7 +278,8 @@ struct target_task {
 	struct scsi_lu *lu;		/* NULL: target_local.c answers */
 	uint64_t serial;		/* order of arrival in the session */
 	uint64_t lun;			/* as on the wire */
-	uint32_t itt;
+	uint32_t itt, cmd_sn;
+	bool	 immediate;
 	uint32_t edtl;			/* Expected Data Transfer Length */
 	uint32_t len;			/* what will be transferred of it */
 	enum target_task_state state;
@@ -573,6 +574,10 @@ void target_session_arrived(struct target_session *s, struct target_pdu *pdu);
 
 /* Take the CmdSN as received though no PDU has come with it. False: one has. */
 bool target_session_skip(struct target_session *s, uint32_t cmd_sn);
+
+/* Execute an immediate PDU, without data, when all that have a CmdSN before its own have come. False:
+ * there are too many that wait like that, or there is no memory. */
+bool target_session_hold_immediate(struct target_session *s, const struct target_pdu *pdu);
 
 /* The task of a PDU that is held goes away. */
 void target_session_unhold(struct target_session *s, const struct target_task *task);

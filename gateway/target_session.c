@@ -181,9 +181,10 @@ static void run_held(struct target_session *s)
 	while (!list_empty(&s->held)) {
 		struct target_pdu *pdu = held_pdu(s->held.next);
 
-		if (pdu->bhs.cmd_sn != s->exp_cmd_sn)
+		if (sn_lt(s->exp_cmd_sn, pdu->bhs.cmd_sn))
 			return;
-		s->exp_cmd_sn++;
+		if (!pdu->bhs.immediate)
+			s->exp_cmd_sn++;
 		list_del(&pdu->node);
 		if (!pdu->hole && target_conn_alive(pdu->conn))
 			target_execute(pdu);
@@ -191,15 +192,25 @@ static void run_held(struct target_session *s)
 	}
 }
 
-/* Keep a copy of the PDU in its place. False: one with this CmdSN is there, or no memory. */
+/* Does "pdu" come before "other", which is there already? An immediate one has the CmdSN of the
+ * numbered one that is to come after it. */
+static bool is_ahead_of(const struct target_pdu *pdu, const struct target_pdu *other)
+{
+	return sn_lt(pdu->bhs.cmd_sn, other->bhs.cmd_sn)
+	       || (pdu->bhs.cmd_sn == other->bhs.cmd_sn && pdu->bhs.immediate
+		   && !other->bhs.immediate);
+}
+
+/* Keep a copy of the PDU in its place. False: a numbered one with its CmdSN is there, or no memory. */
 static bool hold(struct target_session *s, const struct target_pdu *pdu)
 {
 	struct list *at = s->held.prev;
 	struct target_pdu *copy;
 
-	while (at != &s->held && sn_lt(pdu->bhs.cmd_sn, held_pdu(at)->bhs.cmd_sn))
+	while (at != &s->held && is_ahead_of(pdu, held_pdu(at)))
 		at = at->prev;
-	if (at != &s->held && held_pdu(at)->bhs.cmd_sn == pdu->bhs.cmd_sn)
+	if (at != &s->held && held_pdu(at)->bhs.cmd_sn == pdu->bhs.cmd_sn && !pdu->bhs.immediate
+	    && !held_pdu(at)->bhs.immediate)
 		return false;
 	copy = pool_get(s->service->loop->pool, sizeof(*copy));
 	if (!copy)
@@ -232,6 +243,16 @@ bool target_session_skip(struct target_session *s, uint32_t cmd_sn)
 		return false;
 	run_held(s);
 	return true;
+}
+
+bool target_session_hold_immediate(struct target_session *s, const struct target_pdu *pdu)
+{
+	unsigned count = 0;
+
+	/* No window bounds them. */
+	list_for_each(node, &s->held)
+		count += held_pdu(node)->bhs.immediate;
+	return count < TARGET_MAX_TMFS && hold(s, pdu);
 }
 
 void target_session_unhold(struct target_session *s, const struct target_task *task)

@@ -206,6 +206,8 @@ static struct target_task *from_header(struct target_pdu *pdu)
 	task->serial = s->next_serial++;
 	task->lun = b->lun;
 	task->itt = b->itt;
+	task->cmd_sn = b->cmd_sn;
+	task->immediate = b->immediate;
 	task->edtl = b->edtl;
 	memcpy(task->cdb, b->cdb, sizeof(task->cdb));
 	task->scsi.wire = task->cdb;
@@ -313,6 +315,7 @@ void target_task_start(struct target_task *task)
 	struct target_session *s = task->session;
 
 	task->started = true;
+	task->scsi.era = task->lu ? task->lu->era : 0;
 	if (task->aborted)
 		target_task_reap(task);
 	else if (target_session_is_haunted(s) || !list_empty(&s->waiting) || !room_for(task))

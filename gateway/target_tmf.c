@@ -34,7 +34,8 @@ struct target_tmf {
 	enum tmf_response response;
 	uint64_t lun;			/* as on the wire; all of them for target resets */
 	uint64_t task;			/* ABORT TASK: serial of the one */
-	uint64_t before;		/* tasks with a smaller serial are meant */
+	uint64_t before;		/* tasks with a smaller serial are meant, */
+	uint32_t cmd_sn;		/* ... and CmdSN */
 	unsigned busy;			/* units that are not done */
 	/* What the initiator is to have heard on its other connections before the answer. */
 	struct {
@@ -65,6 +66,14 @@ static bool same_lun(uint64_t a, uint64_t b)
 	return a == b || (lun_decode(a) >= 0 && lun_decode(a) == lun_decode(b));
 }
 
+/* RFC 7143 §4.2.3.3: those with a CmdSN before its own. A command behind it may have overtaken it on
+ * another connection. */
+static bool is_behind(const struct target_tmf *tmf, const struct target_task *task)
+{
+	return task->serial >= tmf->before
+	       || (!task->immediate && !sn_lt(task->cmd_sn, tmf->cmd_sn));
+}
+
 static bool ends(const struct target_tmf *tmf, const struct target_task *task)
 {
 	switch (tmf->function) {
@@ -73,10 +82,10 @@ static bool ends(const struct target_tmf *tmf, const struct target_task *task)
 	case TMF_ABORT_TASK_SET:
 	case TMF_CLEAR_TASK_SET:
 	case TMF_LU_RESET:
-		return task->serial < tmf->before && same_lun(task->lun, tmf->lun);
+		return !is_behind(tmf, task) && same_lun(task->lun, tmf->lun);
 	case TMF_TARGET_WARM_RESET:
 	case TMF_TARGET_COLD_RESET:
-		return task->serial < tmf->before;
+		return !is_behind(tmf, task);
 	case TMF_CLEAR_ACA:
 	case TMF_TASK_REASSIGN:
 		break;
@@ -96,6 +105,12 @@ static struct target_task *find_task(const struct target_tmf *tmf, bool aborted)
 	return NULL;
 }
 
+/* Of an immediate one: can the CmdSN be that of the next numbered request? */
+static bool is_sensible(const struct target_session *s, uint32_t cmd_sn)
+{
+	return sn_le(cmd_sn, s->max_cmd_sn + 1);
+}
+
 static struct target_tmf *new_tmf(const struct target_pdu *pdu, unsigned units)
 {
 	struct target_session *s = pdu->conn->session;
@@ -110,6 +125,7 @@ static struct target_tmf *new_tmf(const struct target_pdu *pdu, unsigned units)
 	tmf->response = TMF_COMPLETE;
 	tmf->lun = pdu->bhs.lun;
 	tmf->before = s->next_serial;
+	tmf->cmd_sn = is_sensible(s, pdu->bhs.cmd_sn) ? pdu->bhs.cmd_sn : s->exp_cmd_sn;
 	tmf->count = units;
 	list_add_tail(&s->tmfs, &tmf->node);
 	return tmf;
@@ -266,6 +282,22 @@ static unsigned under_way(const struct target_session *s)
 	return count;
 }
 
+/* §4.2.3.3, b: a function on many tasks waits for the commands before it, though it is immediate: by
+ * another connection of the session they may still be on their way. */
+static bool must_wait(const struct target_session *s, const struct bhs *b)
+{
+	switch (b->function) {
+	case TMF_ABORT_TASK_SET:
+	case TMF_CLEAR_TASK_SET:
+	case TMF_LU_RESET:
+	case TMF_TARGET_WARM_RESET:
+	case TMF_TARGET_COLD_RESET:
+		return sn_lt(s->exp_cmd_sn, b->cmd_sn) && is_sensible(s, b->cmd_sn);
+	default:
+		return false;
+	}
+}
+
 void target_tmf_request(struct target_pdu *pdu)
 {
 	struct target_conn *c = pdu->conn;
@@ -273,7 +305,10 @@ void target_tmf_request(struct target_pdu *pdu)
 
 	log_trace(iscsi_debug_session, "iSCSI %s: task management function %u", c->peer,
 		  b->function);
-	if (under_way(c->session) >= TARGET_MAX_TMFS) {
+	if (b->immediate && must_wait(c->session, b)
+	    && target_session_hold_immediate(c->session, pdu))
+		return;
+	if (under_way(c->session) >= TARGET_MAX_TMFS || (b->immediate && must_wait(c->session, b))) {
 		respond(c, b->itt, TMF_REJECTED);
 		target_pdu_drop(pdu);
 		return;

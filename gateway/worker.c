@@ -19,6 +19,7 @@ struct arrival {
 	struct worker *worker;
 	struct stream *stream;
 	uint16_t group;		/* 0: NBD */
+	uint16_t door;
 	bool single;
 };
 
@@ -209,11 +210,12 @@ static void serve(struct loop_msg *msg)
 	if (arrival->group)
 		target_start(&worker->target, arrival->stream, arrival->group);
 	else
-		nbd_server_start(&worker->nbd, arrival->stream);
+		nbd_server_start(&worker->nbd, arrival->stream, arrival->door);
 	free(arrival);
 }
 
-static void hand_over(struct worker *worker, struct stream *stream, uint16_t group, bool single)
+static void hand_over(struct worker *worker, struct stream *stream, uint16_t group, uint16_t door,
+		      bool single)
 {
 	struct arrival *arrival = malloc(sizeof(*arrival));
 
@@ -222,17 +224,18 @@ static void hand_over(struct worker *worker, struct stream *stream, uint16_t gro
 		return;
 	}
 	*arrival = (struct arrival){
-		.msg.run = serve, .worker = worker, .stream = stream, .group = group, .single = single,
+		.msg.run = serve, .worker = worker, .stream = stream, .group = group, .door = door,
+		.single = single,
 	};
 	loop_post(worker->loop, &arrival->msg);
 }
 
-void worker_serve(struct worker *worker, int fd, uint16_t group)
+void worker_serve(struct worker *worker, int fd, uint16_t group, uint16_t door)
 {
 	struct stream *stream = stream_socket(fd);
 
 	if (stream) {
-		hand_over(worker, stream, group, false);
+		hand_over(worker, stream, group, door, false);
 	} else {
 		log_warning("a connection is dropped: %s", strerror(errno));
 		close(fd);
@@ -241,7 +244,7 @@ void worker_serve(struct worker *worker, int fd, uint16_t group)
 
 void worker_serve_stream(struct worker *worker, struct stream *stream)
 {
-	hand_over(worker, stream, 0, true);
+	hand_over(worker, stream, 0, 0, true);
 }
 
 void worker_stop(struct worker *worker)

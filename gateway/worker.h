@@ -87,8 +87,8 @@ bool worker_start(struct worker *worker, unsigned number, struct worker_conf *co
 void worker_order(struct worker_order *order);
 
 /* Hand over a connected socket; the worker closes it in the end. group: 0 for NBD, the tag of the
- * listener's portal group for iSCSI. */
-void worker_serve(struct worker *worker, int fd, uint16_t group);
+ * listener's portal group for iSCSI. door: the listener, for NBD (nbd_exports.h). */
+void worker_serve(struct worker *worker, int fd, uint16_t group, uint16_t door);
 
 /* Hand over a stream to the one NBD client that there will be; the main loop hears of its end.
  * Before anybody else is served. */

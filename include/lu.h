@@ -65,6 +65,7 @@ struct scsi_task {
 	uint8_t	*data;			/* lent until done() */
 	uint32_t data_len;		/* data-out: bytes that are there; data-in: room (EDTL) */
 	uint8_t	 attribute;		/* enum task_attribute */
+	uint32_t era;			/* the unit's when the command came, whose data may come later; 0: now */
 	const struct nexus *nexus;	/* NULL: our own adaptor, no reservations or unit attentions of its own */
 	bool	 read_only;		/* the nexus may not write to this unit, whoever else may */
 	void   (*done)(struct scsi_task *);
@@ -129,6 +130,8 @@ struct scsi_lu {
 	uint32_t caps;			/* CDB_CAP_BIT()s that cdb_decode() needs; CDB_CAPS_ALL = leave it to the far end */
 	bool	 interprets;		/* judges CDBs by our table (disk_lu): undecodable ones still come as raw bytes */
 	uint32_t max_transfer;		/* bytes of data that one task may carry */
+	uint32_t era;			/* another begins when all tasks of all nexuses are ended (SAM-5 §7); 0:
+					 * the far end knows */
 	unsigned paths;			/* that other_path() goes round; 0, 1: there is but one */
 	unsigned losses;		/* paths that have ended so far: what is submitted next may find another
 					 * unit there, or the same one after a reset */

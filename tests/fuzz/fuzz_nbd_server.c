@@ -88,7 +88,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	server_init(&server, loop, flags);
 	fuzz_peer_init(&peer, loop);
 	peer.piece = flags & DRIP ? 7 : 0;
-	nbd_server_start(&server.service, &peer.stream);
+	nbd_server_start(&server.service, &peer.stream, 0);
 	fuzz_peer_say(&peer, in.at, in.left);
 	if (flags & SHUTDOWN)
 		nbd_server_shutdown(&server.service);

@@ -6,6 +6,7 @@ requires iscsi-ls iscsi-inq qemu-io qemu-img nbdinfo certtool
 
 port1=$(free_port)
 port2=$(free_port)
+port3=$(free_port)
 iqn=iqn.2026-11.test
 mkdir "$tmp/secrets" "$tmp/server"
 for name in good mutual discovery; do
@@ -48,6 +49,8 @@ target $iqn:moved { auth-group = no-authentication; portal-group = one; redirect
 nbd-export all { device = shared; allow-from = 127.0.0.0/8 }
 nbd-export far { device = shared; allow-from = [192.0.2.0/24, "2001:db8::/32"] }
 nbd-export alice { device = mem:6M; allow = "CN=alice,O=Test" }
+nbd-export side { device = mem:7M; listen = ["127.0.0.1:$port3", "unix:$tmp/side.sock"] }
+nbd-export beside { device = mem:9M; listen = "127.0.0.1:$port3" }
 END
 start_gateway -c "$tmp/gw.conf"
 log=$tmp/gateway.1.log
@@ -128,5 +131,24 @@ grep -q 'export="all"' "$tmp/list.txt" && ! grep -q 'export="alice"' "$tmp/list.
 nbdinfo --list "$(secure '' "$tmp/alice")" | grep -q 'export="alice"' || fail "alice does not see her export"
 ! nbdinfo --size "$(secure far "$tmp/alice")" 2>/dev/null || fail "an export for others' addresses"
 ! nbdinfo --size "$nbd_uri/all" 2>/dev/null || fail "an export without TLS"
+
+# An export with listeners of its own is found there, beside others that say so, and nowhere else.
+there() {	# EXPORT
+	nbdinfo --size "nbds://127.0.0.1:$port3/$1?tls-certificates=$tmp/bob" 2>/dev/null || :
+}
+[ "$(there side)" = 7340032 ] && [ "$(there beside)" = 9437184 ] || fail "an export at its own listener"
+[ "$(there '')" = 7340032 ] || fail "the first one there is not the default"
+[ -z "$(there all)" ] || fail "what has no listener of its own is found at that of another"
+! nbdinfo --size "$(secure side "$tmp/bob")" 2>/dev/null || fail "an export away from its own listener"
+nbdinfo --list "nbds+unix:///?socket=$tmp/side.sock&tls-hostname=localhost&tls-certificates=$tmp/bob" >"$tmp/list.txt"
+[ "$(grep -c 'export="' "$tmp/list.txt")" = 1 ] || fail "the unix socket has: $(cat "$tmp/list.txt")"
+
+# And at a reload: the listener goes from the one to the other, and whoever is there with it.
+sed -i '/^nbd-export beside/s/listen.*/}/; s/^nbd-export side.*/nbd-export side { device = mem:7M; listen = "unix:$tmp\/side.sock" }/' "$tmp/gw.conf"
+sed -i "s|unix:\$tmp|unix:$tmp|; s|^nbd = .*|nbd = [\"127.0.0.1:0\", \"127.0.0.1:$port3\"]|" "$tmp/gw.conf"
+kill -HUP $gateway_pid
+wait_for $gateway_pid grep -q 'gw.conf: reloaded' "$log"
+[ -z "$(there side)" ] && [ "$(there beside)" = 9437184 ] && [ "$(there all)" = 8388608 ] ||
+	fail "after the reload"
 
 ! grep -q 'secret-of-it' "$log" || fail "a secret is in the log"

@@ -36,7 +36,7 @@ said: $(cat said)"
 
 top='there are: device, auth-group, portal-group, target, nbd-export, nbd, read-only, threads'
 reach='chap, chap-mutual, write-log, connections, device-tls-certificates, device-tls-psk, initiator-name, digest, chap-algorithms, discover-portals, login-timeout, outage-timeout, noop-interval, noop-timeout, abort-timeout, tmf-timeout, queue-depth, initial-r2t, immediate-data, first-burst-length, max-burst-length, max-recv-data-segment-length, max-outstanding-r2t, default-time2wait, default-time2retain'
-device_keys="block-size, serial, naa, shared, $reach"
+device_keys="block-size, physical-block-size, serial, naa, shared, $reach"
 group='portal-group pg { listen = 127.0.0.1:0 }\n'
 target='target iqn.2026-11.test:t { '
 
@@ -74,7 +74,7 @@ wrong 'auth-group ag { x = y }' \
 wrong 'device d { uri = mem:1M; bs = 1 }' \
 	"1: unknown key \"bs\" in device \"d\"; there are: uri, read-only, $device_keys"
 wrong 'nbd-export e { device = mem:1M; x = y }' \
-	"1: unknown key \"x\" in nbd-export \"e\"; there are: device, read-only, description, tls-only, allow, allow-from, $device_keys"
+	"1: unknown key \"x\" in nbd-export \"e\"; there are: device, read-only, description, tls-only, listen, allow, allow-from, $device_keys"
 wrong "$group$target"'lun 0 { device = mem:1M; x = y } }' \
 	"2: unknown key \"x\" in lun \"0\"; there are: device, read-only, $device_keys"
 wrong 'threads = 0' '1: threads = 0: not a number from 1 to 256'
@@ -161,6 +161,12 @@ wrong 'device a:b { uri = mem:1M }' "1: device \"a:b\": a name without ':' is ne
 wrong 'device d { uri = mem:1M }\ndevice d { uri = mem:2M }' '2: device "d" is described in line 1, too'
 wrong 'device d { uri = mem:1M; block-size = 520 }' '1: block-size = 520: neither 512 nor 4096'
 wrong 'device d { uri = mem:1M; block-size = 4k }' '1: block-size = 4k: not a number from 512 to 4096'
+wrong 'device d { uri = mem:1M; physical-block-size = 1000 }' \
+	'1: physical-block-size = 1000: not a power of 2, or less than a logical block (512)'
+wrong 'device d { uri = mem:1M; block-size = 4096; physical-block-size = 512 }' \
+	'1: physical-block-size = 512: not a power of 2, or less than a logical block (4096)'
+wrong "$group$target"'lun 0 { device = mem:1M; option { pblocksize = 4096 } } }' \
+	'2: "option": give physical-block-size, serial or naa'
 wrong 'device d { uri = mem:1M; naa = 6001405000000000 }' \
 	'1: naa = 6001405000000000: not 16 hexadecimal digits that begin with 2, 3 or 5'
 wrong 'device d { uri = mem:1M; serial = "" }' '1: serial = : not 1 to 36 ASCII characters'
@@ -261,6 +267,10 @@ wrong 'nbd-export e { device = mem:1M }\nnbd-export e { device = mem:1M }' \
 wrong 'nbd-export e { device = mem:1M; tls-only = yes }' '1: "tls-only" needs tls = on'
 wrong 'nbd-export e { device = mem:1M; allow = CN=x }' '1: "allow" needs tls-verify-peer = yes'
 
+wrong 'nbd-export e { device = mem:1M; listen = localhost:http }' \
+	'1: listen = localhost:http: "http" is not a port from 0 to 65535'
+wrong 'nbd = ":10809"\nnbd-export e { device = mem:1M; listen = ":10809" }\nnbd-export f { device = mem:1M; listen = [":10809",\n":10809"] }\nportal-group pg { listen = ":10809" }' \
+	'4: :10809: line 3 listens there, too' '5: :10809: line 1 listens there, too'
 wrong 'nbd-export e { device = mem:1M; allow-from = [127.0.0.1, here] }' \
 	'1: allow-from = here: not an address, nor ADDRESS/BITS'
 

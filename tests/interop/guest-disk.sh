@@ -1,15 +1,18 @@
 #!/usr/bin/env bash
 # A guest whose virtio disk is an NBD socket of ours: it keeps a filesystem on it, first through
-# the daemon, then through the plugin.
+# the daemon, then through the plugin. The daemon's clients are qemu and, in between, the NBD client
+# of the guest's kernel.
 . "${srcdir:-$(dirname "$0")/..}/functions.sh"
 . "$srcdir/interop/guest.sh"
 requires mke2fs e2fsck debugfs nbdcopy nbdkit
-guest_modules virtio_blk ext4
+guest_modules virtio_blk virtio_net nbd ext4
+guest_programs nbd-client
 
 # What is left of the filesystem by the guest before is checked, more is written, and read again
 # after another mount, when nothing of it is in the page cache any more.
-round() {	# NUMBER NBD-URI
-	start_guest -drive "file=$2,format=raw,if=virtio,cache=none,discard=unmap"
+round() {	# NUMBER NBD-URI [PORT of the same export]
+	start_guest -drive "file=$2,format=raw,if=virtio,cache=none,discard=unmap" \
+		-netdev user,id=lan -device virtio-net-pci,netdev=lan,romfile=
 	in_guest <<-END
 	mount -t ext4 -o discard /dev/vda /mnt
 	cd /mnt
@@ -22,6 +25,9 @@ round() {	# NUMBER NBD-URI
 	fstrim /mnt
 	cd /
 	umount /mnt
+	END
+	[ -z "${3:-}" ] || work_of_nbd_client "$3"
+	in_guest <<-END
 	mount -t ext4 -o ro /dev/vda /mnt
 	(cd /mnt && sha256sum -cs sums)
 	umount /mnt
@@ -29,13 +35,34 @@ round() {	# NUMBER NBD-URI
 	stop_guest
 }
 
+# Over two connections, whose writes and flushes are one.
+work_of_nbd_client() {	# PORT
+	in_guest <<-END
+	ip addr add 10.0.2.15/24 dev eth0
+	ip link set eth0 up
+	dmesg -c >/tmp/boot
+	nbd-client 10.0.2.2 $1 /dev/nbd0 -C 2 >/tmp/nbd-client
+	[ "\$(cat /sys/block/nbd0/size /sys/block/nbd0/ro)" = "\$(printf '131072\\n0')" ]
+	[ "\$(cat /sys/block/nbd0/queue/write_cache)" = "write back" ]
+	[ \$(cat /sys/block/nbd0/queue/discard_max_bytes) -gt 0 ]
+	mount -t ext4 -o discard /dev/nbd0 /mnt
+	(cd /mnt && sha256sum -cs sums && cp copy nbd && mv nbd copy)
+	fstrim /mnt
+	umount /mnt
+	nbd-client -d /dev/nbd0
+	blockdev --flushbufs /dev/vda
+	! dmesg | grep -iE 'nbd.*(error|timed|fail|dead)|I/O error' >&2 || exit 1
+	END
+}
+
 start_tgtd 64M
 truncate -s 64M "$tmp/ext4.img"
 mke2fs -q -t ext4 -F "$tmp/ext4.img"
 
-start_gateway -n "unix:$tmp/gateway.sock" "$tgt_uri"
+port=$(free_port)
+start_gateway -n "unix:$tmp/gateway.sock" -n "127.0.0.1:$port" "$tgt_uri"
 nbdcopy --flush "$tmp/ext4.img" "nbd+unix:///?socket=$tmp/gateway.sock"
-round 1 "nbd+unix:///?socket=$tmp/gateway.sock"
+round 1 "nbd+unix:///?socket=$tmp/gateway.sock" "$port"
 end_process $gateway_pid
 
 last=1

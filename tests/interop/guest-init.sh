@@ -29,14 +29,17 @@ under_way() {
 	[ ! -e "/tmp/$1.status" ]
 }
 
-finish() {
+# Subshells, so that what is traced is not what they wait for.
+finish() (
+	set +x
 	while under_way "$1"; do usleep 50000; done
 	[ "$(cat "/tmp/$1.status")" = 0 ] || { cat "/tmp/$1.log"; return 1; }
-}
+)
 
-until_it_is() {
+until_it_is() (
+	set +x
 	until "$@" >/dev/null 2>&1; do usleep 50000; done
-}
+)
 
 [ ! -e /functions ] || . /functions
 exec </dev/ttyS1 >/dev/ttyS1

@@ -13,14 +13,17 @@
 
 requires qemu-system-x86_64 busybox cpio modprobe base64
 
-guest_kernel=$(find /boot -maxdepth 1 -name 'vmlinuz-*' -readable | sort -V | tail -n 1)
-guest_version=${guest_kernel#/boot/vmlinuz-}
-[ -n "$guest_kernel" ] && [ -d "/lib/modules/$guest_version" ] || {
-	echo "this test needs a kernel: /boot/vmlinuz-VERSION and /lib/modules/VERSION"
+guest_lacks() {
+	echo "this test needs $*" >&2
 	[ -z "${NO_SKIPS:-}" ] || exit 1
 	exit 77
 }
-! ldd "$(command -v busybox)" >/dev/null 2>&1 || { echo "this test needs a static busybox"; exit 77; }
+
+guest_kernel=$(find /boot -maxdepth 1 -name 'vmlinuz-*' -readable | sort -V | tail -n 1)
+guest_version=${guest_kernel#/boot/vmlinuz-}
+[ -n "$guest_kernel" ] && [ -d "/lib/modules/$guest_version" ] ||
+	guest_lacks "a kernel: /boot/vmlinuz-VERSION and /lib/modules/VERSION"
+! ldd "$(command -v busybox)" >/dev/null 2>&1 || guest_lacks "a static busybox"
 
 guest_root=$tmp/root
 guests=0
@@ -31,9 +34,11 @@ cp "$srcdir/interop/guest-init.sh" "$guest_root/init"
 # In the order in which they need each other.
 guest_modules() {
 	local module path name
-	for module in virtio_pci "$@"; do
-		modprobe --show-depends -S "$guest_version" "$module"
-	done | sed -n 's/^insmod \([^ ]*\).*/\1/p' | awk '!seen[$0]++' | while read -r path; do
+	set -- virtio_pci "$@"
+	for module; do
+		modprobe --show-depends -S "$guest_version" "$module" || guest_lacks "the module $module"
+	done >"$tmp/modules"
+	sed -n 's/^insmod \([^ ]*\).*/\1/p' "$tmp/modules" | awk '!seen[$0]++' | while read -r path; do
 		name=$(basename "$path" | sed 's/\.ko.*/.ko/')
 		case $path in
 		*.xz) xz -dc "$path" ;;

@@ -188,3 +188,57 @@ def keys_of_the_whole_session_are_for_its_first_connection():
             p = again.login({"MaxBurstLength": 4096}, first=True)
             check(p.login_status or dict(p.pairs).get("MaxBurstLength") in ("Reject", "Irrelevant",
                                                                            None), p.pairs)
+
+
+@test("MUST", "RFC 7143 4.2.3.3")
+def a_function_does_not_end_the_commands_behind_it():
+    first, second = two()
+    with first, second:
+        n = first.cmd_sn
+        late = second.ask(TUR, cmd_sn=n + 1 & 0xffffffff)
+        check(second.silent(), "an answer before the turn")
+        first.cmd_sn = n
+        check(first.manage(ABORT_TASK_SET, immediate=False) == T_COMPLETE)
+        check(second.finish(late).status == GOOD)
+
+
+@test("MUST", "RFC 7143 4.2.3.3")
+def an_immediate_function_waits_for_the_commands_before_it():
+    first, second = two(InitialR2T="Yes", ImmediateData="No")
+    with writable(first), second:
+        old = fill(first, 0, 8, 74)
+        n = first.cmd_sn
+        first.cmd_sn = n + 1 & 0xffffffff
+        itt = first.tmf(ABORT_TASK_SET)
+        check(first.silent(), "it is answered before the command has come")
+        second.ask(write_10(0, 8), write=8 * Unit.block_len, cmd_sn=n)
+        check(first.get(TMF_RESPONSE, itt).response == T_COMPLETE)
+        while not second.silent():
+            p = second.get()
+            check(p.op == R2T, "the command has not been ended:", p)
+        holds(first, 0, old)
+
+
+@test("OURS", "RFC 7143 4.2.3.3")
+def an_immediate_function_with_a_CmdSN_that_cannot_come_waits_for_nothing():
+    with Client().ready() as c:
+        n = c.cmd_sn
+        c.cmd_sn = c.max_cmd_sn + 1000 & 0xffffffff
+        check(c.manage(LU_RESET) == T_COMPLETE)
+        c.cmd_sn = n
+        c.ready()
+
+
+@test("OURS", "RFC 7143 4.2.3.3")
+def a_function_that_waits_ends_with_its_connection():
+    first, second = two()
+    with first, second:
+        n = first.cmd_sn
+        first.cmd_sn = n + 1 & 0xffffffff
+        first.tmf(ABORT_TASK_SET)
+        check(first.silent(), "it is answered before the command has come")
+        second.cmd_sn = n
+        check(second.logout(reason=1, cid=1).response == 0)
+        check(second.finish(second.ask(TUR, cmd_sn=n)).status == GOOD)
+        second.cmd_sn = n + 1 & 0xffffffff
+        second.lives()

@@ -119,6 +119,23 @@ def CLEAR_TASK_SET_is_there():
         c.ready()
 
 
+@test("MUST", "RFC 7143 11.5.1, SAM-5 7.5, 7.7")
+def the_writes_of_others_end_too_while_they_wait_for_their_data():
+    for function in CLEAR_TASK_SET, LU_RESET:
+        with on_request() as c, on_request() as other:
+            data = fill(c, 0, 8, 80)
+            itt, r2t = stuck_write(other)
+            check(c.manage(function) in (T_COMPLETE, T_NOT_SUPPORTED))
+            other.ready()
+            other.answer_r2t(r2t, noise(8 * Unit.block_len, 81))
+            if not other.silent():
+                p = other.get(SCSI_RESPONSE, itt)
+                check(p.header[3] not in (GOOD, CHECK_CONDITION), "status", p.header[3])
+            c.ready()
+            holds(c, 0, data)
+            other.ready()
+
+
 @test("MUST", "RFC 7143 11.5.1")
 def LOGICAL_UNIT_RESET_ends_all_tasks_of_the_unit():
     with on_request() as c:

@@ -8,9 +8,10 @@
 #	restart_target		killed as it stands, and started again
 #	start_far, kill_far	the NBD server. It fails writes (ENOSPC) while $tmp/full exists, and reads
 #				(EIO) while $tmp/broken does.
-#	log_in PORTAL HOST	the guest's SCSI host of that number; its disks are there when this returns
-#	disk HOST LUN NAME	in the guest, that disk is /dev/NAME, and /NAME is what sysfs has of it
-#	kernel_says [PATTERN...]	what it has complained of since the last time: this, and nothing else
+#	log_in PORTAL HOST NAME...	the guest has another SCSI host, of this number, with these LUNs from 0 on
+#	disk HOST LUN NAME	waits for that disk: it is /dev/NAME, and what sysfs has of it is in /NAME
+#	kernel_says [PATTERN...] what it has complained of since the last time: this (and perhaps what
+#				?PATTERN stands for), and nothing else
 #	they_work [DISK...]	the guest writes, reads and compares, until stop_work; when this returns it
 #				has got through once more on every disk
 
@@ -101,7 +102,7 @@ start_san() {
 	configure "$@" >"$conf"
 	start_target
 	guest_modules virtio_net iscsi_tcp crc32c sd_mod sg ext4 scsi_dh_alua dm-multipath dm-round-robin
-	guest_programs iscsid iscsiadm sg_persist sg_vpd blkdiscard mkfs.ext4 dmsetup
+	guest_programs iscsid iscsiadm sg_persist sg_reset sg_vpd blkdiscard mkfs.ext4 dmsetup
 	mkdir -p "$guest_root/etc/iscsi" "$guest_root/run/lock/iscsi"
 	echo InitiatorName=$iqn:linux >"$guest_root/etc/iscsi/initiatorname.iscsi"
 	echo root:x:0:0::/:/bin/sh >"$guest_root/etc/passwd"
@@ -120,6 +121,8 @@ start_san() {
 	cat >>"$guest_root/etc/iscsi/iscsid.conf" <<-END
 	node.conn[0].iscsi.HeaderDigest = CRC32C
 	node.conn[0].iscsi.DataDigest = CRC32C
+	node.session.iscsi.InitialR2T = No
+	node.session.iscsi.ImmediateData = Yes
 	node.conn[0].tcp.window_size = 4194304
 	node.session.timeo.replacement_timeout = 120
 	node.session.scan = auto
@@ -130,7 +133,8 @@ start_san() {
 	echo 8388608 >/proc/sys/net/core/rmem_max
 	ip addr add 10.0.2.15/24 dev eth0
 	ip link set eth0 up
-	head -c 4194304 /dev/urandom >/pattern
+	head -c 1048576 /dev/urandom >/pattern
+	for i in 1 2 3 4; do cat /pattern; done >/large
 	iscsid
 	dmesg -c >/dev/null
 	END
@@ -140,11 +144,12 @@ start_san() {
 san_functions() {
 	cat <<-'END'
 	work() {
+		set +x
 		until [ -e /tmp/stop ]; do
 			dd if=/pattern of="$1" bs=16k oflag=direct seek=512 &&
 				dd if=/pattern of="$1" bs=1M conv=fsync seek=16 || return 1
 			for start in 8 16; do
-				dd if="$1" bs=256k count=16 iflag=direct skip=$((start * 4)) | cmp - /pattern || return 1
+				dd if="$1" bs=256k count=4 iflag=direct skip=$((start * 4)) | cmp - /pattern || return 1
 			done
 			echo >>"/tmp/${1##*/}.rounds"
 		done
@@ -152,14 +157,14 @@ san_functions() {
 	rounds() {
 		cat "/tmp/${1##*/}.rounds" 2>/dev/null | wc -l
 	}
-	got_through() {
-		local before
+	got_through() (
+		set +x
 		before=$(rounds "$1")
 		while [ "$(rounds "$1")" -le "$before" ]; do
 			under_way "${1##*/}" || { finish "${1##*/}"; return 1; }
 			usleep 50000
 		done
-	}
+	)
 	END
 }
 
@@ -177,12 +182,16 @@ stop_work() {
 }
 
 log_in() {
+	local portal=$1 host=$2 lun=0
+	shift 2
 	in_guest <<-END
-	iscsiadm -m node -T $iqn -p 10.0.2.2:${!1} -o new >/tmp/login
-	iscsiadm -m node -T $iqn -p 10.0.2.2:${!1} --login >>/tmp/login
-	until_it_is ls /sys/class/scsi_device/$2:0:0:0/device/block
-	until_it_is ls /sys/class/scsi_device/$2:0:0:1/device/block
+	iscsiadm -m node -T $iqn -p 10.0.2.2:${!portal} -o new >/tmp/login
+	iscsiadm -m node -T $iqn -p 10.0.2.2:${!portal} --login >>/tmp/login
 	END
+	for name; do
+		disk $host $lun "$name"
+		lun=$((lun + 1))
+	done
 }
 
 disk() {
@@ -202,8 +211,9 @@ kernel_says() {
 		'^[0-9] ([a-z-]*scsi|sd |connection|session|alua|device-mapper|EXT4|blk|critical|Buffer|[a-z]* *I/O|sd[a-z]:)' |
 		grep -Ei '^[0-4]|sense|error|fail|tim(ed|ing) out|reject|abort|offline' >"$tmp/said" || :
 	for pattern; do
-		grep -qE "$pattern" "$tmp/said" || fail "the kernel does not say: $pattern"
-		sed -i -E "\\|$pattern|d" "$tmp/said"
+		grep -qE "${pattern#\?}" "$tmp/said" || [ "${pattern#\?}" != "$pattern" ] ||
+			fail "the kernel does not say: $pattern"
+		sed -i -E "\\#${pattern#\?}#d" "$tmp/said"
 	done
 	[ ! -s "$tmp/said" ] || { cat "$tmp/said" >&2; fail "the kernel complains"; }
 }

@@ -3,6 +3,7 @@
 
     target_events.py HOST:PORT STEP
 
+    inventory  LUN 2 is added to LUNs 0 and 1
     removal    of its target: others are let alone
     end        of the process; with two connections, of which one has a write under way
 """
@@ -12,7 +13,7 @@ import time
 sys.dont_write_bytecode = True      # the source tree stays as it is
 
 from iscsi_client import ASYNC, R2T, Client, Settings, check
-from iscsi_rules import Unit, write_10
+from iscsi_rules import TUR, Unit, report_luns, write_10
 from iscsi_rules_connections import two
 
 LOGOUT_WANTED, CONNECTION_DROPPED, ALL_DROPPED = 1, 2, 3
@@ -35,6 +36,31 @@ def last_words(c):
     check(p.parameter2 == c.agreed("DefaultTime2Wait", 2) and p.parameter3 == 0, p)
     check(c.is_closed(), "the connection lives on")
     return p.event
+
+
+LUNS_CHANGED, POWER_ON = 0x63f0e, 0x62900
+
+
+def hears(c, lun):
+    """The unit attention of that unit, or None: it is ready."""
+    return c.scsi(TUR, lun=lun).key
+
+
+def inventory():
+    with to("stays") as c, to("stays") as asks, to("goes") as other:
+        for client in c, asks, other:
+            check(hears(client, 1) == POWER_ON and hears(client, 1) is None)
+        print("waiting", flush=True)
+        # Each worker hears of it by itself.
+        for client in c, other:
+            while hears(client, 0) != LUNS_CHANGED:
+                client.silent(0.05)
+        while len(asks.good(report_luns(64), read=64).data) < 8 + 3 * 8:
+            asks.silent(0.05)
+        # One for each nexus of each unit, and none for who has asked in the meantime.
+        check([hears(c, lun) for lun in (0, 1, 1, 2, 2)] == [None, LUNS_CHANGED, None, POWER_ON, None])
+        check([hears(asks, lun) for lun in (0, 1, 2)] == [None, None, POWER_ON])
+        check([hears(other, lun) for lun in (0, 1, 1)] == [None, LUNS_CHANGED, None])
 
 
 def removal():
@@ -67,4 +93,4 @@ def end():
 
 portal, step = sys.argv[1:]
 Settings.address, Settings.lun = (portal.rsplit(":", 1)[0], int(portal.rsplit(":", 1)[1])), 0
-{f.__name__: f for f in (removal, end)}[step]()
+{f.__name__: f for f in (inventory, removal, end)}[step]()

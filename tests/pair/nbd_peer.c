@@ -173,7 +173,7 @@ struct peer *peer_connect_with(struct peer *p, uint32_t client_flags)
 	p->fd = fd[1];
 	if (p->send_buffer)
 		setsockopt(fd[0], SOL_SOCKET, SO_SNDBUF, &p->send_buffer, sizeof(p->send_buffer));
-	nbd_server_start(&p->service, stream_socket(fd[0]));
+	nbd_server_start(&p->service, stream_socket(fd[0]), p->door);
 	peer_hear(p, "4e42444d41474943 49484156454f5054 0003");
 	peer_sayf(p, "%08x", client_flags);
 	return p;

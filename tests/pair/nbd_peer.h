@@ -40,6 +40,7 @@ struct peer_device {
 struct peer {
 	struct loop *loop;
 	struct nbd_service service;
+	uint16_t door;			/* that clients come by */
 	struct nbd_limits limits;
 	struct export exports[PEER_EXPORTS];
 	struct nbd_export *nbd[PEER_EXPORTS];

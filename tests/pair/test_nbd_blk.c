@@ -459,6 +459,40 @@ static void a_smaller_export_does_not_take_the_place_of_the_lost_one(void)
 	kill_server();
 }
 
+static void start_named_server(struct bench *b, const char *name)
+{
+	char def[64];
+	const char *const args[] = { "--filter=exportname", "file", b->file, def, NULL };
+
+	snprintf(def, sizeof(def), "default-export=%s", name);
+	start_server(b, args);
+}
+
+static void an_export_of_another_name_does_not(void)
+{
+	uint8_t data[PIECE] = { 0 };
+	struct request r = request(BLK_READ, 0, PIECE, data);
+	struct bench b;
+
+	bench_init(&b, over_tls);
+	make_disk(&b, DISK);
+	start_named_server(&b, "one");
+	bench_open_with(&b, 5, 0.5);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b.dev);
+	kill_server();
+	start_named_server(&b, "other");
+	CU_ASSERT_EQUAL(bench_run(&b, &r), ENOTCONN);
+	CU_ASSERT_STRING_EQUAL(r.req.why,
+			       "not connected: the export is not what it was: it has another name");
+	kill_server();
+	start_named_server(&b, "one");
+	while (bench_do(&b, BLK_READ, 0, PIECE, data, 0) == ENOTCONN)
+		ev_run(b.loop->ev, EVRUN_ONCE);
+	CU_ASSERT_EQUAL(b.dev->info.generation, 1);
+	bench_end(&b);
+	kill_server();
+}
+
 static void a_grown_export_does(void)
 {
 	uint8_t data[PIECE] = { 0 };
@@ -512,6 +546,7 @@ static const struct unit_test tests[] = {
 	UNIT_TEST(requests_fail_once_the_outage_lasts_too_long_and_work_after_it),
 	UNIT_TEST(a_request_that_waits_for_a_server_can_be_aborted),
 	UNIT_TEST(a_smaller_export_does_not_take_the_place_of_the_lost_one),
+	UNIT_TEST(an_export_of_another_name_does_not),
 	UNIT_TEST(a_grown_export_does),
 	UNIT_TEST(what_goes_well_does_so_over_tls),
 	UNIT_TEST(a_lost_connection_is_made_anew_over_tls),

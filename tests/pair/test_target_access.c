@@ -258,7 +258,7 @@ static void a_cold_reset_leaves_other_targets_alone(void)
 	log_in(&v);
 	peer_send(&peer, &reset, NULL);
 	peer_expect(&peer, &want, NULL, 0);	/* it has no units */
-	peer_expect_end(&peer);
+	peer_expect_drop(&peer, 0);
 	peer_expect_silence(&first);
 	peer_disconnect(&first);
 	peer_disconnect(&peer);

@@ -492,11 +492,22 @@ static void a_write_without_its_data_is_refused(void)
 	b.write = false;
 	peer_send_numbered(&peer, &b, NULL);
 	peer_expect_sense(&peer, 7, SENSE_INVALID_FIELD_IN_CDB, 512, 0);
-	/* A count that has lost its upper bits, say. */
-	b = peer_write(8, 512, 0, 512);
-	peer_send_numbered(&peer, &b, rig_pattern());
-	peer_expect_sense(&peer, 8, SENSE_INVALID_FIELD_IN_CDB, 512, 0);
 	CU_ASSERT_EQUAL(lu->submitted, 0);
+	finish();
+}
+
+/* SBC-3 §5.32: no blocks are no error. */
+static void data_for_a_write_of_no_blocks_is_left_over(void)
+{
+	struct bhs b = peer_write(7, 512, 0, 512);
+	struct bhs want = { .op = OP_SCSI_RESPONSE, .itt = 7, .underflow = true, .residual = 512 };
+
+	begin();
+	peer_send_numbered(&peer, &b, rig_pattern());
+	CU_ASSERT_EQUAL_FATAL(lu->count, 1);
+	CU_ASSERT_EQUAL(lu->task[0]->data_len, 0);
+	rig_end_good(&rig, lu, 0);
+	peer_expect(&peer, &want, NULL, 0);
 	finish();
 }
 
@@ -568,6 +579,7 @@ static const struct unit_test tests[] = {
 	UNIT_TEST(a_lost_path_is_an_aborted_command),
 	UNIT_TEST(a_read_that_is_flagged_as_a_write_moves_nothing),
 	UNIT_TEST(a_write_without_its_data_is_refused),
+	UNIT_TEST(data_for_a_write_of_no_blocks_is_left_over),
 	UNIT_TEST(more_than_the_largest_transfer_is_refused),
 	UNIT_TEST(commands_wait_for_room_in_order),
 };

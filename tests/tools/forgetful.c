@@ -203,7 +203,7 @@ static void on_client(struct ev_loop *ev, ev_io *w, int events)
 	if (!stream)
 		die("stream");
 	if (w->data == &nbd)
-		nbd_server_start(&nbd, stream);
+		nbd_server_start(&nbd, stream, 0);
 	else
 		target_start(&target, stream, GROUP);
 }

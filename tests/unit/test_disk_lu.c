@@ -321,6 +321,24 @@ static void limits_and_provisioning_follow_the_device(void)
 	disk_bed_free(&bed);
 }
 
+static void physical_blocks_are_what_is_said_or_written_whole(void)
+{
+	static const struct { uint32_t min_block, said; uint8_t exponent; } rows[] = {
+		{ 512, 0, 0 }, { 512, 4096, 3 }, { 4096, 0, 3 }, { 4096, 512, 3 }, { 1, 16384, 5 },
+	};
+	struct capacity capacity;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct disk_lu_conf conf = { .physical_len = rows[i].said };
+
+		disk_bed_init_conf(&bed, rows[i].min_block, &conf);
+		DO(.id = CDB_READ_CAPACITY_16, .alloc_len = 32);
+		CU_ASSERT(capacity_16_decode(c.data, c.task.moved, &capacity));
+		CU_ASSERT_EQUAL(capacity.lbppbe, rows[i].exponent);
+		disk_bed_free(&bed);
+	}
+}
+
 static void without_zeroing_unmapped_blocks_read_as_anything(void)
 {
 	struct provisioning provisioning;
@@ -742,6 +760,7 @@ static const struct unit_test tests[] = {
 	UNIT_TEST(no_length_is_an_error_and_none_is_overrun),
 	UNIT_TEST(device_identification_is_whole_and_stable),
 	UNIT_TEST(limits_and_provisioning_follow_the_device),
+	UNIT_TEST(physical_blocks_are_what_is_said_or_written_whole),
 	UNIT_TEST(without_zeroing_unmapped_blocks_read_as_anything),
 	UNIT_TEST(mode_sense_has_headers_descriptors_and_pages),
 	UNIT_TEST(mode_sense_refuses_what_there_is_not),
