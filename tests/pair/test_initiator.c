@@ -24,7 +24,7 @@ static const uint8_t *pattern_from(uint32_t offset)
 {
 	static uint8_t bytes[2 * DATA_ROOM];
 
-	for (uint32_t i = 0; i < sizeof bytes; i++)
+	for (uint32_t i = 0; i < sizeof(bytes); i++)
 		bytes[i] = pattern(i);
 	return bytes + offset;
 }
@@ -256,13 +256,13 @@ static void outcome_script(struct run *r)
 	expect(r, OP_SCSI_COMMAND);		/* an error with sense data */
 	bhs = answer(r, OP_SCSI_RESPONSE);
 	bhs.status = STATUS_CHECK_CONDITION;
-	bhs.data_len = sizeof sense;
+	bhs.data_len = sizeof(sense);
 	r->stat_sn++;
 	give(r, &bhs, sense);
 	expect(r, OP_SCSI_COMMAND);		/* SenseLength beyond what is there */
 	bhs = answer(r, OP_SCSI_RESPONSE);
 	bhs.status = STATUS_CHECK_CONDITION;
-	bhs.data_len = sizeof liar;
+	bhs.data_len = sizeof(liar);
 	r->stat_sn++;
 	give(r, &bhs, liar);
 	expect(r, OP_SCSI_COMMAND);		/* busy */
@@ -284,10 +284,10 @@ static void residuals_status_and_sense_come_through(void)
 	};
 
 	run_init(&run, outcome_script);
-	for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++)
+	for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++)
 		order(CDB_DATA_IN, 512);
 	execute(&run);
-	for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
+	for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
 		CU_ASSERT_EQUAL(run.state[i].task.status, expected[i].status);
 		CU_ASSERT_EQUAL(run.state[i].task.sense_len, expected[i].sense_len);
 		CU_ASSERT_EQUAL(run.state[i].task.moved, expected[i].moved);
