@@ -6,7 +6,6 @@
  * Called by discovery, and by a session that wants to know of further portals.
  */
 #include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

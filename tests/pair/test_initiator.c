@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "min.h"
 #include "scripted_target.h"
 #include "unit.h"
 
@@ -63,17 +64,12 @@ static void give_r2t(struct run *r, uint32_t itt, uint32_t r2t_sn, uint32_t offs
 	give(r, &bhs, NULL);
 }
 
-static uint32_t smaller(uint32_t a, uint32_t b)
-{
-	return a < b ? a : b;
-}
-
 static void unsolicited_script(struct run *r)
 {
 	login(r);
 	for (uint32_t len = 1; len <= LONGEST && !*r->failed; len++) {
-		uint32_t limit = smaller(len, burst.first), itt;
-		uint32_t immediate = burst.immediate ? smaller(limit, burst.segment) : 0;
+		uint32_t limit = min_u32(len, burst.first), itt;
+		uint32_t immediate = burst.immediate ? min_u32(limit, burst.segment) : 0;
 		uint32_t unsolicited = burst.initial_r2t ? immediate : limit;
 
 		expect(r, OP_SCSI_COMMAND);
@@ -179,7 +175,7 @@ static void read_script(struct run *r)
 		bhs.itt = itt;
 		bhs.data_sn = sn;
 		bhs.offset = offset;
-		bhs.data_len = len = smaller(len, 3001 - offset);
+		bhs.data_len = len = min_u32(len, 3001 - offset);
 		bhs.has_status = offset + len == 3001;
 		r->stat_sn += bhs.has_status;
 		give(r, &bhs, pattern_from(offset));
