@@ -3,7 +3,6 @@
  * a host how to use the unit. All of it follows what the device can do.
  */
 #include <assert.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "disk_private.h"

@@ -84,6 +84,30 @@ static void open_store(struct lu_shared *shared)
 		log_error("reservations of LUN %u are lost: %s", shared->conf.lun, why);
 }
 
+/* What another process has left half sanitized stays out of reach. */
+static void open_mark(struct lu_shared *shared)
+{
+	const char *directory = shared->conf.state_dir;
+	char unit[17];
+	bool restricted;
+
+	if (!directory || !*shared->conf.target_name)
+		return;
+	snprintf(unit, sizeof unit, "%016" PRIx64, shared->naa);
+	shared->mark = sanitize_mark_new(directory, unit);
+	if (!shared->mark) {
+		log_error("%s: %s: what is being sanitized is not known after a restart", directory,
+			  strerror(errno));
+		return;
+	}
+	if (!sanitize_mark_is_set(shared->mark, &restricted))
+		return;
+	atomic_store(&shared->sanitize, restricted ? SANITIZE_FAILED_RESTRICTED : SANITIZE_FAILED);
+	log_error("LUN %u of %s has not been sanitized to the end, and is not ready before it is%s",
+		  shared->conf.lun, shared->conf.target_name,
+		  restricted ? "" : ", or EXIT FAILURE MODE ends that");
+}
+
 static bool init_reservations(struct lu_shared *shared)
 {
 	shared->turns = range_lock_new();
@@ -106,6 +130,7 @@ static bool take_identity(struct lu_shared *shared, const struct disk_lu_conf *c
 	else
 		snprintf(shared->conf.serial, sizeof conf->serial, "%016" PRIx64, shared->naa);
 	open_store(shared);
+	open_mark(shared);
 	if (reservation_restricts(shared->reservations))
 		atomic_store(&shared->restricted, ++shared->reserved);
 	return true;
@@ -150,6 +175,7 @@ void lu_shared_free(struct lu_shared *shared)
 	assert(list_empty(&shared->instances));
 	lu_ports_free(&shared->ports);
 	reservation_store_free(shared->store);
+	sanitize_mark_free(shared->mark);
 	free(shared->reservations);
 	if (shared->turns)
 		range_lock_free(shared->turns);

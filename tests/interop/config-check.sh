@@ -331,3 +331,19 @@ expect "--iscsi: with --config, that is said in the file" -c c.conf -i :0
 expect "--target: with --config, that is said in the file" -c c.conf -t iqn.2026-11.test:t
 expect "mem:1M: with --config, devices are named in the file" -c c.conf mem:1M
 echo "$cases files"
+
+# The manual names every key: the page of the file those of sections, the program's own those that
+# are options.
+pod=$abs_top_srcdir/gateway/nbd-iscsi-gateway.conf.pod
+"$gateway" --help-all >help
+for section in 'auth-group a { ? = 1 }' 'portal-group a { ? = 1 }' 'device a { uri = mem:1M; ? = 1 }' \
+		'target iqn.2026-11.test:a { ? = 1 }' 'nbd-export a { device = mem:1M; ? = 1 }'; do
+	printf '%s\n' "$section" >c.conf
+	check
+	keys=$(sed -n '1s/.*unknown key "?".*; there are: //p' said | tr -d ,)
+	[ -n "$keys" ] || fail "no keys of $section: $(cat said)"
+	for key in $keys; do
+		grep -q "^=item .*C<$key[ >]" "$pod" || grep -q -- " --$key\(=.*\)\{0,1\}$\| --$key[= ]" help ||
+			fail "no manual names the key $key of $section"
+	done
+done
