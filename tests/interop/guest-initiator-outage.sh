@@ -5,8 +5,8 @@
 . "$srcdir/interop/guest.sh"
 . "$srcdir/interop/san.sh"
 requires nbdkit
-times=2
-[ -z "${SOAK:-}" ] || times=20
+times=1
+[ -z "${SOAK:-}" ] || times=20 guest_seconds=3600
 start_san "one two"
 log_in one 0 near far
 in_guest 'dmesg -c >/dev/null'
@@ -22,20 +22,27 @@ kernel_says
 
 # It stalls for longer than a command may take: the command is aborted once it has come to an end,
 # and is done again.
-in_guest 'echo 1 >/far/device/timeout; echo 1 >/far/device/eh_timeout
-	echo 1 >/sys/module/libiscsi/parameters/debug_libiscsi_eh; dmesg -c >/dev/null'
+in_guest <<-END
+echo 1 >/sys/module/libiscsi/parameters/debug_libiscsi_eh
+echo 1 >/far/device/timeout
+END
 kill -STOP $far_pid
 in_guest 'until_it_is eval "dmesg | grep iscsi_eh_abort"'
 kill -CONT $far_pid
-in_guest 'until_it_is eval "dmesg | grep \"abort success\""
-	echo 30 >/far/device/timeout; echo 10 >/far/device/eh_timeout; echo 0 >/sys/module/libiscsi/parameters/debug_libiscsi_eh; dmesg -c >/dev/null'
+in_guest <<-END
+until_it_is eval "dmesg | grep 'abort success'"
+echo 30 >/far/device/timeout
+echo 0 >/sys/module/libiscsi/parameters/debug_libiscsi_eh
+dmesg -c >/dev/null
+END
 they_work
 kernel_says
 
-# A unit, and the whole target, is reset by one who wants it so.
+# A unit, and the whole target, is reset by one who wants it so. (Until that is done the initiator
+# itself rejects the commands that come, and has them done later.)
 in_guest 'sg_reset -d /dev/far; sg_reset -t /dev/far'
 they_work
-kernel_says 'sd 0:0:0:.: Power-on or device reset occurred'
+kernel_says 'sd 0:0:0:.: Power-on or device reset occurred' '?task .op 1 itt .*rejected'
 stop_work
 
 # The target is killed: what is in flight is sent again over the next connection.
@@ -63,8 +70,8 @@ wait_for $target_pid target_said 'asked to log out' 1
 wait_for $target_pid target_said 'connection ended: logged out' 1
 in_guest 'until_it_is eval "dmsetup status both | grep \" F \""'
 they_work
-kernel_says 'session recovery timed out' 'Failing path' 'sd 0:0:0:.: Inquiry data has changed' '?rejecting I/O to offline device' \
-	'?I/O error, dev sd' '?FAILED Result'
+kernel_says 'session recovery timed out' 'Failing path' 'sd 0:0:0:.: Inquiry data has changed' \
+	'?rejecting I/O to offline device' '?I/O error, dev sd' '?FAILED Result'
 reload "one two"
 in_guest <<-END
 until_it_is grep -x LOGGED_IN /sys/class/iscsi_session/session2/state
@@ -73,8 +80,10 @@ END
 they_work
 stop_work
 [[ $(in_guest 'dmsetup status both') != *" F "* ]] || fail "a path has not come back"
-kernel_says 'Reinstating path' ' 1:0:0:.: Power-on or device reset occurred' 'sd 0:0:0:.: Inquiry data has changed'
+kernel_says 'Reinstating path' ' 1:0:0:.: Power-on or device reset occurred' \
+	'sd 0:0:0:.: Inquiry data has changed'
 
 in_guest 'dmsetup remove both; iscsiadm -m session --logout >/tmp/logout'
 kernel_says
 stop_guest
+stop_target

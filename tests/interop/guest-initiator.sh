@@ -112,8 +112,7 @@ END
 kernel_says
 
 # Another path to the same units, where nothing is sent unasked and nothing has a digest.
-in_guest 'sed -i "s/CRC32C/None/; s/InitialR2T = No/InitialR2T = Yes/; s/ImmediateData = Yes/ImmediateData = No/" \
-	/etc/iscsi/iscsid.conf'
+in_guest 'sed -i "s/CRC32C/None/; s/R2T = No/R2T = Yes/; s/Data = Yes/Data = No/" /etc/iscsi/iscsid.conf'
 log_in two 1 near.2 far.2
 disk 1 $((0x4000 + 300)) sealed.2
 kernel_says ' 1:0:0:[0-9]*: Power-on or device reset occurred'
@@ -138,7 +137,8 @@ if dd if=/pattern of=/dev/near bs=4k count=1 oflag=direct; then exit 1; fi
 sg_persist -n -o --clear --param-rk=b2 /dev/near.2
 dd if=/pattern of=/dev/near bs=4k count=1 oflag=direct
 END
-kernel_says 'Parameters changed' 'FAILED Result' 'critical (nexus|reservation conflict) error, dev sd., sector 0 '
+kernel_says 'Parameters changed' 'FAILED Result' \
+	'critical (nexus|reservation conflict) error, dev sd., sector 0 '
 
 # A unit comes by a reload, grows, and goes.
 reload "one two" "$sealed" "$third"
@@ -173,6 +173,8 @@ stop_work
 in_guest 'iscsiadm -m session --logout >/tmp/logout'
 kernel_says
 stop_guest
-[ "$(grep -c 'normal session' "$san_log")" = 2 ] && [ "$(grep -c 'connection ended: logged out' "$san_log")" = 2 ] ||
+stop_target
+[ "$(grep -c 'normal session' "$san_log")" = 2 ] &&
+	[ "$(grep -c 'connection ended: logged out' "$san_log")" = 2 ] ||
 	fail "a session has not lived from its login to its logout"
 e2fsck -fn "$tmp/disks/far" >"$tmp/e2fsck.log" 2>&1 || fail "e2fsck"

@@ -4,7 +4,7 @@
 #	guest_modules MODULE...		brings these into the guest, with what they need
 #	guest_programs PROGRAM...	... and these, with their libraries; busybox is there
 #	$guest_root			... and what is put here
-#	start_guest QEMU-ARG...		boots; the guest listens when this returns
+#	start_guest QEMU-ARG...		boots; the guest listens when this returns, for $guest_seconds at most
 #	in_guest SCRIPT			runs a script there (without argument: what is on stdin), until a
 #					line of it fails; prints what it prints. guest-init.sh has functions.
 #	stop_guest			powers it off, and waits until it is gone
@@ -69,7 +69,7 @@ start_guest() {
 	exec {guest_in}<>"$control.in" {guest_out}<>"$control.out"
 	[ -e "$tmp/initramfs" ] ||
 		(cd "$guest_root" && find . | cpio -o -H newc --quiet) >"$tmp/initramfs"
-	timeout 600 qemu-system-x86_64 -M q35 -accel tcg -m 256 -nodefaults -display none -no-reboot \
+	timeout "${guest_seconds:-300}" qemu-system-x86_64 -M q35 -accel tcg -m 256 -nodefaults -display none -no-reboot \
 		-kernel "$guest_kernel" -initrd "$tmp/initramfs" -append "console=ttyS0 quiet panic=-1" \
 		-serial "file:$tmp/console.$guests.log" \
 		-chardev "pipe,id=control,path=$control" -serial chardev:control "$@" \

@@ -6,6 +6,7 @@
 #				server, 4096 bytes per block) are lines of the configuration.
 #	reload PORTALS LUN...	another configuration comes into force
 #	restart_target		killed as it stands, and started again
+#	stop_target		ended, without a complaint
 #	start_far, kill_far	the NBD server. It fails writes (ENOSPC) while $tmp/full exists, and reads
 #				(EIO) while $tmp/broken does.
 #	log_in PORTAL HOST NAME...	the guest has another SCSI host, of this number, with these LUNs from 0 on
@@ -86,6 +87,10 @@ restart_target() {
 	kill_target
 	start_target
 }
+stop_target() {
+	kill -TERM $target_pid
+	wait $target_pid || fail "the target's exit status: $?"
+}
 
 target_said() {	# PATTERN TIMES
 	[ "$(grep -c "$1" "$san_log")" -ge "$2" ]
@@ -117,13 +122,14 @@ start_san() {
 		END
 	done >"$guest_root/etc/iscsi/iscsid.conf"
 	# The user network of qemu has no window scaling, and may never hear of a closed window that it is
-	# open again: with that much room it is never closed.
+	# open again: with that much room it is never closed. And a busy machine is not a dead target.
 	cat >>"$guest_root/etc/iscsi/iscsid.conf" <<-END
 	node.conn[0].iscsi.HeaderDigest = CRC32C
 	node.conn[0].iscsi.DataDigest = CRC32C
 	node.session.iscsi.InitialR2T = No
 	node.session.iscsi.ImmediateData = Yes
 	node.conn[0].tcp.window_size = 4194304
+	node.conn[0].timeo.noop_out_timeout = 60
 	node.session.timeo.replacement_timeout = 120
 	node.session.scan = auto
 	END
@@ -207,8 +213,8 @@ disk() {
 kernel_says() {
 	local pattern
 	in_guest 'dmesg -cr' >"$tmp/dmesg"
-	sed -nE 's/^<([0-6])>\[ *[0-9.]*\] +/\1 /p' "$tmp/dmesg" | grep -E \
-		'^[0-9] ([a-z-]*scsi|sd |connection|session|alua|device-mapper|EXT4|blk|critical|Buffer|[a-z]* *I/O|sd[a-z]:)' |
+	sed -nE 's/^<([0-6])>\[ *[0-9.]*\] +/\1 /p' "$tmp/dmesg" |
+		grep -E '^. ([a-z]*scsi|sd |sd[a-z]+:|connection|session|alua|device-mapper|EXT4|blk|critical|.*I/O)' |
 		grep -Ei '^[0-4]|sense|error|fail|tim(ed|ing) out|reject|abort|offline' >"$tmp/said" || :
 	for pattern; do
 		grep -qE "${pattern#\?}" "$tmp/said" || [ "${pattern#\?}" != "$pattern" ] ||

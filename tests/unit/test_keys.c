@@ -191,7 +191,7 @@ static void names_are_iqn_eui_or_naa(void)
 		"", "iqn.", "iqn.2001-04", "iqn.2001-04.", "iqn.2001-04.:x", "iqn.01-04.com.x",
 		"iqn.2001-04.com.X", "iqn.2001-04.com x", "iqn.2001-04.com\nx", "eui.02004567A425678",
 		"eui.02004567A425678G", "naa.52004567BA64678D0", "example", "IQN.2001-04.com.example",
-		"iqn.2001-04.com.x:\xc2\x9b\x32J", "iqn.2001-04.com.x:\x9b", "iqn.2001-04.com.x:\xc3",
+		("iqn.2001-04.com.x:\xc2\x9b" "2J"), "iqn.2001-04.com.x:\x9b", "iqn.2001-04.com.x:\xc3",
 	};
 	char longest[ISCSI_NAME_MAX + 2] = "iqn.2001-04.com.example:";
 
