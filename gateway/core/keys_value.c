@@ -156,10 +156,10 @@ static bool iqn_valid(const char *p)
 {
 	static const char date[] = "dddd-dd.";
 
-	for (size_t i = 0; i < sizeof date - 1; i++)
+	for (size_t i = 0; i < sizeof(date) - 1; i++)
 		if (date[i] == 'd' ? p[i] < '0' || p[i] > '9' : p[i] != date[i])
 			return false;
-	p += sizeof date - 1;
+	p += sizeof(date) - 1;
 	if (!*p || *p == '.' || *p == ':')
 		return false;
 	for (; *p; p += utf8_length(p))
