@@ -159,7 +159,7 @@ static void sanitize_free(struct sanitize *s)
 	struct pool *pool = s->disk->lu.loop->pool;
 
 	pool_put(pool, s->buffer, DISK_CHUNK);
-	pool_put(pool, s, sizeof *s);
+	pool_put(pool, s, sizeof(*s));
 }
 
 static void end(struct sanitize *s, int error)
@@ -374,14 +374,14 @@ static struct sanitize *sanitize_new(struct disk_lu *disk, const struct scsi_tas
 				     const struct overwrite *list)
 {
 	struct pool *pool = disk->lu.loop->pool;
-	struct sanitize *s = pool_zalloc(pool, sizeof *s);
+	struct sanitize *s = pool_zalloc(pool, sizeof(*s));
 
 	if (!s)
 		return NULL;
 	s->disk = disk;
 	s->buffer = pool_zalloc(pool, DISK_CHUNK);
 	if (!s->buffer) {
-		pool_put(pool, s, sizeof *s);
+		pool_put(pool, s, sizeof(*s));
 		return NULL;
 	}
 	list_init(&s->req.node);
@@ -573,7 +573,7 @@ static void leave_failure(struct disk_lu *disk, struct scsi_task *task)
 	unsigned failed = SANITIZE_FAILED;
 	struct leaving *l;
 
-	if (!op || !disk_op_buffer(op, sizeof *l))
+	if (!op || !disk_op_buffer(op, sizeof(*l)))
 		return;
 	if (!atomic_compare_exchange_strong(&shared->sanitize, &failed, SANITIZE_RUNNING)) {
 		disk_good(disk, task);		/* somebody was faster */

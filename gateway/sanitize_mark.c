@@ -21,11 +21,11 @@ struct sanitize_mark {
 
 struct sanitize_mark *sanitize_mark_new(const char *directory, const char *unit)
 {
-	struct sanitize_mark *mark = calloc(1, sizeof *mark);
+	struct sanitize_mark *mark = calloc(1, sizeof(*mark));
 
 	if (!mark)
 		return NULL;
-	snprintf(mark->name, sizeof mark->name, "%s.sanitize", unit);
+	snprintf(mark->name, sizeof(mark->name), "%s.sanitize", unit);
 	mark->directory = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (mark->directory >= 0)
 		return mark;
@@ -44,12 +44,12 @@ void sanitize_mark_free(struct sanitize_mark *mark)
 bool sanitize_mark_is_set(const struct sanitize_mark *mark, bool *restricted)
 {
 	int fd = openat(mark->directory, mark->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	char text[sizeof UNRESTRICTED] = "";
+	char text[sizeof(UNRESTRICTED)] = "";
 	ssize_t len;
 
 	if (fd < 0 && errno == ENOENT)
 		return false;
-	len = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+	len = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
 	*restricted = len < 0 || strcmp(text, UNRESTRICTED) != 0;
 	if (fd >= 0)
 		close(fd);

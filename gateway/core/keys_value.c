@@ -158,10 +158,10 @@ static const char *iqn_refusal(const char *p)
 {
 	static const char date[] = "dddd-dd.";
 
-	for (size_t i = 0; i < sizeof date - 1; i++)
+	for (size_t i = 0; i < sizeof(date) - 1; i++)
 		if (date[i] == 'd' ? p[i] < '0' || p[i] > '9' : p[i] != date[i])
 			return no_name;
-	p += sizeof date - 1;
+	p += sizeof(date) - 1;
 	if (!*p || *p == '.' || *p == ':')
 		return no_name;
 	for (; *p; p += utf8_length(p))
