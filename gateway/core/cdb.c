@@ -225,6 +225,7 @@ bool cdb_rules(const struct cdb *cdb)
 	case CDB_PR_OUT_PREEMPT:
 	case CDB_PR_OUT_PREEMPT_AND_ABORT:
 	case CDB_PR_OUT_REGISTER_AND_MOVE:
+	case CDB_SANITIZE_EXIT_FAILURE_MODE:
 		return true;
 	}
 	return false;

@@ -351,6 +351,10 @@ static void a_failure_that_is_not_can_be_left(void)
 	run(&exit_failure);
 	CU_ASSERT(is_good(&c));			/* there is none */
 	fail_once(&erase_leniently);
+	command_init(&c, &bed, &exit_failure);
+	c.task.read_only = true;		/* that is not for who may only read */
+	command_run(&c);
+	CU_ASSERT(failed_with(&c, SENSE_WRITE_PROTECTED));
 	run(&exit_failure);
 	CU_ASSERT(is_good(&c) && hears(&bed, SENSE_NONE));
 	disk_bed_free(&bed);
