@@ -4,7 +4,6 @@
 #include <assert.h>
 #include <getopt.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "conf_limit.h"
@@ -13,7 +12,6 @@
 #include "initiator_option.h"
 #include "need.h"
 #include "ucl.h"
-
 
 struct option_row {
 	const char *name, *argument, *help;

@@ -5,15 +5,10 @@
  * The last two read, think and write: the range is theirs alone meanwhile, across all
  * sessions, workers and protocols, by the device's range lock.
  */
-#include <assert.h>
 #include <string.h>
 
 #include "disk_private.h"
-
-static uint64_t smaller(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
+#include "min.h"
 
 /* Index of the first byte that differs; len when none does. */
 static size_t first_difference(const uint8_t *a, const uint8_t *b, size_t len)
@@ -86,7 +81,7 @@ static void verify_chunk(struct disk_op *op)
 static void verify_next(struct disk_op *op)
 {
 	if (op->at < op->end)
-		disk_op_request(op, BLK_READ, 0, op->at, smaller(op->end - op->at, DISK_CHUNK),
+		disk_op_request(op, BLK_READ, 0, op->at, min_u64(op->end - op->at, DISK_CHUNK),
 				op->buffer, verify_chunk);
 	else
 		disk_op_done(op);
@@ -94,7 +89,7 @@ static void verify_next(struct disk_op *op)
 
 void disk_verify_medium(struct disk_op *op)
 {
-	if (disk_op_buffer(op, smaller(op->end - op->at, DISK_CHUNK)))
+	if (disk_op_buffer(op, min_u64(op->end - op->at, DISK_CHUNK)))
 		verify_next(op);
 }
 
@@ -192,7 +187,7 @@ static void or_merge(struct disk_op *op)
 static void or_next(struct disk_op *op)
 {
 	if (op->at < op->end)
-		disk_op_request(op, BLK_READ, 0, op->at, smaller(op->end - op->at, DISK_CHUNK),
+		disk_op_request(op, BLK_READ, 0, op->at, min_u64(op->end - op->at, DISK_CHUNK),
 				op->buffer, or_merge);
 	else
 		disk_op_done(op);
@@ -211,7 +206,7 @@ void disk_orwrite(struct disk_lu *disk, struct scsi_task *task)
 		return;
 	}
 	op = disk_op_new(disk, task);
-	if (!op || !disk_op_buffer(op, smaller(whole, DISK_CHUNK)))
+	if (!op || !disk_op_buffer(op, min_u64(whole, DISK_CHUNK)))
 		return;
 	op->first = op->at = task->cdb.lba * disk->lu.block_len;
 	op->end = op->first + whole;

@@ -141,7 +141,7 @@ static struct disk_lu *reach(const struct copy_list *list, const struct cscd *cs
 
 	if (cscd->nul || cscd->device_type || cscd->designator_type != DESIGNATOR_NAA ||
 	    cscd->code_set != CODE_SET_BINARY || cscd->association != OF_UNIT ||
-	    cscd->designator_len != sizeof cscd->naa || !list->task->nexus)
+	    cscd->designator_len != sizeof(cscd->naa) || !list->task->nexus)
 		return NULL;
 	lu = directory->find(directory, list->task->nexus, cscd->naa, read_only);
 	if (!lu)
@@ -230,7 +230,7 @@ static bool decode_segment(struct copy_list *list, struct segment_descriptor *d)
 	const uint8_t *wire = list->task->data + list->at;
 	size_t room = list->end - list->at, len;
 
-	memset(d, 0, sizeof *d);
+	memset(d, 0, sizeof(*d));
 	field_decode(segment_any, wire, room, d);
 	if (d->type != SEGMENT_BLOCKS && d->type != SEGMENT_BYTES)
 		return refuse(list, SENSE_UNSUPPORTED_COPY_SEGMENT);
@@ -395,7 +395,7 @@ void disk_copy_end(struct disk_op *op)
 		memcpy(record->sense, task->sense, task->sense_len);
 	}
 	op->disk->copies.running--;
-	pool_put(op->disk->lu.loop->pool, op->copy, sizeof *op->copy);
+	pool_put(op->disk->lu.loop->pool, op->copy, sizeof(*op->copy));
 }
 
 /* An operation with a copy of its own; NULL: no memory, the task is finished. */
@@ -406,7 +406,7 @@ static struct disk_op *begin(struct disk_lu *disk, struct scsi_task *task,
 
 	if (!op || !disk_op_buffer(op, COPY_WINDOW))
 		return NULL;
-	op->copy = pool_get(disk->lu.loop->pool, sizeof *op->copy);
+	op->copy = pool_get(disk->lu.loop->pool, sizeof(*op->copy));
 	if (!op->copy) {
 		task->status = STATUS_TASK_SET_FULL;
 		disk_finish(disk, task);

@@ -21,7 +21,7 @@ static const uint8_t descriptor_types[] = { SEGMENT_BLOCKS, SEGMENT_BYTES, CSCD_
 bool copy_records_ready(struct copy_state *state)
 {
 	if (!state->records)
-		state->records = calloc(COPY_RECORDS, sizeof *state->records);
+		state->records = calloc(COPY_RECORDS, sizeof(*state->records));
 	return state->records != NULL;
 }
 
@@ -131,7 +131,7 @@ void disk_copy_status(struct disk_lu *disk, struct scsi_task *task)
 		.transfer_count = record->bytes,
 	};
 	field_encode(copy_status, &status, wire);
-	reply(disk, task, wire, sizeof wire);
+	reply(disk, task, wire, sizeof(wire));
 }
 
 /* COPY DATA, SPC-4 §6.17: none is ever held ------------------------------------------- */
@@ -146,7 +146,7 @@ void disk_copy_data(struct disk_lu *disk, struct scsi_task *task)
 	if (record->running)
 		disk_refuse_field(disk, task, list_id);
 	else
-		reply(disk, task, wire, sizeof wire);
+		reply(disk, task, wire, sizeof(wire));
 }
 
 /* COPY FAILURE DETAILS, SPC-4 §6.18 --------------------------------------------------- */
@@ -205,7 +205,7 @@ static const struct copy_parameters our_parameters = {
 	.max_segment = COPY_MAX_SEGMENT,
 	.total_running = COPY_MAX_RUNNING,
 	.max_running = COPY_MAX_RUNNING,
-	.types = sizeof descriptor_types,
+	.types = sizeof(descriptor_types),
 };
 
 #define FIELD_STRUCT struct copy_parameters
@@ -219,11 +219,11 @@ static const struct field copy_parameters[] = {
 
 void disk_copy_parameters(struct disk_lu *disk, struct scsi_task *task)
 {
-	uint8_t wire[COPY_PARAMETERS_LEN + sizeof descriptor_types] = { 0 };
+	uint8_t wire[COPY_PARAMETERS_LEN + sizeof(descriptor_types)] = { 0 };
 
 	field_encode(copy_parameters, &our_parameters, wire);
-	memcpy(wire + COPY_PARAMETERS_LEN, descriptor_types, sizeof descriptor_types);
-	reply(disk, task, wire, sizeof wire);
+	memcpy(wire + COPY_PARAMETERS_LEN, descriptor_types, sizeof(descriptor_types));
+	reply(disk, task, wire, sizeof(wire));
 }
 
 /* VPD 8Fh Third-Party Copy, SPC-4 §7.8.17 ---------------------------------------------- */
@@ -319,8 +319,8 @@ size_t disk_vpd_third_party_copy(const struct disk_lu *disk, const struct nexus 
 	at += put_commands(wire + at);
 	field_encode(parameter_data, &our_parameters, wire + at);
 	at += head(PARAMETER_DATA, PARAMETER_DATA_LEN, wire + at);
-	memcpy(wire + at + LIST_HEADER_LEN, descriptor_types, sizeof descriptor_types);
-	at += head_list(SUPPORTED_DESCRIPTORS, sizeof descriptor_types, wire + at);
+	memcpy(wire + at + LIST_HEADER_LEN, descriptor_types, sizeof(descriptor_types));
+	at += head_list(SUPPORTED_DESCRIPTORS, sizeof(descriptor_types), wire + at);
 	field_encode(general_operations, &our_parameters, wire + at);
 	at += head(GENERAL_OPERATIONS, GENERAL_OPERATIONS_LEN, wire + at);
 	return vpd_header(wire, 0, VPD_THIRD_PARTY_COPY, at - VPD_HEADER_LEN);

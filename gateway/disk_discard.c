@@ -9,7 +9,6 @@
  * WRITE SAME goes piece by piece: others have their turns between the pieces, and an
  * abort is seen there.
  */
-#include <assert.h>
 #include <string.h>
 
 #include "disk_private.h"

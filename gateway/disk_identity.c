@@ -28,7 +28,7 @@ static size_t put_naa(const struct lu_shared *shared, uint8_t *wire, size_t at)
 	uint8_t naa[8];
 	const struct designator d = {
 		.code_set = CODE_SET_BINARY, .association = OF_UNIT, .type = DESIGNATOR_NAA,
-		.len = sizeof naa, .value = naa,
+		.len = sizeof(naa), .value = naa,
 	};
 
 	put_be64(naa, shared->naa);
@@ -39,15 +39,15 @@ static size_t put_naa(const struct lu_shared *shared, uint8_t *wire, size_t at)
 static size_t put_t10(const struct lu_shared *shared, uint8_t *wire, size_t at)
 {
 	const struct disk_lu_conf *conf = &shared->conf;
-	char text[VENDOR_LEN + sizeof conf->product + sizeof conf->serial];
-	int len = snprintf(text, sizeof text, "%-*s%s %s", VENDOR_LEN, conf->vendor,
+	char text[VENDOR_LEN + sizeof(conf->product) + sizeof(conf->serial)];
+	int len = snprintf(text, sizeof(text), "%-*s%s %s", VENDOR_LEN, conf->vendor,
 			   conf->product, conf->serial);
 	const struct designator d = {
 		.code_set = CODE_SET_ASCII, .association = OF_UNIT, .type = DESIGNATOR_T10,
 		.len = (uint8_t)len, .value = (const uint8_t *)text,
 	};
 
-	assert(len > 0 && (size_t)len < sizeof text);
+	assert(len > 0 && (size_t)len < sizeof(text));
 	return designator_encode(&d, wire, at);
 }
 
@@ -57,7 +57,7 @@ static size_t put_port_number(enum designator_type type, uint16_t number, uint8_
 	uint8_t value[4] = { 0 };
 	const struct designator d = {
 		.protocol = PROTOCOL_ISCSI, .code_set = CODE_SET_BINARY, .piv = true,
-		.association = OF_PORT, .type = (uint8_t)type, .len = sizeof value, .value = value,
+		.association = OF_PORT, .type = (uint8_t)type, .len = sizeof(value), .value = value,
 	};
 
 	put_be16(value + 2, number);
@@ -75,7 +75,7 @@ static size_t put_scsi_name(uint8_t association, const char *name, uint8_t *wire
 		.value = (const uint8_t *)text,
 	};
 
-	assert(len <= sizeof text);
+	assert(len <= sizeof(text));
 	memcpy(text, name, len);
 	d.len = (uint8_t)((len + 3) & ~(size_t)3);
 	return designator_encode(&d, wire, at);
@@ -91,7 +91,7 @@ static size_t put_port_name(const char *target, uint16_t tag, uint8_t *wire, siz
 {
 	char name[SCSI_NAME_LEN];
 
-	snprintf(name, sizeof name, "%s,t,0x%04x", target, tag);
+	snprintf(name, sizeof(name), "%s,t,0x%04x", target, tag);
 	return put_scsi_name(OF_PORT, name, wire, at);
 }
 

@@ -3,7 +3,6 @@
  * a host how to use the unit. All of it follows what the device can do.
  */
 #include <assert.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "disk_private.h"
@@ -37,8 +36,8 @@ static void standard_data(struct disk_lu *disk, struct scsi_task *task)
 		.version_descriptor = { 0x00a0, 0x0960, 0x0460, 0x04c0 },
 	};
 
-	memcpy(inquiry.vendor, conf->vendor, sizeof inquiry.vendor);
-	memcpy(inquiry.product, conf->product, sizeof inquiry.product);
+	memcpy(inquiry.vendor, conf->vendor, sizeof(inquiry.vendor));
+	memcpy(inquiry.product, conf->product, sizeof(inquiry.product));
 	disk_reply(disk, task, wire, inquiry_encode(&inquiry, wire), task->cdb.alloc_len);
 }
 
@@ -76,8 +75,8 @@ static size_t vpd_mode_policy(const struct disk_lu *disk, const struct nexus *ne
 
 	(void)disk;
 	(void)nexus;
-	memcpy(wire + VPD_HEADER_LEN, all_are_shared, sizeof all_are_shared);
-	return vpd_header(wire, 0, VPD_MODE_POLICY, sizeof all_are_shared);
+	memcpy(wire + VPD_HEADER_LEN, all_are_shared, sizeof(all_are_shared));
+	return vpd_header(wire, 0, VPD_MODE_POLICY, sizeof(all_are_shared));
 }
 
 static uint64_t at_most(uint64_t value, uint64_t limit)
@@ -157,7 +156,7 @@ static const struct {
 	{ VPD_BLOCK_CHARACTERISTICS, vpd_block_characteristics },
 	{ VPD_PROVISIONING, vpd_provisioning },
 };
-#define PAGE_COUNT	(sizeof pages / sizeof pages[0])
+#define PAGE_COUNT	(sizeof(pages) / sizeof(pages[0]))
 
 static bool is_there(const struct disk_lu *disk, uint8_t page)
 {
@@ -185,7 +184,7 @@ static void vital_product_data(struct disk_lu *disk, struct scsi_task *task)
 		if (pages[i].code != task->cdb.page || !is_there(disk, task->cdb.page))
 			continue;
 		len = pages[i].build(disk, task->nexus, wire);
-		assert(len <= sizeof wire);
+		assert(len <= sizeof(wire));
 		disk_reply(disk, task, wire, len, task->cdb.alloc_len);
 		return;
 	}

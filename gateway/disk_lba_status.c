@@ -2,8 +2,6 @@
  * GET LBA STATUS (SBC-3 §5.3): the device's extents, in bytes, become provisioning
  * status of whole blocks.
  */
-#include <assert.h>
-
 #include "disk_private.h"
 #include "scsi_data.h"
 

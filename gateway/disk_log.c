@@ -76,7 +76,7 @@ static const struct log_page {
 	{ LOG_PROVISIONING, 0, NULL },	/* SBC-3 §6.4.4: each count may be left out */
 	{ LOG_TEMPERATURE, 1, put_temperature },
 };
-#define PAGE_COUNT	(sizeof pages / sizeof pages[0])
+#define PAGE_COUNT	(sizeof(pages) / sizeof(pages[0]))
 
 static bool is_there(const struct disk_lu *disk, const struct log_page *page)
 {
@@ -130,7 +130,7 @@ void disk_log_sense(struct disk_lu *disk, struct scsi_task *task)
 	if (page->put)
 		header.len = (uint16_t)page->put(disk, cdb->parameter_pointer,
 						 wire + LOG_HEADER_LEN);
-	assert(LOG_HEADER_LEN + (size_t)header.len <= sizeof wire);
+	assert(LOG_HEADER_LEN + (size_t)header.len <= sizeof(wire));
 	field_encode(log_header, &header, wire);
 	disk_reply(disk, task, wire, LOG_HEADER_LEN + (size_t)header.len, cdb->alloc_len);
 }

@@ -369,7 +369,7 @@ static const struct scsi_lu_ops disk_ops = {
 struct scsi_lu *disk_lu_open(struct blkdev *dev, struct lu_shared *shared,
 			     const struct lu_directory *directory)
 {
-	struct disk_lu *disk = calloc(1, sizeof *disk);
+	struct disk_lu *disk = calloc(1, sizeof(*disk));
 
 	assert(dev->shared && dev->shared->ranges);
 	if (!disk)

@@ -261,7 +261,7 @@ static void add_visit(struct lu_instance *instance, void *opaque)
 
 	if (disk != round->home && round->tmf && !concerns_all(round->tmf->function))
 		return;
-	visit = calloc(1, sizeof *visit);
+	visit = calloc(1, sizeof(*visit));
 	if (!visit) {
 		round->failed = true;
 		return;
@@ -278,7 +278,7 @@ static void add_visit(struct lu_instance *instance, void *opaque)
 /* NULL without memory for even one visit. */
 static struct round *round_new(struct disk_lu *home, struct scsi_tmf *tmf, struct disk_op *op)
 {
-	struct round *round = calloc(1, sizeof *round);
+	struct round *round = calloc(1, sizeof(*round));
 
 	if (!round)
 		return NULL;

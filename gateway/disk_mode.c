@@ -133,7 +133,7 @@ static const struct mode_page {
 	{ 0x0a, put_control },
 	{ 0x1c, put_informational_exceptions },
 };
-#define PAGE_COUNT	(sizeof pages / sizeof pages[0])
+#define PAGE_COUNT	(sizeof(pages) / sizeof(pages[0]))
 
 static const struct mode_page *page_find(uint8_t code)
 {
@@ -144,7 +144,7 @@ static const struct mode_page *page_find(uint8_t code)
 }
 
 static const enum mode_flag all_flags[] = { MODE_WCE, MODE_D_SENSE, MODE_SWP };
-#define FLAG_COUNT	(sizeof all_flags / sizeof all_flags[0])
+#define FLAG_COUNT	(sizeof(all_flags) / sizeof(all_flags[0]))
 
 /* Without a cache there is none to switch on. */
 static unsigned changeable_flags(const struct disk_lu *disk)
@@ -261,7 +261,7 @@ void disk_mode_sense(struct disk_lu *disk, struct scsi_task *task)
 	for (size_t i = 0; i < PAGE_COUNT; i++)
 		if (task->cdb.page == ALL_PAGES || task->cdb.page == pages[i].code)
 			at += put_page(disk, &pages[i], task->cdb.pc, wire + at);
-	assert(at <= sizeof wire);
+	assert(at <= sizeof(wire));
 	/* MODE DATA LENGTH does not count itself. */
 	header.data_len = (uint16_t)(at - (ten ? 2 : 1));
 	mode_header_encode(&header, ten, wire);

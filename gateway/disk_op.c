@@ -17,7 +17,7 @@ static void finish_out_of_memory(struct disk_lu *disk, struct scsi_task *task)
 
 struct disk_op *disk_op_new(struct disk_lu *disk, struct scsi_task *task)
 {
-	struct disk_op *op = pool_zalloc(disk->lu.loop->pool, sizeof *op);
+	struct disk_op *op = pool_zalloc(disk->lu.loop->pool, sizeof(*op));
 
 	assert(!task->priv);
 	if (!op) {

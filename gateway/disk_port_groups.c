@@ -60,8 +60,8 @@ void disk_report_port_groups(struct disk_lu *disk, struct scsi_task *task)
 	group.port_count = (uint8_t)lu_shared_each_port(disk_shared(disk), task->nexus, put_port,
 							&ports);
 	port_group_encode(&group, wire + at);
-	assert(ports.at <= sizeof wire);
-	header.len = (uint32_t)(ports.at - sizeof header.len);
+	assert(ports.at <= sizeof(wire));
+	header.len = (uint32_t)(ports.at - sizeof(header.len));
 	field_encode(extended ? extended_header : reply_header, &header, wire);
 	disk_reply(disk, task, wire, ports.at, task->cdb.alloc_len);
 }

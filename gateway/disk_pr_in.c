@@ -2,7 +2,6 @@
  * PERSISTENT RESERVE IN (SPC-4 §6.15): the registrations and the reservation, as they are
  * at the moment, under the mutex of the unit's shared state.
  */
-#include <assert.h>
 #include <string.h>
 
 #include "disk_private.h"

@@ -86,16 +86,16 @@ static bool add_other(struct change *c, const char *name, const uint8_t isid[6])
 {
 	const struct nexus *own = c->request.nexus;
 
-	if (!memcmp(isid, own->isid, sizeof own->isid) && !strcmp(name, own->initiator_name))
+	if (!memcmp(isid, own->isid, sizeof(own->isid)) && !strcmp(name, own->initiator_name))
 		return true;
 	for (unsigned i = 0; i < c->other_count; i++)
-		if (!memcmp(isid, c->others[i].isid, sizeof own->isid) &&
+		if (!memcmp(isid, c->others[i].isid, sizeof(own->isid)) &&
 		    !strcmp(name, c->others[i].name))
 			return true;
 	if (c->other_count == MAX_OTHERS)
 		return false;
 	memcpy(c->others[c->other_count].name, name, strlen(name) + 1);
-	memcpy(c->others[c->other_count].isid, isid, sizeof own->isid);
+	memcpy(c->others[c->other_count].isid, isid, sizeof(own->isid));
 	c->other_count++;
 	return true;
 }
@@ -199,8 +199,8 @@ static bool take_destination(struct change *c, const struct parameters *p)
 	if (!transport_id_decode(task->data + PARAMETERS_LEN, p->transport_ids_len, &id) ||
 	    !id.is_port)
 		return wrong_transport_id(c, PARAMETERS_LEN);
-	memcpy(to->name, id.name, sizeof to->name);
-	memcpy(to->isid, id.isid, sizeof to->isid);
+	memcpy(to->name, id.name, sizeof(to->name));
+	memcpy(to->isid, id.isid, sizeof(to->isid));
 	c->other_count = 1;
 	return true;
 }
@@ -340,7 +340,7 @@ static void in_turn(struct disk_op *op)
 	struct change *c = (void *)op->buffer;
 	bool stores;
 
-	c->state = malloc(sizeof *c->state);
+	c->state = malloc(sizeof(*c->state));
 	if (!c->state) {
 		op->task->status = STATUS_TASK_SET_FULL;
 		disk_finish(op->disk, op->task);
@@ -366,10 +366,10 @@ static struct change *change_new(struct disk_lu *disk, struct scsi_task *task)
 	struct disk_op *op = disk_op_new(disk, task);
 	struct change *c;
 
-	if (!op || !disk_op_buffer(op, sizeof *c))
+	if (!op || !disk_op_buffer(op, sizeof(*c)))
 		return NULL;
 	c = (void *)op->buffer;
-	memset(c, 0, sizeof *c);
+	memset(c, 0, sizeof(*c));
 	c->op = op;
 	c->ports[0] = lu_port_of(task->nexus);
 	c->request = (struct reservation_request){

@@ -5,7 +5,8 @@
  * The operation is the unit's, not the command's: it goes on when the command is aborted,
  * its nexus is lost or the unit is reset. lu_shared says that there is one, so that every
  * worker refuses what must not be carried out meanwhile; it runs on the worker that the
- * command came to, one request at a time.
+ * command came to, one request at a time. Where there is a state directory, a mark says so
+ * beyond the end of the process: what it leaves behind has failed.
  *
  * What is erased is what the device is given to write. OVERWRITE writes the pattern, with
  * a flush after each pass, for else a cache might only see the last. BLOCK ERASE writes
@@ -16,16 +17,23 @@
  */
 #include <assert.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "disk_private.h"
 #include "field.h"
 #include "log.h"
+#include "offload.h"
 #include "pool.h"
 
 /* What is written between two flushes where it is unmapped afterwards. */
 #define STRETCH		(64u << 20)
+
+/* It is in no hurry, and others want the device and the network: it takes so many turns, more on a
+ * large unit and fewer on a small one, and rests between them. */
+#define TURNS		64u
+#define SHORTEST_TURN	(1u << 20)
+#define LONGEST_TURN	(256u << 20)
+#define REST_SECONDS	0.1
 
 /* Of PROGRESS INDICATION, SPC-4 §4.5.2.4.4. */
 #define PROGRESS_WHOLE	0x10000u
@@ -44,6 +52,9 @@ struct sanitize {
 	unsigned pass, passes;
 	uint64_t first, at;		/* what has been written is [first, at), of a stretch or a pass */
 	uint8_t	 *buffer;		/* DISK_CHUNK bytes, whole blocks */
+	struct ev_timer rest;
+	struct offload_job marking;
+	int	 mark_error;
 	void   (*next)(struct sanitize *);
 };
 
@@ -148,7 +159,7 @@ static void sanitize_free(struct sanitize *s)
 	struct pool *pool = s->disk->lu.loop->pool;
 
 	pool_put(pool, s->buffer, DISK_CHUNK);
-	pool_put(pool, s, sizeof *s);
+	pool_put(pool, s, sizeof(*s));
 }
 
 static void end(struct sanitize *s, int error)
@@ -238,9 +249,31 @@ static void note_progress(const struct sanitize *s)
 		     all < PROGRESS_WHOLE ? (unsigned)all : PROGRESS_WHOLE - 1);
 }
 
+static void clear_mark(struct offload_job *job)
+{
+	struct sanitize *s = container_of(job, struct sanitize, marking);
+
+	s->mark_error = sanitize_mark_clear(disk_shared(s->disk)->mark) ? 0 : errno;
+}
+
+static void mark_cleared(struct offload_job *job)
+{
+	struct sanitize *s = container_of(job, struct sanitize, marking);
+
+	end(s, s->mark_error);
+}
+
 static void finished(struct sanitize *s)
 {
-	end(s, 0);
+	struct lu_shared *shared = disk_shared(s->disk);
+
+	if (!shared->mark) {
+		end(s, 0);
+		return;
+	}
+	s->marking.work = clear_mark;
+	s->marking.done = mark_cleared;
+	offload_run(shared->conf.offload, s->disk->lu.loop, &s->marking);
 }
 
 static void write_next(struct sanitize *s);
@@ -272,10 +305,31 @@ static void stretch_flushed(struct sanitize *s)
 	       stretch_unmapped);
 }
 
+static void rest(struct sanitize *s)
+{
+	ev_timer_set(&s->rest, REST_SECONDS, 0);
+	ev_timer_start(s->disk->lu.loop->ev, &s->rest);
+}
+
 static void written(struct sanitize *s)
 {
+	uint64_t size = s->disk->dev->info.size, turn = size / TURNS, before = s->at;
+
+	turn = turn < SHORTEST_TURN ? SHORTEST_TURN : turn > LONGEST_TURN ? LONGEST_TURN : turn;
 	s->at += s->req.length;
 	note_progress(s);
+	if (s->at / turn == before / turn || s->at >= size)
+		write_next(s);
+	else
+		rest(s);
+}
+
+static void on_rested(struct ev_loop *ev, struct ev_timer *timer, int events)
+{
+	struct sanitize *s = container_of(timer, struct sanitize, rest);
+
+	(void)ev;
+	(void)events;
 	write_next(s);
 }
 
@@ -305,8 +359,12 @@ void disk_sanitize_stop(struct disk_lu *disk)
 	if (!s)
 		return;
 	s->stopped = true;
-	if (s->requesting)
+	if (s->requesting) {
 		blk_abort(disk->dev, &s->req);
+	} else if (ev_is_active(&s->rest)) {
+		ev_timer_stop(disk->lu.loop->ev, &s->rest);
+		end(s, ECANCELED);
+	}
 }
 
 /* Beginning ------------------------------------------------------------------------ */
@@ -316,14 +374,14 @@ static struct sanitize *sanitize_new(struct disk_lu *disk, const struct scsi_tas
 				     const struct overwrite *list)
 {
 	struct pool *pool = disk->lu.loop->pool;
-	struct sanitize *s = pool_zalloc(pool, sizeof *s);
+	struct sanitize *s = pool_zalloc(pool, sizeof(*s));
 
 	if (!s)
 		return NULL;
 	s->disk = disk;
 	s->buffer = pool_zalloc(pool, DISK_CHUNK);
 	if (!s->buffer) {
-		pool_put(pool, s, sizeof *s);
+		pool_put(pool, s, sizeof(*s));
 		return NULL;
 	}
 	list_init(&s->req.node);
@@ -332,6 +390,7 @@ static struct sanitize *sanitize_new(struct disk_lu *disk, const struct scsi_tas
 	s->range.exclusive = true;
 	s->range.locked = range_locked;
 	s->range.loop = disk->lu.loop;
+	ev_timer_init(&s->rest, on_rested, REST_SECONDS, 0);
 	s->restricted = !task->cdb.ause;
 	s->erases = task->cdb.id != CDB_SANITIZE_OVERWRITE;
 	s->passes = s->erases ? 1 : list->count;
@@ -344,31 +403,80 @@ static struct sanitize *sanitize_new(struct disk_lu *disk, const struct scsi_tas
 	return s;
 }
 
-/* Every worker knows of it: what each has begun before is the device's by now, and no more
- * will be. The command may have been aborted meanwhile; the operation has not. */
-static void all_know(struct disk_op *op)
+/* Nothing has been written: all is as it was. */
+static void give_up(struct sanitize *s)
 {
-	struct disk_lu *disk = op->disk;
-	struct sanitize *s = disk->sanitize;
+	struct disk_lu *disk = s->disk;
+
+	atomic_store(&disk_shared(disk)->sanitize, s->before);
+	disk->sanitize = NULL;
+	sanitize_free(s);
+}
+
+/* The command may have been aborted meanwhile; the operation has not. */
+static void begun(struct sanitize *s)
+{
+	struct disk_op *op = s->op;
 	struct scsi_task *task = op->task;
 
-	if (op->incomplete) {
-		atomic_store(&disk_shared(disk)->sanitize, s->before);
-		disk->sanitize = NULL;
-		sanitize_free(s);
-		task->status = STATUS_TASK_SET_FULL;
-		disk_finish(disk, task);
-		return;
-	}
+	s->op = NULL;
 	if (op->aborted) {
-		disk_finish(disk, task);
+		disk_finish(s->disk, task);
 	} else if (task->cdb.immed) {
-		disk_good(disk, task);
+		disk_good(s->disk, task);
 	} else {
 		op->waits = true;
 		s->op = op;
 	}
 	write_next(s);
+}
+
+static void set_mark(struct offload_job *job)
+{
+	struct sanitize *s = container_of(job, struct sanitize, marking);
+
+	s->mark_error = sanitize_mark_set(disk_shared(s->disk)->mark, s->restricted) ? 0 : errno;
+}
+
+static void mark_set(struct offload_job *job)
+{
+	struct sanitize *s = container_of(job, struct sanitize, marking);
+	struct disk_lu *disk = s->disk;
+	struct scsi_task *task = s->op->task;
+
+	if (!s->mark_error) {
+		begun(s);
+		return;
+	}
+	log_error("LUN %u of %s: that it is being sanitized cannot be stored: %s",
+		  disk_shared(disk)->conf.lun, disk_shared(disk)->conf.target_name,
+		  strerror(s->mark_error));
+	give_up(s);
+	disk_refuse(disk, task, SENSE_INTERNAL_TARGET_FAILURE);
+}
+
+/* Every worker knows of it: what each has begun before is the device's by now, and no more
+ * will be. */
+static void all_know(struct disk_op *op)
+{
+	struct disk_lu *disk = op->disk;
+	struct lu_shared *shared = disk_shared(disk);
+	struct sanitize *s = disk->sanitize;
+
+	if (op->incomplete) {
+		give_up(s);
+		op->task->status = STATUS_TASK_SET_FULL;
+		disk_finish(disk, op->task);
+		return;
+	}
+	s->op = op;
+	if (!shared->mark) {
+		begun(s);
+		return;
+	}
+	s->marking.work = set_mark;
+	s->marking.done = mark_set;
+	offload_run(shared->conf.offload, disk->lu.loop, &s->marking);
 }
 
 static bool nobody(const struct disk_op *op, const struct nexus *nexus)
@@ -428,17 +536,65 @@ void disk_sanitize(struct disk_lu *disk, struct scsi_task *task)
 		begin(disk, task, &list, state);
 }
 
+/* EXIT FAILURE MODE, while it clears the mark: nothing else begins then. */
+struct leaving {
+	struct offload_job job;
+	struct disk_op *op;
+	int error;
+};
+
+static void leave(struct offload_job *job)
+{
+	struct leaving *l = container_of(job, struct leaving, job);
+
+	l->error = sanitize_mark_clear(disk_shared(l->op->disk)->mark) ? 0 : errno;
+}
+
+static void left(struct offload_job *job)
+{
+	struct leaving *l = container_of(job, struct leaving, job);
+	struct disk_lu *disk = l->op->disk;
+	struct lu_shared *shared = disk_shared(disk);
+
+	atomic_store(&shared->sanitize, l->error ? SANITIZE_FAILED : SANITIZE_NONE);
+	if (!l->error) {
+		disk_good(disk, l->op->task);
+		return;
+	}
+	log_error("LUN %u of %s: that it may be left unsanitized cannot be stored: %s",
+		  shared->conf.lun, shared->conf.target_name, strerror(l->error));
+	disk_refuse(disk, l->op->task, SENSE_INTERNAL_TARGET_FAILURE);
+}
+
+static void leave_failure(struct disk_lu *disk, struct scsi_task *task)
+{
+	struct lu_shared *shared = disk_shared(disk);
+	struct disk_op *op = disk_op_new(disk, task);
+	unsigned failed = SANITIZE_FAILED;
+	struct leaving *l;
+
+	if (!op || !disk_op_buffer(op, sizeof(*l)))
+		return;
+	if (!atomic_compare_exchange_strong(&shared->sanitize, &failed, SANITIZE_RUNNING)) {
+		disk_good(disk, task);		/* somebody was faster */
+		return;
+	}
+	l = (void *)op->buffer;
+	*l = (struct leaving){ .job = { .work = leave, .done = left }, .op = op };
+	if (shared->mark)
+		offload_run(shared->conf.offload, disk->lu.loop, &l->job);
+	else
+		left(&l->job);
+}
+
 void disk_sanitize_exit(struct disk_lu *disk, struct scsi_task *task)
 {
-	unsigned failed = SANITIZE_FAILED;
-
-	if (task->cdb.param_len) {
+	if (task->cdb.param_len)
 		disk_refuse_field(disk, task, param_len);
-	} else if (state_of(disk) == SANITIZE_FAILED_RESTRICTED) {
+	else if (state_of(disk) == SANITIZE_FAILED_RESTRICTED)
 		disk_refuse_cdb(disk, task, 1, 4);	/* the service action */
-	} else {
-		atomic_compare_exchange_strong(&disk_shared(disk)->sanitize, &failed,
-					       SANITIZE_NONE);
+	else if (state_of(disk) == SANITIZE_FAILED)
+		leave_failure(disk, task);
+	else
 		disk_good(disk, task);
-	}
 }

@@ -80,7 +80,7 @@ static void op_free(struct disk_op *op)
 	list_del(&op->node);
 	if (op->buffer)
 		pool_put(pool, op->buffer, op->buffer_len);
-	pool_put(pool, op, sizeof *op);
+	pool_put(pool, op, sizeof(*op));
 }
 
 void disk_finish(struct disk_lu *disk, struct scsi_task *task)

@@ -10,8 +10,6 @@
  */
 #include "config.h"
 
-#include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

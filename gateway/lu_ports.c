@@ -11,7 +11,7 @@ struct lu_port lu_port_of(const struct nexus *nexus)
 {
 	struct lu_port port = { .tag = nexus->tpgt };
 
-	memcpy(port.target, nexus->target_name, sizeof port.target);
+	memcpy(port.target, nexus->target_name, sizeof(port.target));
 	return port;
 }
 
@@ -51,7 +51,7 @@ bool lu_ports_add(struct lu_ports *ports, const struct lu_port *port, bool here)
 		return true;
 	}
 	rows = ports->count < UINT16_MAX ?
-	       realloc(ports->rows, (ports->count + 1) * sizeof *rows) : NULL;
+	       realloc(ports->rows, (ports->count + 1) * sizeof(*rows)) : NULL;
 	if (!rows)
 		return false;
 	ports->rows = rows;

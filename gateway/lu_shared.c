@@ -52,8 +52,8 @@ static bool choose_naa(const struct disk_lu_conf *conf, uint64_t *naa)
 		*naa = conf->naa;
 		return true;
 	}
-	len = snprintf(text, sizeof text, "%s,L,0x%04x", conf->target_name, conf->lun);
-	assert(len > 0 && (size_t)len < sizeof text);
+	len = snprintf(text, sizeof(text), "%s,L,0x%04x", conf->target_name, conf->lun);
+	assert(len > 0 && (size_t)len < sizeof(text));
 	if (gnutls_hash_fast(GNUTLS_DIG_SHA256, text, (size_t)len, digest) < 0)
 		return false;
 	*naa = 3;
@@ -74,20 +74,44 @@ static void open_store(struct lu_shared *shared)
 	if (!directory || !*shared->conf.target_name)
 		return;
 	assert(shared->conf.offload);
-	snprintf(unit, sizeof unit, "%016" PRIx64, shared->naa);
+	snprintf(unit, sizeof(unit), "%016" PRIx64, shared->naa);
 	shared->store = reservation_store_new(directory, unit);
 	if (!shared->store)
 		log_error("%s: %s: reservations are not kept over restarts", directory,
 			  strerror(errno));
 	else if (!reservation_store_load(shared->store, shared->conf.target_name,
-					 shared->reservations, why, sizeof why))
+					 shared->reservations, why, sizeof(why)))
 		log_error("reservations of LUN %u are lost: %s", shared->conf.lun, why);
+}
+
+/* What another process has left half sanitized stays out of reach. */
+static void open_mark(struct lu_shared *shared)
+{
+	const char *directory = shared->conf.state_dir;
+	char unit[17];
+	bool restricted;
+
+	if (!directory || !*shared->conf.target_name)
+		return;
+	snprintf(unit, sizeof(unit), "%016" PRIx64, shared->naa);
+	shared->mark = sanitize_mark_new(directory, unit);
+	if (!shared->mark) {
+		log_error("%s: %s: what is being sanitized is not known after a restart", directory,
+			  strerror(errno));
+		return;
+	}
+	if (!sanitize_mark_is_set(shared->mark, &restricted))
+		return;
+	atomic_store(&shared->sanitize, restricted ? SANITIZE_FAILED_RESTRICTED : SANITIZE_FAILED);
+	log_error("LUN %u of %s has not been sanitized to the end, and is not ready before it is%s",
+		  shared->conf.lun, shared->conf.target_name,
+		  restricted ? "" : ", or EXIT FAILURE MODE ends that");
 }
 
 static bool init_reservations(struct lu_shared *shared)
 {
 	shared->turns = range_lock_new();
-	shared->reservations = malloc(sizeof *shared->reservations);
+	shared->reservations = malloc(sizeof(*shared->reservations));
 	if (!shared->turns || !shared->reservations)
 		return false;
 	/* Not the registrations, of which there are none: room for all that there may be takes
@@ -102,10 +126,11 @@ static bool take_identity(struct lu_shared *shared, const struct disk_lu_conf *c
 	if (!choose_naa(conf, &shared->naa))
 		return false;
 	if (*conf->serial)
-		memcpy(shared->conf.serial, conf->serial, sizeof conf->serial);
+		memcpy(shared->conf.serial, conf->serial, sizeof(conf->serial));
 	else
-		snprintf(shared->conf.serial, sizeof conf->serial, "%016" PRIx64, shared->naa);
+		snprintf(shared->conf.serial, sizeof(conf->serial), "%016" PRIx64, shared->naa);
 	open_store(shared);
+	open_mark(shared);
 	if (reservation_restricts(shared->reservations))
 		atomic_store(&shared->restricted, ++shared->reserved);
 	return true;
@@ -115,14 +140,14 @@ bool lu_shared_name(struct lu_shared *shared, const struct disk_lu_conf *conf)
 {
 	if (*shared->conf.target_name || !*conf->target_name)
 		return true;
-	memcpy(shared->conf.target_name, conf->target_name, sizeof conf->target_name);
+	memcpy(shared->conf.target_name, conf->target_name, sizeof(conf->target_name));
 	shared->conf.lun = conf->lun;
 	return take_identity(shared, conf);
 }
 
 struct lu_shared *lu_shared_new(const struct disk_lu_conf *conf)
 {
-	struct lu_shared *shared = calloc(1, sizeof *shared);
+	struct lu_shared *shared = calloc(1, sizeof(*shared));
 
 	assert(conf->block_len >= 512 && !(conf->block_len & (conf->block_len - 1)));
 	if (!shared)
@@ -139,9 +164,9 @@ struct lu_shared *lu_shared_new(const struct disk_lu_conf *conf)
 		return NULL;
 	}
 	if (!conf->vendor[0])
-		snprintf(shared->conf.vendor, sizeof conf->vendor, "%s", OUR_VENDOR);
+		snprintf(shared->conf.vendor, sizeof(conf->vendor), "%s", OUR_VENDOR);
 	if (!conf->product[0])
-		snprintf(shared->conf.product, sizeof conf->product, "%s", OUR_PRODUCT);
+		snprintf(shared->conf.product, sizeof(conf->product), "%s", OUR_PRODUCT);
 	return shared;
 }
 
@@ -150,6 +175,7 @@ void lu_shared_free(struct lu_shared *shared)
 	assert(list_empty(&shared->instances));
 	lu_ports_free(&shared->ports);
 	reservation_store_free(shared->store);
+	sanitize_mark_free(shared->mark);
 	free(shared->reservations);
 	if (shared->turns)
 		range_lock_free(shared->turns);
@@ -218,7 +244,7 @@ static bool are_as_before(const struct lu_ports *ports, const bool *before, unsi
 bool lu_shared_set_ports(struct lu_shared *shared, const struct lu_port *ports, unsigned count)
 {
 	unsigned known = shared->ports.count;
-	bool *before = calloc(known + 1, sizeof *before);
+	bool *before = calloc(known + 1, sizeof(*before));
 	bool good, same;
 
 	assert(count <= DISK_MAX_PORTS);
@@ -293,7 +319,7 @@ struct nexus_state *lu_instance_find(struct lu_instance *instance, const struct 
 
 bool lu_instance_attach(struct lu_instance *instance, const struct nexus *nexus)
 {
-	struct nexus_state *state = calloc(1, sizeof *state);
+	struct nexus_state *state = calloc(1, sizeof(*state));
 
 	assert(!lu_instance_find(instance, nexus));
 	if (!state)

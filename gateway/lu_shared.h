@@ -21,6 +21,7 @@
 #include "lu.h"
 #include "reservation.h"
 #include "reservation_store.h"
+#include "sanitize_mark.h"
 
 /* Unit attentions in the order in which a nexus is told of them (SAM-5 §5.14: 29/xx first). */
 enum attention {
@@ -81,6 +82,7 @@ struct lu_shared {
 	atomic_uint mode;		/* enum mode_flag, current values */
 	atomic_uint sanitize;		/* enum sanitize_state: all is refused unless it is NONE */
 	atomic_uint sanitized;		/* while it runs: how far, in parts of 65,536 */
+	struct sanitize_mark *mark;	/* NULL: of that nothing outlives the process */
 	pthread_mutex_t mutex;
 	struct list instances;		/* struct lu_instance */
 

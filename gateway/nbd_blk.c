@@ -7,7 +7,6 @@
 #include "nbd_blk.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

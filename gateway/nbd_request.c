@@ -9,7 +9,6 @@
  */
 #include <assert.h>
 #include <errno.h>
-#include <stdio.h>
 
 #include "field.h"
 #include "log.h"

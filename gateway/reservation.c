@@ -38,7 +38,7 @@ bool reservation_is_registrants_only(uint8_t type)
 
 bool registrant_is(const struct registrant *who, const struct nexus *nexus)
 {
-	return who->port.tag == nexus->tpgt && !memcmp(who->isid, nexus->isid, sizeof who->isid) &&
+	return who->port.tag == nexus->tpgt && !memcmp(who->isid, nexus->isid, sizeof(who->isid)) &&
 	       !strcmp(who->name, nexus->initiator_name) &&
 	       !strcmp(who->port.target, nexus->target_name);
 }

@@ -18,7 +18,7 @@
 
 static bool same_registrant(const struct registrant *a, const struct registrant *b)
 {
-	return lu_port_same(&a->port, &b->port) && !memcmp(a->isid, b->isid, sizeof a->isid) &&
+	return lu_port_same(&a->port, &b->port) && !memcmp(a->isid, b->isid, sizeof(a->isid)) &&
 	       !strcmp(a->name, b->name);
 }
 
@@ -26,8 +26,8 @@ static struct registrant registrant_of(const struct nexus *nexus)
 {
 	struct registrant who = { .port = lu_port_of(nexus) };
 
-	memcpy(who.name, nexus->initiator_name, sizeof who.name);
-	memcpy(who.isid, nexus->isid, sizeof who.isid);
+	memcpy(who.name, nexus->initiator_name, sizeof(who.name));
+	memcpy(who.isid, nexus->isid, sizeof(who.isid));
 	return who;
 }
 
@@ -413,7 +413,7 @@ static void copy(struct reservations *to, const struct reservations *from)
 {
 	memcpy(to, from, offsetof(struct reservations, registrations));
 	memcpy(to->registrations, from->registrations,
-	       from->count * sizeof from->registrations[0]);
+	       from->count * sizeof(from->registrations[0]));
 }
 
 void reservation_out(const struct reservations *before, struct reservations *after,
@@ -427,7 +427,7 @@ void reservation_out(const struct reservations *before, struct reservations *aft
 	};
 
 	assert(action->run && before != after);
-	memset(outcome, 0, sizeof *outcome);
+	memset(outcome, 0, sizeof(*outcome));
 	outcome->status = STATUS_GOOD;
 	if (before->reserver) {
 		conflict(&c);	/* SPC-2 §5.5.1: the two methods exclude each other */

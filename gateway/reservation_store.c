@@ -32,15 +32,15 @@ struct reservation_store {
 
 struct reservation_store *reservation_store_new(const char *directory, const char *unit)
 {
-	struct reservation_store *store = calloc(1, sizeof *store);
+	struct reservation_store *store = calloc(1, sizeof(*store));
 
 	if (!store)
 		return NULL;
-	assert(strlen(unit) < sizeof store->name - sizeof ".reservations.bad");
-	snprintf(store->name, sizeof store->name, "%s.reservations", unit);
-	snprintf(store->temporary, sizeof store->temporary, "%s.reservations.new", unit);
-	snprintf(store->bad, sizeof store->bad, "%s.reservations.bad", unit);
-	snprintf(store->path, sizeof store->path, "%s/%s", directory, store->name);
+	assert(strlen(unit) < sizeof(store->name) - sizeof ".reservations.bad");
+	snprintf(store->name, sizeof(store->name), "%s.reservations", unit);
+	snprintf(store->temporary, sizeof(store->temporary), "%s.reservations.new", unit);
+	snprintf(store->bad, sizeof(store->bad), "%s.reservations.bad", unit);
+	snprintf(store->path, sizeof(store->path), "%s/%s", directory, store->name);
 	store->directory = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (store->directory >= 0 && faccessat(store->directory, ".", W_OK | X_OK, AT_EACCESS) == 0)
 		return store;
@@ -132,13 +132,13 @@ static bool take_type(struct reading *in, const char *line)
 
 /* All words of a line, or all but the last. */
 static bool split(struct reading *in, const char *line, struct registration *registration,
-		  uint64_t *isid, char holder[sizeof HOLDER])
+		  uint64_t *isid, char holder[sizeof(HOLDER)])
 {
 	struct registrant *who = &registration->who;
 	int count, whole = 0;
 
 	if (in->target) {
-		snprintf(who->port.target, sizeof who->port.target, "%s", in->target);
+		snprintf(who->port.target, sizeof(who->port.target), "%s", in->target);
 		count = 1 + sscanf(line, "registration 0x%16" SCNx64 " %5" SCNu16 " 0x%12" SCNx64
 				   " %6s %223s%n", &registration->key, &who->port.tag, isid, holder,
 				   who->name, &whole);
@@ -154,12 +154,12 @@ static bool take_registration(struct reading *in, const char *line)
 {
 	struct registration *registration = &in->r->registrations[in->r->count];
 	struct registrant *who = &registration->who;
-	char holder[sizeof HOLDER];
+	char holder[sizeof(HOLDER)];
 	uint64_t isid;
 
 	if (in->r->count == RESERVATION_MAX)
 		return wrong(in, "there are more than %d registrations", RESERVATION_MAX);
-	memset(registration, 0, sizeof *registration);
+	memset(registration, 0, sizeof(*registration));
 	if (!split(in, line, registration, &isid, holder))
 		return wrong(in, "it is no registration");
 	if (!registration->key || !iscsi_name_valid(who->name) || !iscsi_name_valid(who->port.target))
@@ -243,7 +243,7 @@ bool reservation_store_load(struct reservation_store *store, const char *target,
 			    struct reservations *r, char *why, size_t size)
 {
 	char problem[160] = "";
-	struct reading in = { .r = r, .target = target, .why = problem, .size = sizeof problem };
+	struct reading in = { .r = r, .target = target, .why = problem, .size = sizeof(problem) };
 	char *text = read_file(store);
 	bool good;
 

@@ -84,7 +84,7 @@ static void report_all(struct disk_lu *disk, struct scsi_task *task)
 	for (int id = CDB_UNKNOWN + 1; id < CDB_COUNT; id++)
 		if (cdb_allowed((enum cdb_id)id, disk->lu.caps))
 			at += put_descriptor((enum cdb_id)id, task->cdb.rctd, wire + at);
-	assert(at <= sizeof wire);
+	assert(at <= sizeof(wire));
 	header.data_len = (uint32_t)(at - ALL_COMMANDS_LEN);
 	field_encode(all_commands, &header, wire);
 	disk_reply(disk, task, wire, at, task->cdb.alloc_len);

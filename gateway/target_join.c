@@ -11,7 +11,6 @@
  * The worker is found by TSIH alone, before anybody has proved to be anybody. Whether the
  * connection may join is decided at the end of its login.
  */
-#include <assert.h>
 #include <stdlib.h>
 
 #include "log.h"

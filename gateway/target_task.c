@@ -143,12 +143,19 @@ static void decode(struct target_task *task)
 		target_task_refuse(task, STATUS_CHECK_CONDITION, SENSE_WRITE_PROTECTED);
 }
 
-/* Is the data all of the range of blocks, once, or no blocks at all? */
-static bool is_range(const struct cdb *cdb)
+/* Is there more data than was called for, where that is not simply left over? More than one block
+ * for many, or than two equal halves, are blocks of another length, or of a count that has lost its
+ * upper bits: COMPARE AND WRITE has eight of them, and its initiator believes that it compares. */
+static bool is_misfit(const struct target_task *task, uint64_t called)
 {
-	uint8_t payload = cdb_row(cdb->id)->payload;
-
-	return payload != CDB_PAYLOAD_SAME && payload != CDB_PAYLOAD_COMPARE;
+	switch (cdb_row(task->scsi.cdb.id)->payload) {
+	case CDB_PAYLOAD_SAME:
+		return called && task->edtl > called;
+	case CDB_PAYLOAD_COMPARE:
+		return task->edtl > called;
+	default:
+		return false;
+	}
 }
 
 /* How many bytes the CDB itself calls for, in the direction that the initiator expects. */
@@ -164,8 +171,7 @@ static uint64_t called_for(struct target_task *task)
 	if (!task->lu)
 		return scsi->direction == CDB_DATA_IN ? scsi->cdb.alloc_len : 0;
 	called = cdb_transfer_len(&scsi->cdb, task->lu->block_len);
-	/* What is more than one block for many, or two equal halves, is of another block length. */
-	if (task->edtl > called && called && !is_range(&scsi->cdb))
+	if (is_misfit(task, called))
 		target_task_refuse(task, STATUS_CHECK_CONDITION, SENSE_INVALID_FIELD_IN_CDB);
 	if (!task->edtl || (called && cdb_direction(&scsi->cdb) == scsi->direction))
 		return called;

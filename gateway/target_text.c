@@ -5,7 +5,6 @@
  * Called by target_receive.c in CmdSN order. One exchange per connection; its state
  * lives from the first request to the response with the F bit.
  */
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -343,7 +343,8 @@ void target_tmf_settle(struct target_session *s)
 
 		if (tmf->busy || find_task(tmf, true) || !is_all_heard(tmf))
 			continue;
-		if (tmf->conn)
+		/* To who has been told that nothing comes any more nothing does. */
+		if (tmf->conn && target_conn_alive(tmf->conn))
 			respond(tmf->conn, tmf->itt, tmf->response);
 		list_del(&tmf->node);
 		pool_put(s->service->loop->pool, tmf, size_of(tmf->count));

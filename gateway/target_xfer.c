@@ -11,7 +11,6 @@
 
 #include "field.h"
 #include "min.h"
-#include "pool.h"
 #include "target_private.h"
 
 /* Data-In PDUs of one task that wait to be sent. */

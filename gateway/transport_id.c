@@ -87,7 +87,7 @@ static bool take_text(char *text, struct transport_id *id)
 	if (separator)
 		*separator = '\0';
 	len = strlen(text);
-	if (len >= sizeof id->name)
+	if (len >= sizeof(id->name))
 		return false;
 	for (size_t i = 0; i <= len; i++)
 		id->name[i] = (char)tolower((unsigned char)text[i]);
@@ -100,7 +100,7 @@ size_t transport_id_decode(const uint8_t *wire, size_t len, struct transport_id 
 	struct header h;
 	size_t text_len;
 
-	memset(id, 0, sizeof *id);
+	memset(id, 0, sizeof(*id));
 	if (len < HEADER_LEN)
 		return 0;
 	field_decode(header, wire, len, &h);
@@ -108,7 +108,7 @@ size_t transport_id_decode(const uint8_t *wire, size_t len, struct transport_id 
 	    h.len % 4 || h.len > len - HEADER_LEN)
 		return 0;
 	text_len = strnlen((const char *)wire + HEADER_LEN, h.len);
-	if (text_len == h.len || text_len >= sizeof text)
+	if (text_len == h.len || text_len >= sizeof(text))
 		return 0;	/* no NUL, or longer than any name */
 	memcpy(text, wire + HEADER_LEN, text_len);
 	text[text_len] = '\0';

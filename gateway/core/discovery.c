@@ -7,7 +7,6 @@
  */
 #include "discovery.h"
 
-#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,20 +31,20 @@ static bool add_target(struct discovery *d, const struct key_pair *pair)
 	struct discovered_target *target;
 
 	if (!pair->value_len || pair->value_len > ISCSI_NAME_MAX) {
-		snprintf(d->why, sizeof d->why, "SendTargets: a target's name has %zu bytes",
+		snprintf(d->why, sizeof(d->why), "SendTargets: a target's name has %zu bytes",
 			 pair->value_len);
 		return false;
 	}
-	d->targets = need_more(d->targets, d->count, sizeof *target);
+	d->targets = need_more(d->targets, d->count, sizeof(*target));
 	target = &d->targets[d->count++];
-	memset(target, 0, sizeof *target);
+	memset(target, 0, sizeof(*target));
 	memcpy(target->name, pair->value, pair->value_len);
 	return true;
 }
 
 static void add_portal(struct discovered_target *target, const struct discovered_portal *portal)
 {
-	target->portals = need_more(target->portals, target->portal_count, sizeof *portal);
+	target->portals = need_more(target->portals, target->portal_count, sizeof(*portal));
 	target->portals[target->portal_count++] = *portal;
 }
 
@@ -60,7 +59,7 @@ static void add_address(struct discovery *d, const struct key_pair *pair)
 
 	if (!d->count)
 		wrong = "there is no target before it";
-	else if (!iscsi_portal_parse(pair->value, len, false, &found.portal, why, sizeof why))
+	else if (!iscsi_portal_parse(pair->value, len, false, &found.portal, why, sizeof(why)))
 		wrong = why;
 	else if (pair->value[len] && (!keys_number(pair->value + len + 1, &tag) || tag > UINT16_MAX))
 		wrong = "the portal group tag is no number";
@@ -96,7 +95,7 @@ static void parse(struct discovery *d, const char *text, size_t len)
 		else if (pair.id == KEY_TARGET_ADDRESS)
 			add_address(d, &pair);
 	if (more < 0)
-		snprintf(d->why, sizeof d->why, "SendTargets: %s", why);
+		snprintf(d->why, sizeof(d->why), "SendTargets: %s", why);
 }
 
 static void end(struct discovery *d)
@@ -123,7 +122,7 @@ static void opened(void *opaque, struct scsi_lu *lu, const char *why)
 		lu_close(lu, closed, d);
 		return;
 	}
-	snprintf(d->why, sizeof d->why, "%s", why);
+	snprintf(d->why, sizeof(d->why), "%s", why);
 	end(d);
 }
 

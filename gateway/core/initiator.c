@@ -39,8 +39,8 @@ static void default_name(char *name, size_t size)
 	char host[128] = "";
 	size_t len;
 
-	if (gethostname(host, sizeof host - 1) < 0 || !*host)
-		snprintf(host, sizeof host, "localhost");
+	if (gethostname(host, sizeof(host) - 1) < 0 || !*host)
+		snprintf(host, sizeof(host), "localhost");
 	for (char *p = host; *p; p++)
 		*p = (char)(isalnum((unsigned char)*p) || *p == '.' ? tolower((unsigned char)*p) : '-');
 	len = (size_t)snprintf(name, size, NAME_PREFIX "%s", host);
@@ -56,8 +56,8 @@ void initiator_random_isid(uint8_t isid[6])
 
 void initiator_conf_init(struct initiator_conf *conf)
 {
-	memset(conf, 0, sizeof *conf);
-	default_name(conf->initiator_name, sizeof conf->initiator_name);
+	memset(conf, 0, sizeof(*conf));
+	default_name(conf->initiator_name, sizeof(conf->initiator_name));
 	initiator_random_isid(conf->isid);
 	keys_defaults(&conf->params);
 	conf->params.initial_r2t = 0;
@@ -166,7 +166,7 @@ static void end_now(struct loop_call *call)
 	       && list_empty(&ini->tmfs));
 	recover_stop(ini);
 	loop_call_cancel(&ini->complete);
-	memcpy(why, ini->why, sizeof why);
+	memcpy(why, ini->why, sizeof(why));
 	free(ini->text.in);
 	free(ini);
 	if (opened)
@@ -219,7 +219,7 @@ void initiator_give_up(struct initiator *ini, const char *why)
 {
 	assert(ini->opened);
 	if (why != ini->why)
-		snprintf(ini->why, sizeof ini->why, "%s", why);
+		snprintf(ini->why, sizeof(ini->why), "%s", why);
 	leave(ini);
 }
 

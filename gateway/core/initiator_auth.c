@@ -4,7 +4,6 @@
  *
  * Called by the login. The account is the configuration's.
  */
-#include <assert.h>
 #include <string.h>
 
 #include "initiator_private.h"

@@ -45,7 +45,7 @@ static void fail(struct initiator *ini, const char *what, const char *why)
 {
 	char portal[ISCSI_PORTAL_TEXT], text[INITIATOR_WHY];
 
-	snprintf(text, sizeof text, "%s %s: %s", what,
+	snprintf(text, sizeof(text), "%s %s: %s", what,
 		 iscsi_portal_format(&ini->resolver.portal, portal), why);
 	connect_cancel(ini);
 	recover_attempt_failed(ini, text);
@@ -116,7 +116,7 @@ static void on_deadline(struct ev_loop *ev, struct ev_timer *timer, int events)
 
 	(void)ev;
 	(void)events;
-	snprintf(text, sizeof text, "no answer within %g s", ini->conf.login_timeout);
+	snprintf(text, sizeof(text), "no answer within %g s", ini->conf.login_timeout);
 	switch (ini->state) {
 	case INITIATOR_RESOLVING:
 		fail(ini, "resolve", text);
@@ -195,7 +195,7 @@ bool connect_redirect(struct initiator *ini, const char *address, bool permanent
 	struct iscsi_portal portal;
 	char why[120];
 
-	if (!iscsi_portal_parse(address, strcspn(address, ","), false, &portal, why, sizeof why))
+	if (!iscsi_portal_parse(address, strcspn(address, ","), false, &portal, why, sizeof(why)))
 		return false;
 	assert(!ini->resolver.pending);
 	ini->resolver.portal = portal;

@@ -51,7 +51,7 @@ const char *login_status_text(uint8_t status_class, uint8_t status_detail)
 		"02xx initiator error of an unknown kind", "03xx target error of an unknown kind",
 	};
 
-	for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++)
+	for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++)
 		if (statuses[i].class == status_class && statuses[i].detail == status_detail)
 			return statuses[i].text;
 	return status_class < 4 ? of_class[status_class] : "unknown status class";
@@ -71,7 +71,7 @@ static void login_init(struct initiator *ini)
 	struct login *login = &ini->login;
 	unsigned redirects = login->redirects;
 
-	memset(login, 0, sizeof *login);
+	memset(login, 0, sizeof(*login));
 	login->redirects = redirects;
 	login->in = pool_get(ini->lu.loop->pool, LOGIN_TEXT_MAX);
 	login->out.text = pool_get(ini->lu.loop->pool, LOGIN_TEXT_MAX);

@@ -68,7 +68,7 @@ static const struct initiator_option options[] = { OPTIONS(SEEN) };
 #define READ(name, argument, help, ...)	__VA_ARGS__,
 static const struct reading readings[] = { OPTIONS(READ) };
 
-#define COUNT	(sizeof options / sizeof options[0])
+#define COUNT	(sizeof(options) / sizeof(options[0]))
 
 const struct initiator_option *initiator_options(size_t *count)
 {
@@ -78,11 +78,13 @@ const struct initiator_option *initiator_options(size_t *count)
 
 static bool set_name(struct initiator_conf *conf, const char *value, char *why, size_t size)
 {
-	if (!iscsi_name_valid(value)) {
-		snprintf(why, size, "not an iSCSI name (iqn.YYYY-MM.reversed.domain:name, eui. or naa.)");
+	const char *refusal = iscsi_name_refusal(value);
+
+	if (refusal) {
+		snprintf(why, size, "%s", refusal);
 		return false;
 	}
-	assert(strlen(value) < sizeof conf->initiator_name);
+	assert(strlen(value) < sizeof(conf->initiator_name));
 	strcpy(conf->initiator_name, value);
 	return true;
 }
@@ -159,7 +161,7 @@ static unsigned algorithm_bit(const char *name, size_t len)
 {
 	static const enum chap_algorithm all[] = { CHAP_MD5, CHAP_SHA1, CHAP_SHA256, CHAP_SHA3_256 };
 
-	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
 		const char *known = chap_algorithm_name(all[i]);
 
 		if (strlen(known) == len && strncasecmp(known, name, len) == 0)
@@ -223,7 +225,7 @@ bool initiator_option_set(struct initiator_conf *conf, const struct initiator_op
 bool initiator_option_same_session(const struct initiator_conf *a, const struct initiator_conf *b)
 {
 	return strcmp(a->initiator_name, b->initiator_name) == 0
-	       && memcmp(&a->params, &b->params, sizeof a->params) == 0	/* of numbers alike: no padding */
+	       && memcmp(&a->params, &b->params, sizeof(a->params)) == 0	/* of numbers alike: no padding */
 	       && a->chap_algorithms == b->chap_algorithms
 	       && a->discover_portals == b->discover_portals && a->max_tasks == b->max_tasks;
 }

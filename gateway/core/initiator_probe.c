@@ -30,8 +30,8 @@ static void submit(struct initiator *ini)
 	struct scsi_task *task = &probe->task;
 	struct cdb cdb = { .id = probe->asking };
 
-	memset(probe->wire, 0, sizeof probe->wire);
-	memset(probe->data, 0, sizeof probe->data);
+	memset(probe->wire, 0, sizeof(probe->wire));
+	memset(probe->data, 0, sizeof(probe->data));
 	if (cdb.id != CDB_READ_CAPACITY_10)	/* which has no ALLOCATION LENGTH */
 		cdb.alloc_len = cdb.id == CDB_INQUIRY ? INQUIRY_LEN : CAPACITY_16_LEN;
 	*task = (struct scsi_task) {
@@ -61,7 +61,7 @@ static void no_unit(struct initiator *ini)
 {
 	char text[64];
 
-	snprintf(text, sizeof text, "LUN %u does not exist on the target", ini->url.lun);
+	snprintf(text, sizeof(text), "LUN %u does not exist on the target", ini->url.lun);
 	initiator_give_up(ini, text);
 }
 
@@ -74,8 +74,8 @@ static void inquiry_failed(struct initiator *ini, uint32_t reason)
 		no_unit(ini);
 		return;
 	}
-	sense_format(task->status, task->sense, task->sense_len, outcome, sizeof outcome);
-	snprintf(text, sizeof text, "INQUIRY of LUN %u: %s", ini->url.lun, outcome);
+	sense_format(task->status, task->sense, task->sense_len, outcome, sizeof(outcome));
+	snprintf(text, sizeof(text), "INQUIRY of LUN %u: %s", ini->url.lun, outcome);
 	initiator_give_up(ini, text);
 }
 

@@ -32,7 +32,7 @@ static double jitter(void)
 {
 	uint16_t random = 0;
 
-	if (getrandom(&random, sizeof random, GRND_NONBLOCK) != sizeof random)
+	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) != sizeof(random))
 		return 1;
 	return 0.5 + random / (2.0 * UINT16_MAX);
 }
@@ -71,9 +71,9 @@ static void say(struct initiator *ini, const char *what, const char *why, double
 		return;
 	iscsi_portal_format(&ini->portals[ini->portal], portal);
 	if (ini->portal_count > 1)
-		snprintf(then, sizeof then, "trying %s in %.1f s", portal, seconds);
+		snprintf(then, sizeof(then), "trying %s in %.1f s", portal, seconds);
 	else
-		snprintf(then, sizeof then, "trying again in %.1f s", seconds);
+		snprintf(then, sizeof(then), "trying again in %.1f s", seconds);
 	log_warning("iscsi://%s/%s/%u: %s%s; %s", portal, ini->url.target, ini->url.lun, what, why,
 		    then);
 }
@@ -131,7 +131,7 @@ static void session_lost(struct initiator *ini, const char *why)
 	else if (ini->served)
 		ini->attempts = 0;	/* a line that is cut again and again must not end in silence */
 	if (!ini->ending) {
-		snprintf(ini->why, sizeof ini->why, "%s", why);
+		snprintf(ini->why, sizeof(ini->why), "%s", why);
 		outage_begins(ini);
 	}
 	task_finish_all(ini, NULL, LU_LOST);
@@ -168,7 +168,7 @@ static void open_failed(struct initiator *ini, const char *why)
 {
 	size_t used = ini->portals_tried ? strlen(ini->why) : 0;
 
-	snprintf(ini->why + used, sizeof ini->why - used, "%s%s", used ? "; " : "", why);
+	snprintf(ini->why + used, sizeof(ini->why) - used, "%s%s", used ? "; " : "", why);
 	if (next_portal(ini))
 		initiator_timer(ini, &ini->phase, on_retry, 0);
 	else

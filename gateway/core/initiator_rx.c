@@ -9,7 +9,6 @@
  */
 #include <assert.h>
 #include <ctype.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "crc32c.h"
@@ -26,7 +25,7 @@ void rx_reset(struct initiator *ini)
 
 	if (rx->own)
 		pool_put(ini->lu.loop->pool, rx->own, rx->bhs.data_len);
-	memset(rx, 0, sizeof *rx);
+	memset(rx, 0, sizeof(*rx));
 }
 
 static uint32_t get_digest(const uint8_t *p)
@@ -38,7 +37,7 @@ static uint32_t get_digest(const uint8_t *p)
 static void not_iscsi(struct initiator *ini, const uint8_t *p, size_t n)
 {
 	char text[25];
-	size_t len = n < sizeof text - 1 ? n : sizeof text - 1;
+	size_t len = n < sizeof(text) - 1 ? n : sizeof(text) - 1;
 
 	for (size_t i = 0; i < len; i++)
 		text[i] = (char)(isprint(p[i]) ? p[i] : '?');
@@ -165,7 +164,7 @@ static void got_header(struct initiator *ini, const uint8_t *p, size_t len)
 	if (log_is_on(iscsi_debug_pdu)) {
 		char text[256];
 
-		bhs_format(&rx->bhs, text, sizeof text);
+		bhs_format(&rx->bhs, text, sizeof(text));
 		log_trace(iscsi_debug_pdu, "initiator receives %s", text);
 	}
 	if (!known || !expected(ini, &rx->bhs)) {

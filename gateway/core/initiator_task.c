@@ -172,7 +172,7 @@ void task_send(struct initiator *ini, struct scsi_task *task)
 	if (p->initial_r2t)
 		unsolicited = immediate;
 	bhs.final = immediate == unsolicited;	/* no unsolicited Data-Out follows */
-	memcpy(bhs.cdb, task->wire, sizeof bhs.cdb);
+	memcpy(bhs.cdb, task->wire, sizeof(bhs.cdb));
 	pdu_send(ini, &bhs, ahs, task->data, slot);
 	send_data(ini, slot, ISCSI_NO_TAG, immediate, unsolicited);
 }

@@ -6,7 +6,6 @@
  * Called by discovery, and by a session that wants to know of further portals.
  */
 #include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,7 +38,7 @@ void text_send_targets(struct initiator *ini, const char *which, size_t limit,
 	t->limit = limit;
 	t->rounds = 0;
 	t->done = done;
-	t->out = (struct key_text){ .text = t->request, .room = sizeof t->request };
+	t->out = (struct key_text){ .text = t->request, .room = sizeof(t->request) };
 	keys_put(&t->out, key_row(KEY_SEND_TARGETS)->name, which);
 	assert(!t->out.overflow);
 	say(ini, t->request, t->out.len, ISCSI_NO_TAG, 0);
@@ -120,7 +119,7 @@ static void learn(struct initiator *ini, const char *text, size_t len, const cha
 			ours = strcmp(pair.value, ini->url.target) == 0;
 		else if (ours && pair.id == KEY_TARGET_ADDRESS
 			 && iscsi_portal_parse(pair.value, strcspn(pair.value, ","), false, &portal,
-					       reason, sizeof reason))
+					       reason, sizeof(reason)))
 			connect_add_portal(ini, &portal);
 	}
 	if (why)

@@ -24,7 +24,7 @@ static void pdu_sent(struct conn_out *out, bool ok)
 	struct task_slot *slot = pdu->slot;
 
 	(void)ok;	/* the end of the connection is told by closed() */
-	pool_put(ini->lu.loop->pool, pdu, sizeof *pdu);
+	pool_put(ini->lu.loop->pool, pdu, sizeof(*pdu));
 	if (slot)
 		task_pdu_sent(ini, slot);
 	else
@@ -84,7 +84,7 @@ void pdu_send(struct initiator *ini, const struct bhs *bhs, const uint8_t *ahs,
 		conn_fail(&ini->conn, "the target takes none of our answers");
 		return;
 	}
-	pdu = pool_get(ini->lu.loop->pool, sizeof *pdu);
+	pdu = pool_get(ini->lu.loop->pool, sizeof(*pdu));
 	if (!pdu) {
 		conn_fail(&ini->conn, "no memory for a %s", bhs_op_name(bhs->op));
 		return;
@@ -104,7 +104,7 @@ void pdu_send(struct initiator *ini, const struct bhs *bhs, const uint8_t *ahs,
 	if (log_is_on(iscsi_debug_pdu)) {
 		char text[256];
 
-		bhs_format(bhs, text, sizeof text);
+		bhs_format(bhs, text, sizeof(text));
 		log_trace(iscsi_debug_pdu, "initiator sends %s", text);
 	}
 	conn_send(&ini->conn, &pdu->out);

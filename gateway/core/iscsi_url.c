@@ -111,7 +111,7 @@ static bool take_user(const char **p, size_t *len, struct iscsi_url *out,
 	if (memchr(*p, ':', (size_t)(at - *p)) || memchr(*p, '%', (size_t)(at - *p)))
 		return refuse(complain, "a password in the URL can be read by everybody: "
 			      "give it in a file instead");
-	if (!take(*p, (size_t)(at - *p), out->user, sizeof out->user, "user name", complain))
+	if (!take(*p, (size_t)(at - *p), out->user, sizeof(out->user), "user name", complain))
 		return false;
 	*len -= (size_t)(at - *p) + 1;
 	*p = at + 1;
@@ -139,17 +139,17 @@ static bool take_portal(const char *p, size_t len, bool escaped, struct iscsi_po
 	}
 	if (host == host_end)
 		return refuse(complain, "the host is missing");
-	if (!copy(host, (size_t)(host_end - host), escaped, out->host, sizeof out->host, "host",
+	if (!copy(host, (size_t)(host_end - host), escaped, out->host, sizeof(out->host), "host",
 		  complain))
 		return false;
 	if (port == end) {
-		memcpy(out->port, DEFAULT_PORT, sizeof DEFAULT_PORT);
+		memcpy(out->port, DEFAULT_PORT, sizeof(DEFAULT_PORT));
 		return true;
 	}
 	port++;
 	if (!number(port, (size_t)(end - port), 65535, &n) || n == 0)
 		return refuse(complain, "the port is not a number from 1 to 65535");
-	snprintf(out->port, sizeof out->port, "%u", n);
+	snprintf(out->port, sizeof(out->port), "%u", n);
 	return true;
 }
 
@@ -158,7 +158,7 @@ bool iscsi_portal_parse(const char *text, size_t len, bool escaped, struct iscsi
 {
 	const struct complaint complain = { why, why_size };
 
-	memset(out, 0, sizeof *out);
+	memset(out, 0, sizeof(*out));
 	return take_portal(text, len, escaped, out, &complain);
 }
 
@@ -199,7 +199,7 @@ static bool take_target(const char *p, size_t len, struct iscsi_url *out,
 {
 	if (!len)
 		return refuse(complain, "the target name is missing");
-	if (!take(p, len, out->target, sizeof out->target, "target name", complain))
+	if (!take(p, len, out->target, sizeof(out->target), "target name", complain))
 		return false;
 	if (strncmp(out->target, "iqn.", 4) != 0 && strncmp(out->target, "eui.", 4) != 0
 	    && strncmp(out->target, "naa.", 4) != 0)
@@ -223,7 +223,7 @@ bool iscsi_url_parse(const char *url, struct iscsi_url *out, char *why, size_t w
 	const char *p = url + strlen(SCHEME), *target, *lun;
 	size_t len;
 
-	memset(out, 0, sizeof *out);
+	memset(out, 0, sizeof(*out));
 	if (strncmp(url, SCHEME, strlen(SCHEME)) != 0)
 		return refuse(&complain, "the URL does not begin with %s", SCHEME);
 	if (strpbrk(p, "?#"))

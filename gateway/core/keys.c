@@ -162,6 +162,6 @@ void keys_put_number(struct key_text *out, enum key_id id, uint32_t value)
 {
 	char digits[sizeof "4294967295"];
 
-	snprintf(digits, sizeof digits, "%" PRIu32, value);
+	snprintf(digits, sizeof(digits), "%" PRIu32, value);
 	keys_put(out, key_row(id)->name, digits);
 }

@@ -30,7 +30,7 @@ static void trace_submit(const struct scsi_lu *lu, const struct scsi_task *task)
 {
 	char text[CDB_TEXT_LEN];
 
-	describe(task, text, sizeof text);
+	describe(task, text, sizeof(text));
 	log_line(LOG_LEVEL_TRACE, "%s: %p %s data=%u", lu->ops->name, (const void *)task, text,
 		 task->data_len);
 }
@@ -40,9 +40,9 @@ static void trace_complete(const struct scsi_lu *lu, const struct scsi_task *tas
 	char text[SENSE_TEXT_LEN];
 
 	if (task->status == LU_LOST)
-		snprintf(text, sizeof text, "path lost, outcome unknown");
+		snprintf(text, sizeof(text), "path lost, outcome unknown");
 	else
-		sense_format(task->status, task->sense, task->sense_len, text, sizeof text);
+		sense_format(task->status, task->sense, task->sense_len, text, sizeof(text));
 	log_line(LOG_LEVEL_TRACE, "%s: %p moved=%u of %llu: %s", lu->ops->name,
 		 (const void *)task, task->moved, (unsigned long long)task->wanted, text);
 }

@@ -24,13 +24,13 @@ static uint32_t our_value(const struct negotiation *n, enum key_id id)
 {
 	uint32_t value;
 
-	memcpy(&value, (const char *)n->ours + key_row(id)->member, sizeof value);
+	memcpy(&value, (const char *)n->ours + key_row(id)->member, sizeof(value));
 	return value;
 }
 
 void negotiation_init(struct negotiation *n, bool initiator, const struct login_params *ours)
 {
-	memset(n, 0, sizeof *n);
+	memset(n, 0, sizeof(*n));
 	n->initiator = initiator;
 	n->ours = ours;
 	keys_defaults(&n->result);
@@ -60,12 +60,12 @@ static void put_value(struct key_text *out, enum key_id id, uint32_t value)
 static void put_list(struct key_text *out, const struct key_row *row, uint32_t preferred)
 {
 	char list[VALUE_TEXT_MAX];
-	size_t at = (size_t)snprintf(list, sizeof list, "%s", row->values[preferred]);
+	size_t at = (size_t)snprintf(list, sizeof(list), "%s", row->values[preferred]);
 
 	for (uint32_t i = 0; row->values[i]; i++)
 		if (i != preferred)
-			at += (size_t)snprintf(list + at, sizeof list - at, ",%s", row->values[i]);
-	assert(at < sizeof list);
+			at += (size_t)snprintf(list + at, sizeof(list) - at, ",%s", row->values[i]);
+	assert(at < sizeof(list));
 	keys_put(out, row->name, list);
 }
 

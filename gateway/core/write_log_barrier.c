@@ -206,9 +206,11 @@ static void write_entry(struct write_log *log, struct entry *entry)
 	log->writer->ops->submit(log->writer, &rewrite->req);
 }
 
+/* A write that fails is lost, and owed. What comes behind it is written all the same: it may have
+ * been written over by what came before, and be persistent, if it was FUA. */
 static bool stops(const struct write_log *log)
 {
-	return log->interrupted || log->error || !log->left;
+	return log->interrupted || !log->left;
 }
 
 void write_log_writer_turn(struct loop_call *call)

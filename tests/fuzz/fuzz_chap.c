@@ -34,7 +34,7 @@ static void init(struct end *end, bool initiator, uint8_t flags)
 {
 	unsigned algorithms = flags & MD5_ONLY ? CHAP_BIT(CHAP_MD5) : CHAP_ALL;
 
-	end->out = (struct key_text) { .text = end->text, .room = sizeof end->text };
+	end->out = (struct key_text) { .text = end->text, .room = sizeof(end->text) };
 	end->result = CHAP_MORE;
 	if (initiator)
 		chap_initiator(&end->chap, &users[flags & MUTUAL ? 0 : 1], algorithms);

@@ -70,7 +70,7 @@ static void read_file(unsigned last_line)
 	enum conf_verdict verdict;
 	struct conf conf;
 
-	snprintf(option, sizeof option, "--config=%s", path);
+	snprintf(option, sizeof(option), "--config=%s", path);
 	verdict = conf_parse(&conf, 2, argv);
 	assert((verdict == CONF_WRONG) == (conf.error_count > 0));
 	for (unsigned i = 0; i < conf.error_count; i++)
@@ -84,7 +84,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const char *text = (const char *)data;
 	unsigned last_line = lines(text, size), line = 0;
 	char why[200] = "";
-	struct ucl_node *tree = ucl_parse(text, size, &line, why, sizeof why);
+	struct ucl_node *tree = ucl_parse(text, size, &line, why, sizeof(why));
 	int fd = open_file();
 
 	if (fd < 0 || write(fd, data, size) != (ssize_t)size)

@@ -40,7 +40,7 @@ static void done(void *opaque, const struct discovered_target *targets, unsigned
 	assert(!side.over && (why ? !count : !count || targets));
 	side.over = true;
 	for (unsigned i = 0; i < count; i++) {
-		assert(memchr(targets[i].name, '\0', sizeof targets[i].name));
+		assert(memchr(targets[i].name, '\0', sizeof(targets[i].name)));
 		assert(targets[i].portal_count > 0);
 		for (unsigned j = 0; j < targets[i].portal_count; j++)
 			assert(targets[i].portals[j].portal.host[0]);
@@ -85,7 +85,7 @@ static bool answer_login(void)
 	side.asked = false;
 	side.stat_sn = request->exp_stat_sn;
 	number(&b);
-	fuzz_pdu_say(&side.portal, &b, security, request->csg ? 0 : sizeof security);
+	fuzz_pdu_say(&side.portal, &b, security, request->csg ? 0 : sizeof(security));
 	return true;
 }
 
@@ -125,7 +125,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct fuzz_input in = { data, size };
 	struct initiator_conf conf;
 
-	memset(&side, 0, sizeof side);
+	memset(&side, 0, sizeof(side));
 	side.flags = fuzz_u8(&in);
 	side.loop = fuzz_loop();
 	side.portal.peer.loop = side.loop;

@@ -91,7 +91,7 @@ static void init_disk(unsigned i, uint32_t block_len)
 
 static void bed_init(uint8_t flags)
 {
-	memset(&bed, 0, sizeof bed);
+	memset(&bed, 0, sizeof(bed));
 	bed.loop = fuzz_loop();
 	bed.directory.find = find;
 	for (unsigned i = 0; i < DISKS; i++)
@@ -220,7 +220,7 @@ static void clear_attentions(void)
 	static const uint8_t test_unit_ready[] = { 0 };
 
 	for (uint8_t how = 0; how < HOSTS * DISKS; how++) {
-		struct fuzz_input in = { test_unit_ready, sizeof test_unit_ready };
+		struct fuzz_input in = { test_unit_ready, sizeof(test_unit_ready) };
 
 		submit(&in, &bed.commands[bed.count++], how);
 	}

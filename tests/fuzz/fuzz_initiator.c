@@ -37,7 +37,7 @@ static const struct order {
 	{ CDB_DATA_OUT, 96, 96 * BLOCK_LEN },
 };
 
-#define ORDERS	(sizeof orders / sizeof orders[0])
+#define ORDERS	(sizeof(orders) / sizeof(orders[0]))
 
 struct command {
 	struct scsi_task task;
@@ -162,9 +162,9 @@ static void answer_login(const struct bhs *request)
 	number(&b);
 	side.target.header_digest = side.target.data_digest = both && request->csg == 1;
 	if (request->csg == 0)
-		fuzz_pdu_say(&side.target, &b, security, sizeof security);
+		fuzz_pdu_say(&side.target, &b, security, sizeof(security));
 	else
-		fuzz_pdu_say(&side.target, &b, digests, both ? sizeof digests : 0);
+		fuzz_pdu_say(&side.target, &b, digests, both ? sizeof(digests) : 0);
 }
 
 static void answer_probe(const struct bhs *request)
@@ -258,7 +258,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct fuzz_input in = { data, size };
 	struct initiator_conf conf;
 
-	memset(&side, 0, sizeof side);
+	memset(&side, 0, sizeof(side));
 	side.flags = fuzz_u8(&in);
 	side.loop = fuzz_loop();
 	side.target.peer.loop = side.loop;

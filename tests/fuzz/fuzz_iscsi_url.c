@@ -8,7 +8,7 @@
 
 static void judge(const struct iscsi_portal *portal)
 {
-	assert(memchr(portal->host, '\0', sizeof portal->host) && portal->host[0]);
+	assert(memchr(portal->host, '\0', sizeof(portal->host)) && portal->host[0]);
 	assert(atoi(portal->port) > 0 && atoi(portal->port) <= 65535);
 }
 
@@ -29,9 +29,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		assert(url.portal_count > 0 && url.portal_count <= ISCSI_PORTALS_MAX);
 		for (unsigned i = 0; i < url.portal_count; i++)
 			judge(&url.portals[i]);
-		assert(memchr(url.user, '\0', sizeof url.user));
+		assert(memchr(url.user, '\0', sizeof(url.user)));
 		assert(url.lun <= 16383 && (url.has_lun || !url.lun));
-		assert(memchr(url.target, '\0', sizeof url.target));
+		assert(memchr(url.target, '\0', sizeof(url.target)));
 	}
 	free(text);
 	return 0;

@@ -14,9 +14,9 @@ static void judge_value(const char *value)
 {
 	uint8_t binary[64];
 	uint32_t number;
-	int len = keys_binary(value, binary, sizeof binary);
+	int len = keys_binary(value, binary, sizeof(binary));
 
-	assert(len >= -1 && len <= (int)sizeof binary);
+	assert(len >= -1 && len <= (int)sizeof(binary));
 	keys_number(value, &number);
 	iscsi_name_valid(value);
 }

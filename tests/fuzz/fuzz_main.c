@@ -61,7 +61,7 @@ static void add_file(const char *path)
 	if (ferror(f))
 		give_up(path);
 	fclose(f);
-	corpus.inputs = or_die(realloc(corpus.inputs, (corpus.count + 1) * sizeof *corpus.inputs));
+	corpus.inputs = or_die(realloc(corpus.inputs, (corpus.count + 1) * sizeof(*corpus.inputs)));
 	corpus.inputs[corpus.count++] = (struct fuzz_bytes){ or_die(realloc(room, size + 1)), size };
 }
 
@@ -88,7 +88,7 @@ static void add(const char *path)
 	for (int i = 0; i < count; i++) {
 		char file[4096];
 
-		snprintf(file, sizeof file, "%s/%s", path, entries[i]->d_name);
+		snprintf(file, sizeof(file), "%s/%s", path, entries[i]->d_name);
 		add_file(file);
 		free(entries[i]);
 	}
@@ -106,7 +106,7 @@ static void add_corpus(const char *program)
 		fprintf(stderr, "usage: %s FILE|DIRECTORY...\n", program);
 		exit(99);
 	}
-	snprintf(path, sizeof path, "%s/fuzz/corpus/%s", srcdir ? srcdir : ".",
+	snprintf(path, sizeof(path), "%s/fuzz/corpus/%s", srcdir ? srcdir : ".",
 		 name + strlen("fuzz_"));
 	add(path);
 }
@@ -138,7 +138,7 @@ static void mutate(const char *program)
 	char path[4096];
 	int fd;
 
-	snprintf(path, sizeof path, "%s.input", program);
+	snprintf(path, sizeof(path), "%s.input", program);
 	fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 	if (fd < 0)
 		give_up(path);

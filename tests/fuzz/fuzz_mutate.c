@@ -40,7 +40,7 @@ static void put_limit(struct fuzz_dice *dice, struct fuzz_bytes *m)
 		0, 1, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x10000, 0xffffff,
 		0x7fffffff, 0x80000000, 0xffffffff, UINT64_MAX >> 1, UINT64_MAX,
 	};
-	uint64_t limit = limits[below(dice, sizeof limits / sizeof limits[0])];
+	uint64_t limit = limits[below(dice, sizeof(limits) / sizeof(limits[0]))];
 	size_t width = (size_t)1 << below(dice, 4), at;
 
 	if (m->len < width)
@@ -109,9 +109,9 @@ static void change(struct fuzz_dice *dice, const struct fuzz_corpus *corpus,
 		flip_bit, flip_bit, replace_byte, replace_byte, put_limit, put_limit,
 		cut_out, cut_off, repeat, put_noise,
 	};
-	size_t which = below(dice, sizeof changes / sizeof changes[0] + 1);
+	size_t which = below(dice, sizeof(changes) / sizeof(changes[0]) + 1);
 
-	if (which < sizeof changes / sizeof changes[0])
+	if (which < sizeof(changes) / sizeof(changes[0]))
 		changes[which](dice, mutant);
 	else
 		cross(dice, corpus, mutant);

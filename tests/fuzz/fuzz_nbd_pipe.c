@@ -97,7 +97,7 @@ static void heard_header(void)
 {
 	struct nbd_request_header h;
 
-	nbd_decode(&nbd_compact_request_layout, side.header, &h, sizeof h);
+	nbd_decode(&nbd_compact_request_layout, side.header, &h, sizeof(h));
 	assert(h.magic == NBD_REQUEST_MAGIC);
 	side.have = 0;
 	side.skip = h.type == NBD_CMD_WRITE ? h.length : 0;
@@ -146,7 +146,7 @@ static void ask_all(void)
 	};
 
 	for (unsigned i = 0; i < CALLS; i++)
-		ask(&side.asked[i], commands[i % (sizeof commands / sizeof commands[0])]);
+		ask(&side.asked[i], commands[i % (sizeof(commands) / sizeof(commands[0]))]);
 	fuzz_peer_run(&side.server);
 	assert(side.heard == CALLS);
 }
@@ -161,10 +161,10 @@ static void flush(void)
 
 static void say(const uint8_t *bytes, size_t len)
 {
-	if (len > sizeof side.batch - side.batch_len)
+	if (len > sizeof(side.batch) - side.batch_len)
 		flush();
-	if (len > sizeof side.batch)
-		len = sizeof side.batch;
+	if (len > sizeof(side.batch))
+		len = sizeof(side.batch);
 	if (len)
 		memcpy(side.batch + side.batch_len, bytes, len);
 	side.batch_len += len;
@@ -177,7 +177,7 @@ static void say_simple(struct fuzz_input *in, uint64_t cookie)
 	put_be32(head, NBD_SIMPLE_REPLY_MAGIC);
 	put_be32(head + 4, fuzz_u8(in));
 	put_be64(head + 8, cookie);
-	say(head, sizeof head);
+	say(head, sizeof(head));
 }
 
 /* The header; the input's length of the payload, which follows, is in it, too. */
@@ -190,7 +190,7 @@ static void say_chunk(struct fuzz_input *in, uint64_t cookie)
 	put_be16(head + 6, fuzz_u16(in));
 	put_be64(head + 8, cookie);
 	put_be32(head + 16, in->left < 2 ? 0 : get_be16(in->at));
-	say(head, sizeof head);
+	say(head, sizeof(head));
 }
 
 static void say_reply(struct fuzz_input *in)
@@ -220,7 +220,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint8_t flags = fuzz_u8(&in);
 	struct loop *loop = fuzz_loop();
 
-	memset(&side, 0, sizeof side);
+	memset(&side, 0, sizeof(side));
 	fuzz_peer_init(&side.server, loop);
 	side.server.heard = hear;
 	side.server.piece = flags & DRIP ? 5 : 0;

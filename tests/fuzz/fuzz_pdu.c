@@ -54,7 +54,7 @@ static void hear(struct fuzz_peer *peer, const uint8_t *bytes, size_t len)
 
 void fuzz_pdus_init(struct fuzz_pdus *p, struct loop *loop)
 {
-	memset(p, 0, sizeof *p);
+	memset(p, 0, sizeof(*p));
 	fuzz_peer_init(&p->peer, loop);
 	p->peer.heard = hear;
 }
@@ -67,7 +67,7 @@ bool fuzz_record_read(struct fuzz_input *in, struct fuzz_record *r)
 	if (!in->left)
 		return false;
 	fuzz_units++;
-	memset(r, 0, sizeof *r);
+	memset(r, 0, sizeof(*r));
 	r->how = fuzz_u8(in);
 	if (!(r->how & PDU_RAW)) {
 		header = fuzz_bytes(in, BHS_LEN, &len);
@@ -134,9 +134,9 @@ void fuzz_record_say(struct fuzz_pdus *p, struct fuzz_record *r)
 {
 	size_t room = BHS_LEN + r->len + 3 + 2 * DIGEST_LEN;
 
-	if (room > sizeof p->batch)
+	if (room > sizeof(p->batch))
 		return;
-	if (room > sizeof p->batch - p->batch_len)
+	if (room > sizeof(p->batch) - p->batch_len)
 		flush(p);
 	if (!(r->how & (PDU_RAW | PDU_OWN_LENGTH)))
 		set_length(r);

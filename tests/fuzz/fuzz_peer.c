@@ -22,10 +22,10 @@ static struct fuzz_peer *peer_of(struct stream *s)
 static void set_readable(struct fuzz_peer *p, bool readable)
 {
 	uint64_t count = 1;
-	ssize_t n = readable ? write(p->stream.fd, &count, sizeof count)
-			     : read(p->stream.fd, &count, sizeof count);
+	ssize_t n = readable ? write(p->stream.fd, &count, sizeof(count))
+			     : read(p->stream.fd, &count, sizeof(count));
 
-	assert(n == (ssize_t)sizeof count || (n < 0 && errno == EAGAIN));
+	assert(n == (ssize_t)sizeof(count) || (n < 0 && errno == EAGAIN));
 }
 
 static ssize_t peer_recv(struct stream *s, const struct iovec *iov, int count)
@@ -111,7 +111,7 @@ struct loop *fuzz_loop(void)
 
 void fuzz_peer_init(struct fuzz_peer *p, struct loop *loop)
 {
-	memset(p, 0, sizeof *p);
+	memset(p, 0, sizeof(*p));
 	p->loop = loop;
 	p->stream.ops = &peer_ops;
 	p->stream.fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);

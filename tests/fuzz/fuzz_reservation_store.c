@@ -35,8 +35,8 @@ static void clean_up(void)
 	static const char *const names[] = { FILE_NAME, FILE_NAME ".bad", FILE_NAME ".new" };
 	char path[128];
 
-	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-		snprintf(path, sizeof path, "%s/%s", directory, names[i]);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", directory, names[i]);
 		unlink(path);
 	}
 	rmdir(directory);
@@ -58,7 +58,7 @@ static void write_file(struct fuzz_input *in, bool own_end)
 	char path[128];
 	FILE *f;
 
-	snprintf(path, sizeof path, "%s/" FILE_NAME, directory);
+	snprintf(path, sizeof(path), "%s/" FILE_NAME, directory);
 	f = fopen(path, "w");
 	if (!f)
 		abort();
@@ -83,14 +83,14 @@ static void save_and_load(struct reservation_store *store, const struct reservat
 	char why[256];
 
 	assert(reservation_store_save(store, r));
-	assert(reservation_store_load(store, TARGET, &again, why, sizeof why));
+	assert(reservation_store_load(store, TARGET, &again, why, sizeof(why)));
 	if (!r->aptpl) {
 		assert(!again.count);
 		return;
 	}
 	assert(again.count == r->count && again.type == r->type);
 	assert(!memcmp(again.registrations, r->registrations,
-		       r->count * sizeof r->registrations[0]));
+		       r->count * sizeof(r->registrations[0])));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -106,8 +106,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	store = reservation_store_new(directory, UNIT);
 	if (!store)
 		abort();
-	memset(&r, 0, sizeof r);
-	if (reservation_store_load(store, TARGET, &r, why, sizeof why)) {
+	memset(&r, 0, sizeof(r));
+	if (reservation_store_load(store, TARGET, &r, why, sizeof(why))) {
 		judge(&r);
 		save_and_load(store, &r);
 	} else {

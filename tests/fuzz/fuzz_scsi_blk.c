@@ -97,7 +97,7 @@ static void invent_data(struct scsi_task *task)
 static void invent_sense(struct scsi_task *task)
 {
 	static const uint32_t known[] = { SENSE_REASONS(REASON) };
-	struct sense sense = { .reason = known[fuzz_u8(&bed.in) % (sizeof known / sizeof known[0])] };
+	struct sense sense = { .reason = known[fuzz_u8(&bed.in) % (sizeof(known) / sizeof(known[0]))] };
 
 	sense.information = fuzz_u8(&bed.in);
 	sense.has_information = sense.information > 0;
@@ -159,7 +159,7 @@ static void true_end(struct scsi_task *inner)
 
 static void lying_submit(struct scsi_lu *lu, struct scsi_task *task)
 {
-	struct told *told = calloc(1, sizeof *told);
+	struct told *told = calloc(1, sizeof(*told));
 
 	(void)lu;
 	bed.events++;
@@ -316,7 +316,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	uint8_t flags;
 
-	memset(&bed, 0, sizeof bed);
+	memset(&bed, 0, sizeof(bed));
 	bed.in = (struct fuzz_input) { data, size };
 	flags = fuzz_u8(&bed.in);
 	bed_init(flags);

@@ -12,8 +12,8 @@ static void inquiry(const uint8_t *wire, size_t len)
 
 	if (!inquiry_decode(wire, len, &inq))
 		return;
-	assert(strlen(inq.vendor) < sizeof inq.vendor && strlen(inq.product) < sizeof inq.product
-	       && strlen(inq.revision) < sizeof inq.revision);
+	assert(strlen(inq.vendor) < sizeof(inq.vendor) && strlen(inq.product) < sizeof(inq.product)
+	       && strlen(inq.revision) < sizeof(inq.revision));
 	assert(inquiry_encode(&inq, again) == INQUIRY_LEN);
 }
 
@@ -47,7 +47,7 @@ static void pages(const uint8_t *wire, size_t len)
 	struct block_limits bl;
 	struct provisioning p;
 
-	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
 		int payload = vpd_payload(wire, len, all[i]);
 
 		assert(payload < 0 || VPD_HEADER_LEN + (size_t)payload <= len);

@@ -12,7 +12,7 @@ static void rebuild(const struct sense *sense, bool descriptor)
 	size_t len = sense_build(sense, descriptor, wire);
 	struct sense again;
 
-	assert(len <= sizeof wire && sense_parse(wire, len, &again));
+	assert(len <= sizeof(wire) && sense_parse(wire, len, &again));
 	assert(again.reason == sense->reason);
 	if (descriptor)
 		assert(again.has_information == sense->has_information

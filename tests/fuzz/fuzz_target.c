@@ -103,7 +103,7 @@ static void bed_init(struct bed *b, struct loop *loop, uint8_t flags)
 		.block_len = flags & LONG_BLOCKS ? 4096 : 512,
 	};
 
-	memset(b, 0, sizeof *b);
+	memset(b, 0, sizeof(*b));
 	b->mem = mem_new(DISK_LEN);
 	b->directory.find = find;
 	b->blk_shared.ranges = range_lock_new();
@@ -178,7 +178,7 @@ static void log_in(struct bed *b, unsigned i, uint8_t flags)
 			     .nsg = 3, .isid = UINT64_C(0x800000010000), .itt = 1,
 			     .tsih = i ? b->tsih : 0, .cid = (uint16_t)(i + 1), .cmd_sn = 1 };
 	char text[500];
-	struct key_text out = { .text = text, .room = sizeof text };
+	struct key_text out = { .text = text, .room = sizeof(text) };
 	const char *pairs[] = {
 		INITIATOR, flags & DISCOVERY ? "SessionType=Discovery" : "TargetName=" TARGET,
 		yes_no[flags & HEADER_DIGEST ? 1 : 0], yes_no[flags & DATA_DIGEST ? 3 : 2],
@@ -187,7 +187,7 @@ static void log_in(struct bed *b, unsigned i, uint8_t flags)
 	};
 	struct fuzz_pdus *p = &b->ends[i].pdus;
 
-	for (size_t j = 0; j < sizeof pairs / sizeof pairs[0]; j++) {
+	for (size_t j = 0; j < sizeof(pairs) / sizeof(pairs[0]); j++) {
 		memcpy(text + out.len, pairs[j], strlen(pairs[j]) + 1);
 		out.len += strlen(pairs[j]) + 1;
 	}

@@ -19,7 +19,7 @@ int getaddrinfo(const char *node, const char *service, const struct addrinfo *hi
 		struct addrinfo **found)
 {
 	static struct sockaddr_in discard = { .sin_family = AF_INET };
-	struct addrinfo *a = calloc(1, sizeof *a);
+	struct addrinfo *a = calloc(1, sizeof(*a));
 
 	(void)node;
 	(void)service;
@@ -31,7 +31,7 @@ int getaddrinfo(const char *node, const char *service, const struct addrinfo *hi
 	a->ai_family = AF_INET;
 	a->ai_socktype = SOCK_DGRAM;
 	a->ai_addr = (struct sockaddr *)&discard;
-	a->ai_addrlen = sizeof discard;
+	a->ai_addrlen = sizeof(discard);
 	*found = a;
 	return 0;
 }

@@ -176,6 +176,14 @@ wrong "device d { uri = mem:1M }\n$group$target"'lun 0 { device = d; block-size 
 # Targets, LUNs, maps.
 wrong "${group}target disk { alias = a }" \
 	'2: target "disk": not an iSCSI name (iqn.YYYY-MM.reversed.domain:name, eui. or naa.)'
+wrong "${group}target iqn.2026-11.test:a_disk { alias = a }" \
+	"2: target \"iqn.2026-11.test:a_disk\": an iSCSI name has letters in lower case, digits, '-', '.' and ':'"
+wrong "${group}target eui.0123 { alias = a }" '2: target "eui.0123": behind eui. there are 16 hexadecimal digits'
+wrong "${group}target naa.0123 { alias = a }" \
+	'2: target "naa.0123": behind naa. there are 16 or 32 hexadecimal digits'
+long=iqn.2026-11.test:$(printf '%0210d' 0)
+wrong "auth-group ag { auth-type = none; initiator-name = $long }" \
+	"1: initiator-name = $long: an iSCSI name has no more than 223 bytes"
 wrong "$target"'alias = a }' '1: target "iqn.2026-11.test:t" has no portal-group'
 wrong "$group$target"'portal-group = other }' \
 	'2: portal-group = other: there is no portal-group of this name'
@@ -298,6 +306,7 @@ check
 	fail "no file: $(cat said)"
 
 # What is right is right, in each form; and in JSON.
+right "${group}target IQN.2026-11.Test:T { lun 0 { device = mem:1M } }"
 right "nbd = :0\nnbd-export e { device = mem:1M }"
 right "${group}auth-group ag { chap { user = u; secret-file = secret } }\n${target}auth-group = ag; lun 0 { device = mem:1M } }"
 right '{"nbd": [":0"], "nbd-export": {"e": {"device": "mem:1M", "read-only": true}}}'
@@ -322,3 +331,19 @@ expect "--iscsi: with --config, that is said in the file" -c c.conf -i :0
 expect "--target: with --config, that is said in the file" -c c.conf -t iqn.2026-11.test:t
 expect "mem:1M: with --config, devices are named in the file" -c c.conf mem:1M
 echo "$cases files"
+
+# The manual names every key: the page of the file those of sections, the program's own those that
+# are options.
+pod=$abs_top_srcdir/gateway/nbd-iscsi-gateway.conf.pod
+"$gateway" --help-all >help
+for section in 'auth-group a { ? = 1 }' 'portal-group a { ? = 1 }' 'device a { uri = mem:1M; ? = 1 }' \
+		'target iqn.2026-11.test:a { ? = 1 }' 'nbd-export a { device = mem:1M; ? = 1 }'; do
+	printf '%s\n' "$section" >c.conf
+	check
+	keys=$(sed -n '1s/.*unknown key "?".*; there are: //p' said | tr -d ,)
+	[ -n "$keys" ] || fail "no keys of $section: $(cat said)"
+	for key in $keys; do
+		grep -q "^=item .*C<$key[ >]" "$pod" || grep -q -- " --$key\(=.*\)\{0,1\}$\| --$key[= ]" help ||
+			fail "no manual names the key $key of $section"
+	done
+done

@@ -427,6 +427,13 @@ def COMPARE_AND_WRITE_of_no_blocks_is_no_error():
         c.good(compare_and_write(0, 0))
 
 
+@test("SHOULD", "SBC-3 5.2")
+def COMPARE_AND_WRITE_of_256_blocks_is_not_one_of_none():
+    with comparing() as c:
+        result = c.scsi(compare_and_write(0, 0), write=bytes(2 * 256 * Unit.block_len))
+        check(result.status == CHECK_CONDITION and result.key == INVALID_FIELD, result)
+
+
 @test("MUST", "SBC-3 5.2")
 def COMPARE_AND_WRITE_of_more_than_the_maximum_is_refused():
     with comparing() as c:

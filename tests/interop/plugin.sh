@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # nbdkit with the plugin: what it says of itself, and the same LUN through it and seen directly.
 . "${srcdir:-$(dirname "$0")/..}/functions.sh"
-requires nbdkit nbdinfo nbdcopy qemu-img fio
+requires nbdkit nbdinfo nbdcopy qemu-img qemu-io fio
 [ -z "${SANITIZED:-}" ] || { echo "nbdkit itself is not built with the sanitizer"; exit 0; }
 
 nbdkit "$plugin" --dump-plugin >"$tmp/dump"
@@ -44,6 +44,8 @@ end_process $peer_pid
 # --run; checksums; read-only; what is traced.
 nbdkit -U - "$plugin" "$tgt_uri" digest=both --run 'nbdcopy "$uri" -' | cmp - "$tgt_file.1"
 nbdkit -r -U - "$plugin" "$tgt_uri" --run 'nbdinfo "$uri"' | grep -q 'is_read_only: true' || fail "-r"
+start_gateway -r -i 127.0.0.1:0 mem:1M
+nbdkit -U - "$plugin" "$iscsi_uri" --run 'nbdinfo --is read-only "$uri"' || fail "a LUN that is write protected"
 for flag in $(grep -v session "$tmp/flags"); do	# of which there is news only in an outage
 	nbdkit -v -D iscsi.$flag=1 -U - "$plugin" "$tgt_uri" --run 'nbdinfo --map "$uri"' \
 		>/dev/null 2>"$tmp/trace.$flag"
@@ -60,6 +62,17 @@ start_nbdkit "$plugin" "$iscsi_uri" sessions=2
 cmp "$tmp/model.img" "$tmp/own.img"
 nbdcopy --flush "$tmp/in.img" "$peer_uri"
 cmp "$tmp/in.img" "$tmp/own.img"
+
+# What is to be persistent is asked of the unit, when the client asks for it and not before.
+nbdkit -v -D iscsi.cdb=1 -U - "$plugin" "$iscsi_uri" --run 'qemu-io -t writeback -f raw "$uri" \
+	-c "write 8k 4k" -c "write -f 16k 4k" -c "write -z -f 64k 64k" -c "write -z 256k 64k"' \
+	>/dev/null 2>"$tmp/fua.trace"
+sed -n 's/.*\(WRITE(16)\|SYNCHRONIZE CACHE(16)\)\(.*\) blocks.*/\1\2/p' "$tmp/fua.trace" |
+	diff - /dev/fd/3 3<<-END || fail "FUA"
+	WRITE(16) lba=0x10
+	WRITE(16) fua=1 lba=0x20
+	SYNCHRONIZE CACHE(16) lba=0x80
+END
 
 # An error is seen before nbdkit goes into the background, and names the reason.
 refused() {	# REASON ARG...

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# A LUN is sanitized while the NBD server behind it is killed and comes back, and while its
-# writes fail: it is never ready before all of it is erased, and a failure is told and kept.
+# A LUN is sanitized while the NBD server behind it is killed and comes back, while its writes fail,
+# and while the gateway is killed: it is never ready before all of it is erased, and a failure is
+# told and kept.
 . "${srcdir:-$(dirname "$0")/..}/functions.sh"
 requires nbdkit python3
 
@@ -21,9 +22,21 @@ client() {
 	python3 "$srcdir/interop/sanitize.py" "$iscsi_uri" "$@" || fail "$*"
 }
 
+start() {
+	start_gateway -T 2 -i 127.0.0.1:0 -t iqn.2026-11.test:sanitize --state-dir="$tmp/state" \
+		"nbd+unix:///?socket=$tmp/server.sock"
+	log=$tmp/gateway.$gateways.log
+}
+
+mkdir "$tmp/state"
 start_server
-start_gateway -T 2 -i 127.0.0.1:0 "nbd+unix:///?socket=$tmp/server.sock"
-log=$tmp/gateway.$gateways.log
+start
+client erase
+client is-busy
+kill -9 $gateway_pid
+wait $gateway_pid 2>/dev/null || :
+start
+client fails
 client erase
 client is-busy
 kill_server

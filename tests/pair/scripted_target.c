@@ -23,7 +23,7 @@
 void check(struct run *run, bool ok, int line, const char *what)
 {
 	if (!ok && !*run->failed)
-		snprintf(run->failed, sizeof run->failed, "line %d: %s", line, what);
+		snprintf(run->failed, sizeof(run->failed), "line %d: %s", line, what);
 }
 
 /* The initiator's side: on the loop. */
@@ -79,7 +79,7 @@ static void opened(void *opaque, struct scsi_lu *lu, const char *why)
 	struct run *run = opaque;
 
 	if (!lu) {
-		snprintf(run->why, sizeof run->why, "%s", why);
+		snprintf(run->why, sizeof(run->why), "%s", why);
 		loop_stop(run->loop);
 		return;
 	}
@@ -132,26 +132,26 @@ void add_portal(struct run *run)
 	struct sockaddr_in address = { .sin_family = AF_INET };
 	struct timeval patience = { .tv_sec = PATIENCE };
 	struct iscsi_portal *portal = &run->url.portals[run->portal_count];
-	socklen_t len = sizeof address;
+	socklen_t len = sizeof(address);
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
 	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	if (run->portal_count == MAX_PORTALS
-	    || bind(fd, (struct sockaddr *)&address, sizeof address) < 0 || listen(fd, 4) < 0
+	    || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, 4) < 0
 	    || getsockname(fd, (struct sockaddr *)&address, &len) < 0)
 		abort();
 	run->listeners[run->portal_count] = fd;
 	run->ports[run->portal_count] = ntohs(address.sin_port);
-	snprintf(portal->host, sizeof portal->host, "127.0.0.1");
-	snprintf(portal->port, sizeof portal->port, "%u", run->ports[run->portal_count]);
+	snprintf(portal->host, sizeof(portal->host), "127.0.0.1");
+	snprintf(portal->port, sizeof(portal->port), "%u", run->ports[run->portal_count]);
 	run->url.portal_count = ++run->portal_count;
 }
 
 void run_init(struct run *run, void (*script)(struct run *))
 {
 	log_set_sink(silence);
-	memset(run, 0, sizeof *run);
+	memset(run, 0, sizeof(*run));
 	run->script = script;
 	run->fd = -1;
 	run->keys = "";
@@ -195,7 +195,7 @@ void accept_initiator(struct run *run)
 
 	run->fd = accept(run->listeners[run->portal], NULL, NULL);
 	CHECK(run, run->fd >= 0);
-	setsockopt(run->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+	setsockopt(run->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	setsockopt(run->fd, IPPROTO_TCP, TCP_NODELAY, &(int) { 1 }, sizeof(int));
 	run->header_digest = run->data_digest = false;
 	run->stat_sn = 100;
@@ -243,12 +243,12 @@ bool take(struct run *run)
 	uint8_t wire[BHS_LEN], pad[3];
 	uint32_t len;
 
-	if (!receive(run, wire, sizeof wire))
+	if (!receive(run, wire, sizeof(wire)))
 		return false;
 	CHECK(run, bhs_decode(wire, &run->got) == 0);
 	CHECK(run, !run->got.ahs_words && run->got.data_len <= DATA_ROOM);
 	if (run->header_digest)
-		CHECK(run, digest_right(run, crc32c(0, wire, sizeof wire)));
+		CHECK(run, digest_right(run, crc32c(0, wire, sizeof(wire))));
 	len = run->got.data_len;
 	if (len > DATA_ROOM || !receive(run, run->data, len) || !receive(run, pad, bhs_pad(len)))
 		return false;
@@ -263,10 +263,10 @@ bool take(struct run *run)
 
 void expect(struct run *run, uint8_t op)
 {
-	memset(&run->got, 0, sizeof run->got);
+	memset(&run->got, 0, sizeof(run->got));
 	CHECK(run, take(run));
 	if (run->got.op != op && !*run->failed)
-		snprintf(run->failed, sizeof run->failed, "%s where %s was due",
+		snprintf(run->failed, sizeof(run->failed), "%s where %s was due",
 			 bhs_op_name(run->got.op), bhs_op_name(op));
 }
 
@@ -283,7 +283,7 @@ static void give_digest(struct run *run, uint32_t crc)
 		(uint8_t)crc, (uint8_t)(crc >> 8), (uint8_t)(crc >> 16), (uint8_t)(crc >> 24),
 	};
 
-	give_raw(run, wire, sizeof wire);
+	give_raw(run, wire, sizeof(wire));
 }
 
 void give(struct run *run, const struct bhs *bhs, const void *data)
@@ -293,9 +293,9 @@ void give(struct run *run, const struct bhs *bhs, const void *data)
 	uint32_t len = bhs->data_len, pad = bhs_pad(len);
 
 	bhs_encode(bhs, wire);
-	give_raw(run, wire, sizeof wire);
+	give_raw(run, wire, sizeof(wire));
 	if (run->header_digest)
-		give_digest(run, crc32c(0, wire, sizeof wire));
+		give_digest(run, crc32c(0, wire, sizeof(wire)));
 	if (!len)
 		return;
 	give_raw(run, data, len);
@@ -381,7 +381,7 @@ void login_stages(struct run *run)
 	expect(run, OP_LOGIN_REQUEST);
 	run->exp_cmd_sn = run->first_cmd_sn = run->got.cmd_sn;
 	expect_stage(run, 0);
-	give_text(run, login_answer(run, 0, 1), none, sizeof none);
+	give_text(run, login_answer(run, 0, 1), none, sizeof(none));
 	operational_stage(run);
 }
 
@@ -391,11 +391,11 @@ void serve_probe(struct run *run)
 
 	expect(run, OP_SCSI_COMMAND);
 	CHECK(run, run->got.cdb[0] == 0x12 && run->got.read && run->got.lun == lun_encode(3));
-	give_data(run, run->got.itt, inquiry, sizeof inquiry, true);
+	give_data(run, run->got.itt, inquiry, sizeof(inquiry), true);
 	expect(run, OP_SCSI_COMMAND);
 	CHECK(run, run->got.cdb[0] == 0x9e);
 	put_be32(capacity + 8, 4096);
-	give_data(run, run->got.itt, capacity, sizeof capacity, true);
+	give_data(run, run->got.itt, capacity, sizeof(capacity), true);
 }
 
 void login(struct run *run)

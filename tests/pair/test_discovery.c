@@ -21,15 +21,15 @@ static void discovered(void *opaque, const struct discovered_target *targets, un
 
 	found_count = count;
 	*found = '\0';
-	snprintf(r->why, sizeof r->why, "%s", why ? why : "");
-	for (unsigned i = 0; i < count && used < sizeof found; i++) {
-		used += (size_t)snprintf(found + used, sizeof found - used, "%s%s", i ? "; " : "",
+	snprintf(r->why, sizeof(r->why), "%s", why ? why : "");
+	for (unsigned i = 0; i < count && used < sizeof(found); i++) {
+		used += (size_t)snprintf(found + used, sizeof(found) - used, "%s%s", i ? "; " : "",
 					 targets[i].name);
-		for (unsigned j = 0; j < targets[i].portal_count && used < sizeof found; j++) {
+		for (unsigned j = 0; j < targets[i].portal_count && used < sizeof(found); j++) {
 			char portal[ISCSI_PORTAL_TEXT];
 
 			iscsi_portal_format(&targets[i].portals[j].portal, portal);
-			used += (size_t)snprintf(found + used, sizeof found - used, " %s,%u", portal,
+			used += (size_t)snprintf(found + used, sizeof(found) - used, " %s,%u", portal,
 						 targets[i].portals[j].tag);
 		}
 	}
@@ -56,7 +56,7 @@ static void ask(struct run *r)
 	expect(r, OP_LOGIN_REQUEST);
 	r->exp_cmd_sn = r->first_cmd_sn = r->got.cmd_sn;
 	CHECK(r, said(r, "SessionType=Discovery") && !said(r, "TargetName=" TARGET_NAME));
-	give_text(r, login_answer(r, 0, 1), none, sizeof none);
+	give_text(r, login_answer(r, 0, 1), none, sizeof(none));
 	operational_stage(r);
 	/* What is about data does not belong here (RFC 7143 §13). */
 	CHECK(r, !said(r, "InitialR2T=No") && !said(r, "MaxBurstLength=1048576"));
@@ -101,7 +101,7 @@ static const struct listing *listing;
 static void listing_script(struct run *r)
 {
 	char text[1000];
-	size_t len = (size_t)snprintf(text, sizeof text, "%s", listing->text);
+	size_t len = (size_t)snprintf(text, sizeof(text), "%s", listing->text);
 
 	for (size_t i = 0; i < len; i++)
 		if (text[i] == ';')
@@ -113,7 +113,7 @@ static void listing_script(struct run *r)
 
 static void every_listing_is_read(void)
 {
-	for (size_t i = 0; i < sizeof listings / sizeof listings[0]; i++) {
+	for (size_t i = 0; i < sizeof(listings) / sizeof(listings[0]); i++) {
 		char expected[300], here[32];
 		const char *at;
 
@@ -121,8 +121,8 @@ static void every_listing_is_read(void)
 		begin(listing_script);
 		execute(&run);
 		at = strstr(listing->found, "HERE");
-		snprintf(here, sizeof here, "127.0.0.1:%u", run.ports[0]);
-		snprintf(expected, sizeof expected, "%.*s%s%s",
+		snprintf(here, sizeof(here), "127.0.0.1:%u", run.ports[0]);
+		snprintf(expected, sizeof(expected), "%.*s%s%s",
 			 at ? (int)(at - listing->found) : (int)strlen(listing->found), listing->found,
 			 at ? here : "", at ? at + 4 : "");
 		CU_ASSERT_STRING_EQUAL(run.why, listing->why);
@@ -245,7 +245,7 @@ static void a_portal_that_is_not_there_is_named(void)
 
 	begin(nobody_script);
 	close_listener(&run);
-	snprintf(expected, sizeof expected, "connect to 127.0.0.1:%u: Connection refused", run.ports[0]);
+	snprintf(expected, sizeof(expected), "connect to 127.0.0.1:%u: Connection refused", run.ports[0]);
 	execute(&run);
 	CU_ASSERT_STRING_EQUAL(run.why, expected);
 }

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "min.h"
 #include "scripted_target.h"
 #include "unit.h"
 
@@ -24,7 +25,7 @@ static const uint8_t *pattern_from(uint32_t offset)
 {
 	static uint8_t bytes[2 * DATA_ROOM];
 
-	for (uint32_t i = 0; i < sizeof bytes; i++)
+	for (uint32_t i = 0; i < sizeof(bytes); i++)
 		bytes[i] = pattern(i);
 	return bytes + offset;
 }
@@ -63,17 +64,12 @@ static void give_r2t(struct run *r, uint32_t itt, uint32_t r2t_sn, uint32_t offs
 	give(r, &bhs, NULL);
 }
 
-static uint32_t smaller(uint32_t a, uint32_t b)
-{
-	return a < b ? a : b;
-}
-
 static void unsolicited_script(struct run *r)
 {
 	login(r);
 	for (uint32_t len = 1; len <= LONGEST && !*r->failed; len++) {
-		uint32_t limit = smaller(len, burst.first), itt;
-		uint32_t immediate = burst.immediate ? smaller(limit, burst.segment) : 0;
+		uint32_t limit = min_u32(len, burst.first), itt;
+		uint32_t immediate = burst.immediate ? min_u32(limit, burst.segment) : 0;
 		uint32_t unsolicited = burst.initial_r2t ? immediate : limit;
 
 		expect(r, OP_SCSI_COMMAND);
@@ -179,7 +175,7 @@ static void read_script(struct run *r)
 		bhs.itt = itt;
 		bhs.data_sn = sn;
 		bhs.offset = offset;
-		bhs.data_len = len = smaller(len, 3001 - offset);
+		bhs.data_len = len = min_u32(len, 3001 - offset);
 		bhs.has_status = offset + len == 3001;
 		r->stat_sn += bhs.has_status;
 		give(r, &bhs, pattern_from(offset));
@@ -256,13 +252,13 @@ static void outcome_script(struct run *r)
 	expect(r, OP_SCSI_COMMAND);		/* an error with sense data */
 	bhs = answer(r, OP_SCSI_RESPONSE);
 	bhs.status = STATUS_CHECK_CONDITION;
-	bhs.data_len = sizeof sense;
+	bhs.data_len = sizeof(sense);
 	r->stat_sn++;
 	give(r, &bhs, sense);
 	expect(r, OP_SCSI_COMMAND);		/* SenseLength beyond what is there */
 	bhs = answer(r, OP_SCSI_RESPONSE);
 	bhs.status = STATUS_CHECK_CONDITION;
-	bhs.data_len = sizeof liar;
+	bhs.data_len = sizeof(liar);
 	r->stat_sn++;
 	give(r, &bhs, liar);
 	expect(r, OP_SCSI_COMMAND);		/* busy */
@@ -284,10 +280,10 @@ static void residuals_status_and_sense_come_through(void)
 	};
 
 	run_init(&run, outcome_script);
-	for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++)
+	for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++)
 		order(CDB_DATA_IN, 512);
 	execute(&run);
-	for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
+	for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
 		CU_ASSERT_EQUAL(run.state[i].task.status, expected[i].status);
 		CU_ASSERT_EQUAL(run.state[i].task.sense_len, expected[i].sense_len);
 		CU_ASSERT_EQUAL(run.state[i].task.moved, expected[i].moved);

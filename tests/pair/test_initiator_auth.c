@@ -43,7 +43,7 @@ static void first_request(struct run *r)
 	accept_initiator(r);
 	expect(r, OP_LOGIN_REQUEST);
 	r->exp_cmd_sn = r->first_cmd_sn = r->got.cmd_sn;
-	snprintf(offer, sizeof offer, "AuthMethod=%s", theirs.methods);
+	snprintf(offer, sizeof(offer), "AuthMethod=%s", theirs.methods);
 	CHECK(r, r->got.csg == 0 && said(r, offer) && said(r, "TargetName=" TARGET_NAME));
 	/* Nobody is to leave the stage before the method is known. */
 	CHECK(r, !r->got.final == !!strcmp(theirs.methods, "None"));
@@ -56,7 +56,7 @@ static enum chap_result step(struct run *r, struct chap *chap, struct key_text *
 	const char *why;
 	size_t at = 0;
 
-	*out = (struct key_text) { .text = text, .room = sizeof text };
+	*out = (struct key_text) { .text = text, .room = sizeof(text) };
 	expect(r, OP_LOGIN_REQUEST);
 	while (keys_next((char *)r->data, r->got.data_len, &at, &pair, &why) > 0)
 		if (pair.id >= KEY_CHAP_A && pair.id <= KEY_CHAP_R)
@@ -142,8 +142,8 @@ static void a_login_proves_who_it_is_by_every_algorithm(void)
 {
 	static const struct chap_user *const ours[] = { &one_way, &mutual, &any_name };
 
-	for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
-		for (size_t j = 0; j < sizeof algorithms / sizeof algorithms[0]; j++) {
+	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+		for (size_t j = 0; j < sizeof(algorithms) / sizeof(algorithms[0]); j++) {
 			begin(ours[i], &mutual, honest_script);
 			theirs.algorithms = CHAP_BIT(algorithms[j]);
 			execute(&run);
@@ -232,7 +232,7 @@ static void evading_script(struct run *r)
 	size_t len = *evasion->answer ? strlen(evasion->answer) + 1 : 0;
 
 	first_request(r);
-	snprintf(text, sizeof text, "%s", evasion->answer);
+	snprintf(text, sizeof(text), "%s", evasion->answer);
 	for (char *p = text; (p = strchr(p, ';')); )
 		*p++ = '\0';
 	give_text(r, login_answer(r, 0, evasion->nsg), text, len);
@@ -248,7 +248,7 @@ static void evading_script(struct run *r)
 
 static void no_way_leads_around_the_authentication(void)
 {
-	for (size_t i = 0; i < sizeof evasions / sizeof evasions[0]; i++) {
+	for (size_t i = 0; i < sizeof(evasions) / sizeof(evasions[0]); i++) {
 		evasion = &evasions[i];
 		begin(evasion->mutual ? &mutual : &one_way, NULL, evading_script);
 		execute(&run);
@@ -362,7 +362,7 @@ static void keep(enum log_level level, const char *line)
 	size_t used = strlen(traced);
 
 	(void)level;
-	snprintf(traced + used, sizeof traced - used, "%s\n", line);
+	snprintf(traced + used, sizeof(traced) - used, "%s\n", line);
 }
 
 static void traces_tell_neither_challenge_nor_response(void)

@@ -110,7 +110,7 @@ static void offence_script(struct run *r)
 
 static void every_offence_ends_the_session_and_leaves_the_outcome_open(void)
 {
-	for (size_t i = 0; i < sizeof offences / sizeof offences[0]; i++) {
+	for (size_t i = 0; i < sizeof(offences) / sizeof(offences[0]); i++) {
 		offence = &offences[i];
 		run_init(&run, offence_script);
 		SET_KEYS(&run, PLAIN_KEYS);
@@ -209,7 +209,7 @@ static void digest_script(struct run *r)
 	bhs.has_status = true;
 	bhs.data_len = 512;
 	give(r, &bhs, zeroes);
-	give_raw(r, wire, sizeof wire);		/* whatever it is, no right digest */
+	give_raw(r, wire, sizeof(wire));		/* whatever it is, no right digest */
 	r->header_digest = r->data_digest = true;
 	while (take(r))
 		;
@@ -373,7 +373,7 @@ static void lost_way_script(struct run *r)
 	expect(r, OP_LOGIN_REQUEST);
 	bhs = answer(r, OP_LOGIN_RESPONSE);
 	bhs.status_class = bhs.status_detail = 1;
-	bhs.data_len = sizeof nowhere;
+	bhs.data_len = sizeof(nowhere);
 	give(r, &bhs, nowhere);
 	CHECK(r, !take(r));
 	hang_up(r);
@@ -436,10 +436,10 @@ static void noise_script(struct run *r)
 
 	login(r);
 	expect(r, OP_SCSI_COMMAND);
-	for (size_t i = 0; i < sizeof bytes; i++)
+	for (size_t i = 0; i < sizeof(bytes); i++)
 		bytes[i] = (uint8_t)(rand() % 3 ? 0 : rand());
-	for (size_t at = 0; at < sizeof bytes; at += BHS_LEN) {
-		bytes[at] = ops[(size_t)rand() % sizeof ops];
+	for (size_t at = 0; at < sizeof(bytes); at += BHS_LEN) {
+		bytes[at] = ops[(size_t)rand() % sizeof(ops)];
 		bytes[at + 5] = bytes[at + 6] = 0;
 		if (rand() % 2)		/* a tag that is in use */
 			memcpy(bytes + at + 16, (uint8_t[]) {
@@ -447,7 +447,7 @@ static void noise_script(struct run *r)
 				(uint8_t)(r->got.itt >> 8), (uint8_t)r->got.itt }, 4);
 	}
 	close_listener(r);
-	give_raw(r, bytes, sizeof bytes);
+	give_raw(r, bytes, sizeof(bytes));
 	shutdown_target(r);
 	while (take(r))
 		;

@@ -33,7 +33,7 @@ static void says_who_it_is_script(struct run *r)
 static void a_login_says_who_it_is_and_what_it_wants(void)
 {
 	run_init(&run, says_who_it_is_script);
-	snprintf(run.conf.initiator_name, sizeof run.conf.initiator_name,
+	snprintf(run.conf.initiator_name, sizeof(run.conf.initiator_name),
 		 "iqn.2001-04.com.example:me");
 	memcpy(run.conf.isid, (uint8_t[]) { 0x80, 1, 2, 3, 4, 5 }, 6);
 	run.conf.params.header_digest = DIGEST_CRC32C;
@@ -95,7 +95,7 @@ static void failing_script(struct run *r)
 
 static void every_failed_login_says_why(void)
 {
-	for (size_t i = 0; i < sizeof failures / sizeof failures[0]; i++) {
+	for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++) {
 		failure = &failures[i];
 		run_init(&run, failing_script);
 		execute(&run);
@@ -110,7 +110,7 @@ static void ssh_script(struct run *r)
 	static const char banner[] = "SSH-2.0-Example_1.0\r\n";
 
 	accept_initiator(r);
-	give_raw(r, banner, sizeof banner - 1);
+	give_raw(r, banner, sizeof(banner) - 1);
 	expect(r, OP_LOGIN_REQUEST);
 	CHECK(r, !take(r));
 }
@@ -164,7 +164,7 @@ static void a_refused_connection_says_where_to(void)
 	run_init(&run, nobody_script);
 	close_listener(&run);
 	execute(&run);
-	snprintf(expected, sizeof expected, "connect to 127.0.0.1:%u: Connection refused", run.ports[0]);
+	snprintf(expected, sizeof(expected), "connect to 127.0.0.1:%u: Connection refused", run.ports[0]);
 	CU_ASSERT_STRING_EQUAL(run.why, expected);
 }
 
@@ -179,8 +179,8 @@ static void pieces_script(struct run *r)
 	r->exp_cmd_sn = r->got.cmd_sn;
 	give_text(r, login_answer(r, 0, 1), "", 0);
 	expect(r, OP_LOGIN_REQUEST);
-	for (size_t at = 0; at < sizeof text; at += 7) {
-		size_t left = sizeof text - at;
+	for (size_t at = 0; at < sizeof(text); at += 7) {
+		size_t left = sizeof(text) - at;
 
 		bhs = login_answer(r, 1, 0);
 		bhs.cont = left > 7;
@@ -216,7 +216,7 @@ static void many_keys_script(struct run *r)
 	r->exp_cmd_sn = r->got.cmd_sn;
 	give_text(r, login_answer(r, 0, 1), "", 0);
 	expect(r, OP_LOGIN_REQUEST);
-	while (len < sizeof text - 16)
+	while (len < sizeof(text) - 16)
 		len += (size_t)sprintf(text + len, "X-%u=1", ++keys) + 1;
 	give_text(r, login_answer(r, 1, 0), text, len);
 	for (;;) {
@@ -303,7 +303,7 @@ static void no_unit_script(struct run *r)
 
 	login_stages(r);
 	expect(r, OP_SCSI_COMMAND);
-	give_data(r, r->got.itt, inquiry, sizeof inquiry, true);
+	give_data(r, r->got.itt, inquiry, sizeof(inquiry), true);
 	serve_logout(r);
 }
 
@@ -325,7 +325,7 @@ static void attention_script(struct run *r)
 		CHECK(r, r->got.cdb[0] == 0x12);
 		bhs = answer(r, OP_SCSI_RESPONSE);
 		bhs.status = STATUS_CHECK_CONDITION;
-		bhs.data_len = sizeof sense;
+		bhs.data_len = sizeof(sense);
 		r->stat_sn++;
 		give(r, &bhs, sense);
 	}
@@ -353,8 +353,8 @@ static void noise_script(struct run *r)
 	bhs_encode(&bhs, bytes);
 	memcpy(bytes + BHS_LEN, "TargetPortalGroupTag=1\0AuthMethod=None\0", 40);
 	for (int i = rand() % 4; i >= 0; i--)
-		bytes[rand() % (int)sizeof bytes] = (uint8_t)rand();
-	give_raw(r, bytes, sizeof bytes - (size_t)(rand() % 3 ? 0 : rand() % (int)sizeof bytes));
+		bytes[rand() % (int)sizeof(bytes)] = (uint8_t)rand();
+	give_raw(r, bytes, sizeof(bytes) - (size_t)(rand() % 3 ? 0 : rand() % (int)sizeof(bytes)));
 	shutdown_target(r);
 	while (take(r))
 		;

@@ -72,7 +72,7 @@ static void when_none_works_each_says_why(void)
 	run_init(&run, nowhere_script);
 	add_portal(&run);
 	close_portal(&run, 0);
-	snprintf(expected, sizeof expected, "connect to 127.0.0.1:%u: Connection refused; "
+	snprintf(expected, sizeof(expected), "connect to 127.0.0.1:%u: Connection refused; "
 		 "login refused: 0203 target not found", run.ports[0]);
 	execute(&run);
 	CU_ASSERT_STRING_EQUAL(run.why, expected);
@@ -212,7 +212,7 @@ static void redirect_to(struct run *r, unsigned portal)
 {
 	char address[64];
 	struct bhs bhs;
-	int len = snprintf(address, sizeof address, "TargetAddress=127.0.0.1:%u,7", r->ports[portal]);
+	int len = snprintf(address, sizeof(address), "TargetAddress=127.0.0.1:%u,7", r->ports[portal]);
 
 	accept_initiator(r);
 	expect(r, OP_LOGIN_REQUEST);
@@ -322,7 +322,7 @@ static size_t answer_case;
 static void learning_script(struct run *r)
 {
 	char text[300];
-	size_t len = (size_t)snprintf(text, sizeof text, "%s", answers[answer_case]) + 1;
+	size_t len = (size_t)snprintf(text, sizeof(text), "%s", answers[answer_case]) + 1;
 	struct bhs question, bhs;
 
 	login(r);
@@ -333,7 +333,7 @@ static void learning_script(struct run *r)
 	for (char *p = text; (p = strchr(p, ';')); )
 		*p++ = '\0';
 	if (!answer_case)
-		len += (size_t)snprintf(text + len, sizeof text - len, "TargetAddress=127.0.0.1:%u,1",
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "TargetAddress=127.0.0.1:%u,1",
 					r->ports[1]) + 1;
 	for (size_t at = 0; at < len; at += 20) {
 		bhs = answer(r, OP_TEXT_RESPONSE);
@@ -358,7 +358,7 @@ static void learning_script(struct run *r)
 
 static void portals_can_be_asked_for(void)
 {
-	for (answer_case = 0; answer_case < sizeof answers / sizeof answers[0]; answer_case++) {
+	for (answer_case = 0; answer_case < sizeof(answers) / sizeof(answers[0]); answer_case++) {
 		run_init(&run, learning_script);
 		add_portal(&run);
 		run.url.portal_count = 1;

@@ -49,7 +49,7 @@ static void abort_script(struct run *r)
 
 static void an_abort_ends_its_task_or_lets_it_end(void)
 {
-	for (abort_case = 0; abort_case < sizeof aborts / sizeof aborts[0]; abort_case++) {
+	for (abort_case = 0; abort_case < sizeof(aborts) / sizeof(aborts[0]); abort_case++) {
 		run_init(&run, abort_script);
 		run.conf.max_tasks = 1;
 		add_order(&run, CDB_DATA_IN, 512);

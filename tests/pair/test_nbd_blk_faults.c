@@ -74,12 +74,14 @@ static void option_reply(int fd, uint32_t option, uint32_t type, uint32_t len)
 	put32(fd, len);
 }
 
+static uint16_t offered = NBD_FLAG_HAS_FLAGS | NBD_FLAG_SEND_FLUSH | NBD_FLAG_SEND_WRITE_ZEROES;
+
 static void go(int fd)
 {
 	option_reply(fd, NBD_OPT_GO, NBD_REP_INFO, 12);
 	put16(fd, NBD_INFO_EXPORT);
 	put64(fd, SIZE);
-	put16(fd, NBD_FLAG_HAS_FLAGS | NBD_FLAG_SEND_FLUSH | NBD_FLAG_SEND_WRITE_ZEROES);
+	put16(fd, offered);
 	option_reply(fd, NBD_OPT_GO, NBD_REP_ACK, 0);
 }
 
@@ -113,11 +115,13 @@ static int accept_client(int listener)
 	return fd;
 }
 
+static uint32_t latest;		/* flags and type of the latest request */
+
 /* Take a request in, with its data; its cookie, 0 when there is none. */
 static uint64_t get_request(int fd)
 {
 	static uint8_t data[SIZE];
-	uint32_t command = (get32(fd), get32(fd)) & 0xffff;
+	uint32_t command = (latest = (get32(fd), get32(fd))) & 0xffff;
 	uint64_t cookie = get64(fd);
 	uint32_t len;
 
@@ -191,6 +195,50 @@ static void play_end(struct play *p)
 /* ---- The scripts and their tests ---- */
 
 #define AT	8192
+
+static const struct {
+	enum blk_op op;
+	uint32_t flags, sent;
+} flagged[] = {
+	{ BLK_WRITE, 0, NBD_CMD_WRITE },
+	{ BLK_WRITE, BLK_FUA, (uint32_t)NBD_CMD_FLAG_FUA << 16 | NBD_CMD_WRITE },
+	{ BLK_TRIM, BLK_FUA, (uint32_t)NBD_CMD_FLAG_FUA << 16 | NBD_CMD_TRIM },
+	{ BLK_ZERO, BLK_FUA | BLK_NO_HOLE,
+	  (uint32_t)(NBD_CMD_FLAG_FUA | NBD_CMD_FLAG_NO_HOLE) << 16 | NBD_CMD_WRITE_ZEROES },
+	{ BLK_ZERO, BLK_FAST, (uint32_t)NBD_CMD_FLAG_FAST_ZERO << 16 | NBD_CMD_WRITE_ZEROES },
+};
+
+/* Whatever comes with other flags is refused. */
+static void *look_at_flags(void *arg)
+{
+	struct play *p = arg;
+
+	p->fd = accept_client(p->b.listener);
+	for (size_t i = 0; i < sizeof(flagged) / sizeof(flagged[0]); i++) {
+		uint64_t cookie = get_request(p->fd);
+
+		simple_reply(p->fd, latest == flagged[i].sent ? 0 : NBD_EPERM, cookie);
+	}
+	return NULL;
+}
+
+static void what_is_asked_of_a_request_is_asked_of_the_server(void)
+{
+	uint16_t usual = offered;
+	uint8_t data[4096] = { 0 };
+	struct play p;
+
+	offered |= NBD_FLAG_SEND_FUA | NBD_FLAG_SEND_TRIM | NBD_FLAG_SEND_FAST_ZERO;
+	play_begin(&p, look_at_flags);
+	for (size_t i = 0; i < sizeof(flagged) / sizeof(flagged[0]); i++) {
+		struct request r = request(flagged[i].op, AT, sizeof(data), data);
+
+		r.req.flags = flagged[i].flags;
+		CU_ASSERT_EQUAL(bench_run(&p.b, &r), 0);
+	}
+	play_end(&p);
+	offered = usual;
+}
 
 static void *fail_behind_1024_bytes(void *arg)
 {
@@ -453,6 +501,7 @@ static void nonsense_ends_the_connection_and_not_the_request(void)
 }
 
 static const struct unit_test tests[] = {
+	UNIT_TEST(what_is_asked_of_a_request_is_asked_of_the_server),
 	UNIT_TEST(a_read_error_names_the_first_bad_byte),
 	UNIT_TEST(data_before_the_error_is_only_claimed_if_it_came),
 	UNIT_TEST(a_reply_that_leaves_out_data_is_an_error),

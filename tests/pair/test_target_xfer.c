@@ -443,10 +443,10 @@ static void one_block_for_many_must_be_of_our_length(void)
 	static const uint8_t opcodes[] = { 0x41, 0x93, 0x89 };	/* WRITE SAME, COMPARE AND WRITE */
 
 	begin();
-	for (uint32_t i = 0; i < sizeof opcodes; i++) {
+	for (uint32_t i = 0; i < sizeof(opcodes); i++) {
 		struct bhs b = peer_write(i, 4096, 1, 4096);
 
-		memset(b.cdb, 0, sizeof b.cdb);
+		memset(b.cdb, 0, sizeof(b.cdb));
 		b.cdb[0] = opcodes[i];
 		b.cdb[opcodes[i] == 0x41 ? 8 : 13] = 1;
 		peer_send_numbered(&peer, &b, rig_pattern());

@@ -92,7 +92,7 @@ void list_cscd(uint64_t naa, uint32_t block_len)
 
 void list_begin(uint8_t list_id)
 {
-	memset(&list, 0, sizeof list);
+	memset(&list, 0, sizeof(list));
 	list.wire[0] = list_id;
 	list.len = LIST_HEADER_LEN;
 	list_cscd(lu_shared_naa(bed.lu_shared), DISK_BED_BLOCK);

@@ -112,7 +112,9 @@ void disk_bed_free(struct disk_bed *bed)
 	lu_detach(bed->lu, &bed->a);
 	lu_detach(bed->lu, &bed->b);
 	lu_close(bed->lu, set_flag, &lu_closed);
-	disk_bed_settle(bed);
+	blk_double_release(&bed->device);
+	for (int i = 0; i < 100 && !lu_closed; i++)
+		disk_bed_settle(bed);
 	CU_ASSERT(lu_closed);
 	blk_close(&bed->device.dev, set_flag, &blk_closed);
 	CU_ASSERT(blk_closed);

@@ -17,7 +17,7 @@ static void write_secret(const char *name)
 	char path[128];
 	FILE *file;
 
-	snprintf(path, sizeof path, "%s/%s", directory, name);
+	snprintf(path, sizeof(path), "%s/%s", directory, name);
 	umask(077);
 	file = fopen(path, "w");
 	CU_ASSERT_PTR_NOT_NULL_FATAL(file);
@@ -29,7 +29,7 @@ static void unlink_secret(const char *name)
 {
 	char path[128];
 
-	snprintf(path, sizeof path, "%s/%s", directory, name);
+	snprintf(path, sizeof(path), "%s/%s", directory, name);
 	unlink(path);
 }
 
@@ -45,9 +45,9 @@ static const char *argument(const char *text)
 	char *to = arguments[argument_count++];
 
 	if (at)
-		snprintf(to, sizeof arguments[0], "%.*s%s/%s", (int)(at - text), text, directory, at + 1);
+		snprintf(to, sizeof(arguments[0]), "%.*s%s/%s", (int)(at - text), text, directory, at + 1);
 	else
-		snprintf(to, sizeof arguments[0], "%s", text);
+		snprintf(to, sizeof(arguments[0]), "%s", text);
 	return to;
 }
 
@@ -59,14 +59,14 @@ static char why[300];
 static void begin(void)
 {
 	accounts_free(&accounts);
-	memset(&accounts, 0, sizeof accounts);
+	memset(&accounts, 0, sizeof(accounts));
 	argument_count = 0;
 }
 
 static bool find(const char *user)
 {
 	*why = '\0';
-	return accounts_find(&accounts, user, &account, &found, why, sizeof why);
+	return accounts_find(&accounts, user, &account, &found, why, sizeof(why));
 }
 
 static bool is_secret(const struct chap_secret *secret, const char *text)
@@ -124,7 +124,7 @@ static void what_is_missing_is_named_and_no_secret_is(void)
 		{ "alice", "@nobody", NULL, NULL, "" },
 	};
 
-	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		begin();
 		if (bad[i].secret)
 			accounts_add(&accounts, ACCOUNT_SECRET, argument(bad[i].secret));
@@ -144,8 +144,8 @@ static void a_user_of_256_bytes_is_too_long(void)
 	char name[CHAP_NAME_MAX + 2];
 
 	begin();
-	memset(name, 'a', sizeof name - 1);
-	name[sizeof name - 1] = '\0';
+	memset(name, 'a', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
 	CU_ASSERT_FALSE(find(name));
 	CU_ASSERT_STRING_EQUAL(why, "a CHAP user has a name of more than 255 bytes");
 }
@@ -153,7 +153,7 @@ static void a_user_of_256_bytes_is_too_long(void)
 static void clean_up(void)
 {
 	begin();
-	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		unlink_secret(names[i]);
 	CU_ASSERT_EQUAL(rmdir(directory), 0);
 }
@@ -161,7 +161,7 @@ static void clean_up(void)
 static void there_are_files(void)
 {
 	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(directory));
-	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		write_secret(names[i]);
 }
 

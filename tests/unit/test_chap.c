@@ -33,10 +33,10 @@ static void make_users(void)
 	bob_secret = secret_of("the secret of bob");
 	users[0] = (struct chap_user) { "alice", &alice_secret, &alice_mutual, "storage" };
 	users[1] = (struct chap_user) { .name = "bob", .secret = &bob_secret };
-	memset(&initiator, 0, sizeof initiator);
-	memset(&target, 0, sizeof target);
-	initiator.out = (struct key_text) { .text = initiator.text, .room = sizeof initiator.text };
-	target.out = (struct key_text) { .text = target.text, .room = sizeof target.text };
+	memset(&initiator, 0, sizeof(initiator));
+	memset(&target, 0, sizeof(target));
+	initiator.out = (struct key_text) { .text = initiator.text, .room = sizeof(initiator.text) };
+	target.out = (struct key_text) { .text = target.text, .room = sizeof(target.text) };
 	chap_target(&target.chap, users, 2, CHAP_ALL);
 }
 
@@ -121,7 +121,7 @@ static void vector_input(int kind, struct chap_secret *secret, char *challenge)
 
 static void responses_are_those_of_an_independent_implementation(void)
 {
-	for (size_t i = 0; i < sizeof vectors / sizeof vectors[0]; i++) {
+	for (size_t i = 0; i < sizeof(vectors) / sizeof(vectors[0]); i++) {
 		const struct vector *v = &vectors[i];
 		static char challenge[2 * 1024 + 3], text[2 * 1024 + 100];
 		struct chap_secret secret;
@@ -132,7 +132,7 @@ static void responses_are_those_of_an_independent_implementation(void)
 		make_users();
 		chap_initiator(&initiator.chap, &self, CHAP_ALL);
 		hear(&initiator, "", 0);
-		len = snprintf(text, sizeof text, "CHAP_A=%s%cCHAP_I=%s%cCHAP_C=%s", v->algorithm, 0,
+		len = snprintf(text, sizeof(text), "CHAP_A=%s%cCHAP_I=%s%cCHAP_C=%s", v->algorithm, 0,
 			       v->identifier, 0, challenge);
 		hear(&initiator, text, (size_t)len + 1);
 		CU_ASSERT_EQUAL_FATAL(initiator.result, CHAP_DONE);
@@ -205,9 +205,9 @@ static void a_target_takes_the_first_algorithm_that_it_accepts(void)
 		{ "00000000000000000000005,0x7", "7", CHAP_ALL },
 	};
 
-	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		char text[100];
-		int len = snprintf(text, sizeof text, "CHAP_A=%s", cases[i].offer);
+		int len = snprintf(text, sizeof(text), "CHAP_A=%s", cases[i].offer);
 
 		make_users();
 		chap_target(&target.chap, users, 2, cases[i].accepted);
@@ -281,7 +281,7 @@ static void names_that_look_like_numbers_are_names(void)
 	static const char *const names[] = { "0x616c696365", "0bYWxpY2U=", "0x", "0bx=y", "5" };
 	struct chap_user self = { .name = "0x616c696365", .secret = &alice_secret };
 
-	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		make_users();
 		users[0].name = users[0].mutual_name = names[i];
 		chap_initiator(&initiator.chap, &users[0], CHAP_ALL);
@@ -307,11 +307,11 @@ static void challenges_are_never_the_same(void)
 	for (unsigned i = 0; i < COUNT; i++) {
 		make_users();
 		HEAR(&target, "CHAP_A=5");
-		snprintf(seen[i], sizeof seen[i], "%s", said(&target, "CHAP_C"));
+		snprintf(seen[i], sizeof(seen[i]), "%s", said(&target, "CHAP_C"));
 		for (unsigned j = 0; j < i; j++)
 			CU_ASSERT_STRING_NOT_EQUAL(seen[i], seen[j]);
 		repeated_identifiers += strcmp(identifier, said(&target, "CHAP_I")) == 0;
-		snprintf(identifier, sizeof identifier, "%s", said(&target, "CHAP_I"));
+		snprintf(identifier, sizeof(identifier), "%s", said(&target, "CHAP_I"));
 	}
 	CU_ASSERT(repeated_identifiers < COUNT / 10);
 }
@@ -356,7 +356,7 @@ static void the_wrong_name_is_refused_in_both_directions(void)
 	static char many[1000];
 	struct chap_user self;
 
-	memset(many, '%', sizeof many - 1);
+	memset(many, '%', sizeof(many) - 1);
 	make_users();
 	self = users[0];
 	self.name = many;
@@ -418,7 +418,7 @@ static void our_own_challenge_is_not_answered(void)
 	int len;
 
 	respond_and_add("", 0);
-	len = snprintf(text, sizeof text, "CHAP_I=1%cCHAP_C=%s", 0, said(&target, "CHAP_C"));
+	len = snprintf(text, sizeof(text), "CHAP_I=1%cCHAP_C=%s", 0, said(&target, "CHAP_C"));
 	memcpy(initiator.text + initiator.out.len, text, (size_t)len + 1);
 	hear(&target, initiator.text, initiator.out.len + (size_t)len + 1);
 	CU_ASSERT_EQUAL(target.result, CHAP_FAILED);
@@ -444,7 +444,7 @@ static void a_target_refuses_what_does_not_open_an_exchange(void)
 		{ TEXT("CHAP_N=alice\0CHAP_R=0x" D16), "CHAP_A is missing" },
 	};
 
-	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		make_users();
 		hear(&target, cases[i].text, cases[i].len);
 		CU_ASSERT_EQUAL(target.result, CHAP_FAILED);
@@ -480,7 +480,7 @@ static void a_target_refuses_what_is_no_response(void)
 		{ TEXT("CHAP_N=alice\0CHAP_R=0x" D16 "\0CHAP_C=0x01"), "CHAP_I is missing" },
 	};
 
-	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		make_users();
 		HEAR(&target, "CHAP_A=5");
 		hear(&target, cases[i].text, cases[i].len);
@@ -505,7 +505,7 @@ static void a_target_refuses_what_is_no_challenge(void)
 		{ TEXT("CHAP_I=1\0CHAP_C=deadbeef"), "CHAP_C is malformed, or longer than 1024 bytes" },
 	};
 
-	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		respond_and_add(cases[i].text, cases[i].len);
 		hear(&target, initiator.text, initiator.out.len);
 		CU_ASSERT_EQUAL(target.result, CHAP_FAILED);
@@ -558,7 +558,7 @@ static void an_initiator_refuses_what_is_no_challenge(void)
 		{ TEXT("CHAP_A=7\0CHAP_I=0\0CHAP_C=0x01\0CHAP_C=0x01"), "a key came twice" },
 	};
 
-	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		make_users();
 		chap_initiator(&initiator.chap, &users[0], CHAP_ALL & ~CHAP_BIT(CHAP_SHA1));
 		hear(&initiator, "", 0);
@@ -582,7 +582,7 @@ static void an_initiator_refuses_what_is_no_proof(void)
 		  "the target does not know the secret of its own" },
 	};
 
-	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		make_users();
 		chap_initiator(&initiator.chap, &users[0], CHAP_ALL);
 		hear(&initiator, "", 0);

@@ -15,7 +15,7 @@ static char path[200], why[300], logged[600];
 static void keep_log(enum log_level level, const char *line)
 {
 	CU_ASSERT_EQUAL(level, LOG_LEVEL_WARNING);
-	snprintf(logged + strlen(logged), sizeof logged - strlen(logged), "%s\n", line);
+	snprintf(logged + strlen(logged), sizeof(logged) - strlen(logged), "%s\n", line);
 }
 
 /* Load what a file of that mode and content gives; the file is gone afterwards. */
@@ -24,12 +24,12 @@ static bool load(struct chap_secret *secret, const char *bytes, size_t len, mode
 	FILE *f;
 	bool ok;
 
-	snprintf(path, sizeof path, "%s/secret", directory);
+	snprintf(path, sizeof(path), "%s/secret", directory);
 	f = fopen(path, "w");
 	if (!f || fwrite(bytes, 1, len, f) != len || fclose(f) || chmod(path, mode) < 0)
 		abort();
 	*logged = *why = '\0';
-	ok = chap_secret_load(path, secret, why, sizeof why);
+	ok = chap_secret_load(path, secret, why, sizeof(why));
 	unlink(path);
 	return ok;
 }
@@ -54,7 +54,7 @@ static void a_secret_is_the_line_of_its_file(void)
 	CU_ASSERT_STRING_EQUAL(logged, "");
 	chap_secret_wipe(&secret);
 	CU_ASSERT_EQUAL(secret.len, 0);
-	for (size_t i = 0; i < sizeof secret.bytes; i++)
+	for (size_t i = 0; i < sizeof(secret.bytes); i++)
 		CU_ASSERT_EQUAL(secret.bytes[i], 0);
 }
 
@@ -74,12 +74,12 @@ static void a_file_that_is_no_secret_is_refused_without_quoting_it(void)
 	};
 	struct chap_secret secret;
 
-	memset(xs, 'x', sizeof xs);
-	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+	memset(xs, 'x', sizeof(xs));
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		char expected[300];
 
 		CU_ASSERT_FALSE(load(&secret, cases[i].bytes, cases[i].len, 0600));
-		snprintf(expected, sizeof expected, "%s: %s", path, cases[i].why);
+		snprintf(expected, sizeof(expected), "%s: %s", path, cases[i].why);
 		CU_ASSERT_STRING_EQUAL(why, expected);
 		CU_ASSERT_EQUAL(secret.len, 0);
 	}
@@ -94,12 +94,12 @@ static void a_file_that_is_not_there_is_named(void)
 	struct chap_secret secret;
 	static char far[5000];
 
-	CU_ASSERT_FALSE(chap_secret_load("/nowhere/secret", &secret, why, sizeof why));
+	CU_ASSERT_FALSE(chap_secret_load("/nowhere/secret", &secret, why, sizeof(why)));
 	CU_ASSERT_STRING_EQUAL(why, "/nowhere/secret: No such file or directory");
-	CU_ASSERT_FALSE(chap_secret_load("/tmp", &secret, why, sizeof why));
+	CU_ASSERT_FALSE(chap_secret_load("/tmp", &secret, why, sizeof(why)));
 	CU_ASSERT_STRING_EQUAL(why, "/tmp: Is a directory");
-	memset(far, 'a', sizeof far - 1);
-	CU_ASSERT_FALSE(chap_secret_load(far, &secret, why, sizeof why));
+	memset(far, 'a', sizeof(far) - 1);
+	CU_ASSERT_FALSE(chap_secret_load(far, &secret, why, sizeof(why)));
 	CU_ASSERT_PTR_NOT_NULL(strstr(why, "File name too long"));
 }
 
@@ -125,20 +125,20 @@ static void a_credential_comes_from_the_directory_of_systemd(void)
 	FILE *f;
 
 	unsetenv("CREDENTIALS_DIRECTORY");
-	CU_ASSERT_FALSE(chap_secret_load("credential:chap", &secret, why, sizeof why));
+	CU_ASSERT_FALSE(chap_secret_load("credential:chap", &secret, why, sizeof(why)));
 	CU_ASSERT_STRING_EQUAL(why, "credential:chap: CREDENTIALS_DIRECTORY is not set");
 	setenv("CREDENTIALS_DIRECTORY", directory, 1);
-	CU_ASSERT_FALSE(chap_secret_load("credential:chap", &secret, why, sizeof why));
+	CU_ASSERT_FALSE(chap_secret_load("credential:chap", &secret, why, sizeof(why)));
 	CU_ASSERT_STRING_EQUAL(why, "credential:chap: No such file or directory");
-	snprintf(path, sizeof path, "%s/chap", directory);
+	snprintf(path, sizeof(path), "%s/chap", directory);
 	f = fopen(path, "w");
 	if (!f || fputs("from a credential\n", f) < 0 || fclose(f) || chmod(path, 0400) < 0)
 		abort();
-	CU_ASSERT(chap_secret_load("credential:chap", &secret, why, sizeof why));
+	CU_ASSERT(chap_secret_load("credential:chap", &secret, why, sizeof(why)));
 	CU_ASSERT(is(&secret, "from a credential"));
 	unlink(path);
-	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-		CU_ASSERT_FALSE(chap_secret_load(bad[i], &secret, why, sizeof why));
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		CU_ASSERT_FALSE(chap_secret_load(bad[i], &secret, why, sizeof(why)));
 		CU_ASSERT_PTR_NOT_NULL(strstr(why, "not the name of a credential"));
 	}
 }
@@ -158,7 +158,7 @@ int main(void)
 	log_set_sink(keep_log);
 	if (!mkdtemp(directory))
 		return 99;
-	rc = unit_main("chap_secret", tests, sizeof tests / sizeof tests[0]);
+	rc = unit_main("chap_secret", tests, sizeof(tests) / sizeof(tests[0]));
 	rmdir(directory);
 	return rc;
 }

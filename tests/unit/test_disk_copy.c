@@ -97,8 +97,8 @@ static void a_copy_is_persistent_where_there_is_no_write_back(void)
 
 	copy_bed_init();
 	command_init(&c, &bed, &(struct cdb){ .id = CDB_MODE_SELECT_6, .pf = true,
-					      .param_len = sizeof caching_off });
-	memcpy(c.data, caching_off, sizeof caching_off);
+					      .param_len = sizeof(caching_off) });
+	memcpy(c.data, caching_off, sizeof(caching_off));
 	command_run(&c);
 	CU_ASSERT(is_good(&c));
 	list_begin(1);
@@ -177,7 +177,7 @@ static void only_block_devices_by_their_naa_are_within_reach(void)
 	};
 
 	copy_bed_init();
-	for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
+	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
 		list_begin(1);
 		list_blocks(0, 0, 0, 0, 100, 1);
 		list_blocks(0, 0, 0, 1, 0, 8);

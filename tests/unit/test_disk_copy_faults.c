@@ -64,7 +64,7 @@ static void a_list_is_refused_where_it_is_wrong(void)
 	};
 
 	copy_bed_init();
-	for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
+	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
 		list_begin(1);
 		list_blocks(0, 0, 0, 1, 0, 8);
 		list.wire[faults[i].byte] = faults[i].value;
@@ -139,7 +139,7 @@ static void what_lies_beyond_an_end_aborts_the_copy(void)
 	};
 
 	copy_bed_init();
-	for (size_t i = 0; i < sizeof beyond / sizeof beyond[0]; i++) {
+	for (size_t i = 0; i < sizeof(beyond) / sizeof(beyond[0]); i++) {
 		list_begin(1);
 		list_blocks(0, 0, 0, 1, 0, 8);
 		list_blocks(0, 0, beyond[i].from, 1, beyond[i].to, beyond[i].blocks);

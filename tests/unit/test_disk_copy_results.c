@@ -166,8 +166,8 @@ static void operating_parameters_are_what_is_kept(void)
 	CU_ASSERT_EQUAL(get_be32(c.data), c.task.moved - 4);
 	CU_ASSERT_EQUAL(c.data[4], 1);			/* SNLID */
 	CU_ASSERT_EQUAL(get_be32(c.data + 16), 256u << 20);
-	CU_ASSERT_EQUAL(c.data[43], sizeof types);
-	CU_ASSERT(!memcmp(c.data + 44, types, sizeof types));
+	CU_ASSERT_EQUAL(c.data[43], sizeof(types));
+	CU_ASSERT(!memcmp(c.data + 44, types, sizeof(types)));
 	copy_bed_free();
 }
 
@@ -188,7 +188,7 @@ static void inquiry_data_promises_copies_only_where_there_are_units_to_copy(void
 	CU_ASSERT(inquiry_decode(c.data, c.task.moved, &inquiry) && inquiry.third_party_copy);
 	DO(.id = CDB_INQUIRY, .evpd = true, .page = VPD_THIRD_PARTY_COPY, .alloc_len = 1024);
 	CU_ASSERT(is_good(&c) && moved(&c, 96, 96));
-	CU_ASSERT(!memcmp(c.data, page, sizeof page));
+	CU_ASSERT(!memcmp(c.data, page, sizeof(page)));
 	command_init(&c, &bed, &(struct cdb){ .id = CDB_INQUIRY, .alloc_len = 96 });
 	lu_submit(neighbour.lu, &c.task);
 	disk_bed_settle(&bed);

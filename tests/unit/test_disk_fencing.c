@@ -53,7 +53,7 @@ static void send_out(struct host *h, enum cdb_id action, uint64_t key, uint64_t 
 
 static void send_write(struct host *h)
 {
-	memset(h->data, 0, sizeof h->data);
+	memset(h->data, 0, sizeof(h->data));
 	put_be64(h->data, h->key);
 	put_be64(h->data + 8, ++h->written);
 	send(h, &(struct cdb){ .id = CDB_WRITE_10, .blocks = 1 });
@@ -127,7 +127,7 @@ static void *work(void *bed)
 
 static void start_host(struct disk_bed *bed, struct host *h, unsigned number)
 {
-	memset(h, 0, sizeof *h);
+	memset(h, 0, sizeof(*h));
 	h->bed = bed;
 	h->key = number;
 	h->seed = number;

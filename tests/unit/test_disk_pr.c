@@ -103,7 +103,7 @@ static void capabilities_promise_no_persistence_where_there_is_no_store(void)
 	start();
 	IN(REPORT_CAPABILITIES);
 	CU_ASSERT(moved(&probe, 8, 8));
-	CU_ASSERT_EQUAL(memcmp(probe.data, expected, sizeof expected), 0);
+	CU_ASSERT_EQUAL(memcmp(probe.data, expected, sizeof(expected)), 0);
 	OUT(&bed.a, REGISTER, .action_key = 1, .flags = APTPL);
 	CU_ASSERT(refused_at(&c, SENSE_INVALID_FIELD_IN_PARAMETERS, 20, 0));
 	OUT(&bed.a, REGISTER_AND_IGNORE, .action_key = 1, .flags = APTPL);
@@ -251,7 +251,7 @@ static void more_ports_than_one_list_may_name_are_too_many(void)
 
 	start();
 	for (int i = 0; i < 33; i++) {
-		snprintf(name, sizeof name, "iqn.2026-11.test:%02d", i);
+		snprintf(name, sizeof(name), "iqn.2026-11.test:%02d", i);
 		len += transport_id_encode(name, bed.b.isid, ids + len);
 	}
 	specify(ids, (uint32_t)len, (uint32_t)len);

@@ -29,11 +29,11 @@ static void log_page_00_lists_the_pages_that_there_are(void)
 
 	disk_bed_init(&bed, 1);
 	DO(.id = CDB_LOG_SENSE, .pc = 1, .alloc_len = 64);
-	CU_ASSERT(replied(all, sizeof all));
+	CU_ASSERT(replied(all, sizeof(all)));
 	bed.device.dev.info.can_trim = false;
 	disk_bed_changed(&bed);
 	DO(.id = CDB_LOG_SENSE, .pc = 1, .alloc_len = 64);
-	CU_ASSERT(replied(thick, sizeof thick));
+	CU_ASSERT(replied(thick, sizeof(thick)));
 	DO(.id = CDB_LOG_SENSE, .pc = 1, .page = 0x0c, .alloc_len = 64);
 	CU_ASSERT(refused_at(&c, SENSE_INVALID_FIELD_IN_CDB, 2, 5));
 	disk_bed_free(&bed);
@@ -49,13 +49,13 @@ static void what_is_not_known_is_said_to_be_unknown(void)
 
 	disk_bed_init(&bed, 1);
 	DO(.id = CDB_LOG_SENSE, .pc = 1, .page = 0x0c, .alloc_len = 64);
-	CU_ASSERT(replied(provisioning, sizeof provisioning));
+	CU_ASSERT(replied(provisioning, sizeof(provisioning)));
 	DO(.id = CDB_LOG_SENSE, .pc = 1, .page = 0x0d, .alloc_len = 64);
-	CU_ASSERT(replied(temperature, sizeof temperature));
+	CU_ASSERT(replied(temperature, sizeof(temperature)));
 	DO(.id = CDB_LOG_SENSE, .page = 0x0d, .alloc_len = 10);
 	CU_ASSERT(replied(temperature, 10));
 	DO(.id = CDB_LOG_SENSE, .page = 0x0d, .parameter_pointer = 1, .alloc_len = 64);
-	CU_ASSERT(replied(reference, sizeof reference));
+	CU_ASSERT(replied(reference, sizeof(reference)));
 	disk_bed_free(&bed);
 }
 
@@ -84,9 +84,9 @@ static void all_ports_are_one_group_that_is_active_and_optimized(void)
 
 	disk_bed_init(&bed, 1);
 	DO(.id = CDB_REPORT_TARGET_PORT_GROUPS, .alloc_len = 64);
-	CU_ASSERT(replied(one, sizeof one));
+	CU_ASSERT(replied(one, sizeof(one)));
 	DO(.id = CDB_REPORT_TARGET_PORT_GROUPS, .param_data_format = 1, .alloc_len = 64);
-	CU_ASSERT(replied(extended, sizeof extended));
+	CU_ASSERT(replied(extended, sizeof(extended)));
 	DO(.id = CDB_REPORT_TARGET_PORT_GROUPS, .alloc_len = 4);
 	CU_ASSERT(replied(one, 4));
 	DO(.id = CDB_REPORT_TARGET_PORT_GROUPS, .param_data_format = 2, .alloc_len = 64);
@@ -109,7 +109,7 @@ static void every_port_that_there_is_belongs_to_the_group(void)
 	disk_bed_init(&bed, 1);
 	disk_bed_set_ports(&bed, tags, 3);
 	DO(.id = CDB_REPORT_TARGET_PORT_GROUPS, .alloc_len = 64);
-	CU_ASSERT(replied(three, sizeof three));
+	CU_ASSERT(replied(three, sizeof(three)));
 	DO(.id = CDB_INQUIRY, .alloc_len = 96);
 	CU_ASSERT(inquiry_decode(c.data, c.task.moved, &inquiry) && inquiry.multi_port);
 	DO(.id = CDB_INQUIRY, .evpd = true, .page = VPD_SCSI_PORTS, .alloc_len = 4096);
@@ -118,7 +118,7 @@ static void every_port_that_there_is_belongs_to_the_group(void)
 		const uint8_t *port = c.data + 4 + i * PORT_LEN;
 		char name[NAME_LEN];
 
-		snprintf(name, sizeof name, "iqn.2024-01.org.example:disk,t,0x%04x", tags[i]);
+		snprintf(name, sizeof(name), "iqn.2024-01.org.example:disk,t,0x%04x", tags[i]);
 		CU_ASSERT_EQUAL(get_be16(port + 2), tags[i]);
 		CU_ASSERT_EQUAL(get_be16(port + 10), 4 + NAME_LEN);
 		CU_ASSERT_STRING_EQUAL(port + 16, name);

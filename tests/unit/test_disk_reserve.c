@@ -94,7 +94,7 @@ static const struct rule {
 	{ { .id = CDB_VERIFY_12, .blocks = 1 }, true, false, false },
 	{ { .id = CDB_READ_DEFECT_DATA_12, .alloc_len = 8 }, true, false, false },
 };
-#define RULES	(sizeof rules / sizeof rules[0])
+#define RULES	(sizeof(rules) / sizeof(rules[0]))
 
 static bool passes(const struct rule *rule, const struct nexus *nexus)
 {
@@ -126,7 +126,7 @@ static void commands_pass_persistent_reservations_as_the_tables_say(void)
 {
 	static const uint8_t types[] = { WE, EA, WERO, EARO, WEAR, EAAR };
 
-	for (size_t t = 0; t < sizeof types; t++) {
+	for (size_t t = 0; t < sizeof(types); t++) {
 		bool readers = types[t] == WE || types[t] == WERO || types[t] == WEAR;
 		bool registrants = types[t] >= WERO;
 

@@ -2,9 +2,12 @@
  * SANITIZE (SBC-4 §4.11): what is on the medium afterwards, who is kept from the unit
  * meanwhile, and that nothing but a failure or its success ends it.
  */
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "disk_bed.h"
+#include "offload.h"
 #include "unit.h"
 
 #define SIZE	(DISK_BED_BLOCKS * DISK_BED_BLOCK)
@@ -23,6 +26,15 @@ static void start(const struct cdb *cdb)
 {
 	command_init(&sanitize, &bed, cdb);
 	command_start(&sanitize);
+}
+
+/* To its end, also where that waits for what is written to a file. */
+static void run(const struct cdb *cdb)
+{
+	command_init(&c, &bed, cdb);
+	command_start(&c);
+	while (!c.ended)
+		disk_bed_settle(&bed);
 }
 
 /* The first bytes of an OVERWRITE parameter list; the pattern follows. */
@@ -278,7 +290,7 @@ static void it_goes_on_without_its_command(void)
 			CU_ASSERT(hears(&bed, SENSE_DEVICE_RESET));
 		CU_ASSERT(hears(&bed, SENSE_SANITIZE_IN_PROGRESS));
 		blk_double_release(&bed.device);
-		for (int turns = 0; turns < 100 && !hears(&bed, SENSE_NONE); turns++)
+		while (!hears(&bed, SENSE_NONE))
 			disk_bed_settle(&bed);
 		CU_ASSERT(hears(&bed, SENSE_NONE) && is_filled(0));
 		disk_bed_free(&bed);
@@ -295,7 +307,7 @@ static void an_abort_at_once_does_not_stop_it_either(void)
 	while (!sanitize.ended)
 		disk_bed_settle(&bed);
 	CU_ASSERT_EQUAL(sanitize.task.status, STATUS_TASK_ABORTED);
-	for (int turns = 0; turns < 100 && !hears(&bed, SENSE_NONE); turns++)
+	while (!hears(&bed, SENSE_NONE))
 		disk_bed_settle(&bed);
 	CU_ASSERT(is_filled(0));
 	disk_bed_free(&bed);
@@ -304,7 +316,7 @@ static void an_abort_at_once_does_not_stop_it_either(void)
 static void fail_once(const struct cdb *cdb)
 {
 	bed.device.bad[0] = SIZE / 2;
-	command_do(&c, &bed, cdb);
+	run(cdb);
 	CU_ASSERT(failed_with(&c, SENSE_SANITIZE_FAILED));
 	bed.device.bad[0] = UINT64_MAX;
 	CU_ASSERT(hears(&bed, SENSE_SANITIZE_FAILED));
@@ -323,12 +335,12 @@ static void a_failure_that_is_restricted_ends_by_success_only(void)
 	DO(.id = CDB_REQUEST_SENSE, .alloc_len = 18);
 	CU_ASSERT(sense_parse(c.data, c.task.moved, &sense));
 	CU_ASSERT_EQUAL(sense.reason, SENSE_SANITIZE_FAILED);
-	command_do(&c, &bed, &exit_failure);
+	run(&exit_failure);
 	CU_ASSERT(refused_at(&c, SENSE_INVALID_FIELD_IN_CDB, 1, 4));
-	command_do(&c, &bed, &erase_leniently);
+	run(&erase_leniently);
 	CU_ASSERT(refused_at(&c, SENSE_INVALID_FIELD_IN_CDB, 1, 5));
 	CU_ASSERT(hears(&bed, SENSE_SANITIZE_FAILED));
-	command_do(&c, &bed, &erase);
+	run(&erase);
 	CU_ASSERT(is_good(&c) && hears(&bed, SENSE_NONE));
 	disk_bed_free(&bed);
 }
@@ -336,10 +348,10 @@ static void a_failure_that_is_restricted_ends_by_success_only(void)
 static void a_failure_that_is_not_can_be_left(void)
 {
 	disk_bed_init(&bed, 1);
-	command_do(&c, &bed, &exit_failure);
+	run(&exit_failure);
 	CU_ASSERT(is_good(&c));			/* there is none */
 	fail_once(&erase_leniently);
-	command_do(&c, &bed, &exit_failure);
+	run(&exit_failure);
 	CU_ASSERT(is_good(&c) && hears(&bed, SENSE_NONE));
 	disk_bed_free(&bed);
 }
@@ -351,17 +363,97 @@ static void closing_the_unit_ends_it_in_failure(void)
 
 	disk_bed_init(&bed, 1);
 	disk_bed_init_second(&other, &bed);
+	other.device.hold = true;
+	cdb.immed = true;
+	command_init(&sanitize, &other, &cdb);
+	command_start(&sanitize);
+	while (!other.device.in_flight)
+		settle();
+	CU_ASSERT(is_good(&sanitize));
+	CU_ASSERT(hears(&bed, SENSE_SANITIZE_IN_PROGRESS));
+	disk_bed_free(&other);
+	CU_ASSERT(hears(&bed, SENSE_SANITIZE_FAILED));
+	disk_bed_free(&bed);
+}
+
+/* Over the end of the process ------------------------------------------------------- */
+
+static char directory[] = "/tmp/test_disk_sanitize.XXXXXX";
+static struct offload *offload;
+
+static void start_kept(void)
+{
+	struct disk_lu_conf conf = { .state_dir = directory };
+
+	offload = offload_new(1);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(offload);
+	conf.offload = offload;
+	disk_bed_init_conf(&bed, 1, &conf);
+}
+
+static void end_kept(void)
+{
+	disk_bed_free(&bed);
+	offload_free(offload);
+}
+
+static void a_failure_is_remembered(void)
+{
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(directory));
+	start_kept();
+	fail_once(&erase);
+	end_kept();
+	start_kept();
+	CU_ASSERT(hears(&bed, SENSE_SANITIZE_FAILED));
+	run(&exit_failure);
+	CU_ASSERT(refused_at(&c, SENSE_INVALID_FIELD_IN_CDB, 1, 4));
+	fail_once(&erase);
+	run(&erase);
+	CU_ASSERT(is_good(&c));
+	fail_once(&erase_leniently);
+	end_kept();
+	start_kept();
+	CU_ASSERT(hears(&bed, SENSE_SANITIZE_FAILED));
+	run(&exit_failure);
+	CU_ASSERT(is_good(&c) && hears(&bed, SENSE_NONE));
+	end_kept();
+	start_kept();
+	CU_ASSERT(hears(&bed, SENSE_NONE));
+	end_kept();
+}
+
+static void what_was_under_way_has_failed(void)
+{
+	struct cdb cdb = erase;
+
+	start_kept();
 	bed.device.hold = true;
 	cdb.immed = true;
 	start(&cdb);
 	while (!bed.device.in_flight)
-		settle();
+		disk_bed_settle(&bed);
 	CU_ASSERT(is_good(&sanitize));
-	CU_ASSERT(hears(&other, SENSE_SANITIZE_IN_PROGRESS));
-	bed.device.hold = false;
-	disk_bed_free(&other);
-	blk_double_release(&bed.device);
-	disk_bed_free(&bed);
+	end_kept();
+	start_kept();
+	CU_ASSERT(hears(&bed, SENSE_SANITIZE_FAILED));
+	run(&erase);
+	CU_ASSERT(is_good(&c));
+	end_kept();
+	start_kept();
+	CU_ASSERT(hears(&bed, SENSE_NONE));
+	end_kept();
+}
+
+static void what_cannot_be_remembered_is_not_begun(void)
+{
+	start_kept();
+	/* In a directory that is removed nothing can be made, also by root. */
+	CU_ASSERT_EQUAL(rmdir(directory), 0);
+	run(&erase);
+	CU_ASSERT(failed_with(&c, SENSE_INTERNAL_TARGET_FAILURE));
+	CU_ASSERT_EQUAL(bed.device.seen[BLK_WRITE], 0);
+	CU_ASSERT(hears(&bed, SENSE_NONE));
+	end_kept();
 }
 
 /* Refusals --------------------------------------------------------------------------- */
@@ -408,7 +500,7 @@ static void what_is_write_protected_is_not_sanitized(void)
 	CU_ASSERT(failed_with(&c, SENSE_WRITE_PROTECTED));
 	bed.device.dev.info.read_only = true;
 	disk_bed_changed(&bed);
-	command_do(&c, &bed, &erase);
+	run(&erase);
 	CU_ASSERT(failed_with(&c, SENSE_WRITE_PROTECTED));
 	disk_bed_free(&bed);
 }
@@ -427,6 +519,9 @@ static const struct unit_test tests[] = {
 	UNIT_TEST(a_failure_that_is_restricted_ends_by_success_only),
 	UNIT_TEST(a_failure_that_is_not_can_be_left),
 	UNIT_TEST(closing_the_unit_ends_it_in_failure),
+	UNIT_TEST(a_failure_is_remembered),
+	UNIT_TEST(what_was_under_way_has_failed),
+	UNIT_TEST(what_cannot_be_remembered_is_not_begun),
 	UNIT_TEST(a_wrong_list_is_refused_where_it_is_wrong),
 	UNIT_TEST(what_is_write_protected_is_not_sanitized),
 };

@@ -22,7 +22,7 @@ static char why[160];
 static bool set(struct initiator_conf *conf, const char *name, const char *value)
 {
 	*why = '\0';
-	return initiator_option_set(conf, find(name), value, why, sizeof why);
+	return initiator_option_set(conf, find(name), value, why, sizeof(why));
 }
 
 static void every_value_has_its_place(void)
@@ -83,7 +83,7 @@ static void what_is_wrong_is_named_and_changes_nothing(void)
 		{ "default-time2wait", "3601", "not a number from 0 to 3600" },
 	};
 
-	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct initiator_conf c, before;
 
 		initiator_conf_init(&before);
@@ -91,7 +91,7 @@ static void what_is_wrong_is_named_and_changes_nothing(void)
 		CU_ASSERT_FALSE(set(&c, bad[i].name, bad[i].value));
 		CU_ASSERT_EQUAL(strncmp(why, bad[i].says, strlen(bad[i].says)), 0);
 		CU_ASSERT_EQUAL(c.chap_algorithms, before.chap_algorithms);
-		CU_ASSERT_EQUAL(memcmp(&c.initiator_name, &before.initiator_name, sizeof c.initiator_name), 0);
+		CU_ASSERT_EQUAL(memcmp(&c.initiator_name, &before.initiator_name, sizeof(c.initiator_name)), 0);
 		CU_ASSERT_EQUAL(c.login_timeout, before.login_timeout);
 		CU_ASSERT_EQUAL(c.outage_timeout, before.outage_timeout);
 		CU_ASSERT_EQUAL(c.max_tasks, before.max_tasks);

@@ -24,11 +24,11 @@ static void good_urls_are_taken_apart(void)
 		{ "iscsi://san/" IQN, "", "san", "3260", IQN, -1 },
 	};
 
-	for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
 		struct iscsi_url url;
 		char why[160] = "";
 
-		CU_ASSERT_TRUE(iscsi_url_parse(good[i].url, &url, why, sizeof why));
+		CU_ASSERT_TRUE(iscsi_url_parse(good[i].url, &url, why, sizeof(why)));
 		CU_ASSERT_STRING_EQUAL(why, "");
 		CU_ASSERT_STRING_EQUAL(url.user, good[i].user);
 		CU_ASSERT_STRING_EQUAL(url.portals[0].host, good[i].host);
@@ -63,11 +63,11 @@ static void every_mistake_is_named(void)
 		{ "iscsi://san/" IQN "/0/1", "LUN" }, { "iscsi://san/" IQN "/0?x=1", "nothing may follow" },
 	};
 
-	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct iscsi_url url;
 		char why[160] = "";
 
-		CU_ASSERT_FALSE(iscsi_url_parse(bad[i].url, &url, why, sizeof why));
+		CU_ASSERT_FALSE(iscsi_url_parse(bad[i].url, &url, why, sizeof(why)));
 		CU_ASSERT_PTR_NOT_NULL(strstr(why, bad[i].says));
 		CU_ASSERT_PTR_NULL(strstr(why, "secret"));
 	}
@@ -80,12 +80,12 @@ static void a_name_of_223_bytes_fits_and_not_one_more(void)
 	struct iscsi_url url;
 	char why[160];
 
-	memset(text + len, 'x', sizeof text - len);
+	memset(text + len, 'x', sizeof(text) - len);
 	memcpy(text + len + ISCSI_NAME_MAX - name, "/3", 3);
-	CU_ASSERT_TRUE(iscsi_url_parse(text, &url, why, sizeof why));
+	CU_ASSERT_TRUE(iscsi_url_parse(text, &url, why, sizeof(why)));
 	CU_ASSERT_EQUAL(strlen(url.target), ISCSI_NAME_MAX);
 	memcpy(text + len + ISCSI_NAME_MAX - name, "x/3", 4);
-	CU_ASSERT_FALSE(iscsi_url_parse(text, &url, why, sizeof why));
+	CU_ASSERT_FALSE(iscsi_url_parse(text, &url, why, sizeof(why)));
 	CU_ASSERT_PTR_NOT_NULL(strstr(why, "longer than 223"));
 }
 
@@ -95,16 +95,16 @@ static void a_target_may_have_several_portals(void)
 	char why[160] = "", text[ISCSI_PORTAL_TEXT];
 
 	CU_ASSERT_TRUE(iscsi_url_parse("iscsi://joe@san1,[2001:db8::1]:3261,192.0.2.1:1/" IQN "/0", &url,
-				       why, sizeof why));
+				       why, sizeof(why)));
 	CU_ASSERT_EQUAL(url.portal_count, 3);
 	CU_ASSERT_STRING_EQUAL(iscsi_portal_format(&url.portals[0], text), "san1:3260");
 	CU_ASSERT_STRING_EQUAL(iscsi_portal_format(&url.portals[1], text), "[2001:db8::1]:3261");
 	CU_ASSERT_STRING_EQUAL(iscsi_portal_format(&url.portals[2], text), "192.0.2.1:1");
 	CU_ASSERT_STRING_EQUAL(url.user, "joe");
-	CU_ASSERT_FALSE(iscsi_url_parse("iscsi://a,/" IQN "/0", &url, why, sizeof why));
+	CU_ASSERT_FALSE(iscsi_url_parse("iscsi://a,/" IQN "/0", &url, why, sizeof(why)));
 	CU_ASSERT_STRING_EQUAL(why, "the host is missing");
-	CU_ASSERT_TRUE(iscsi_url_parse("iscsi://1,2,3,4,5,6,7,8/" IQN "/0", &url, why, sizeof why));
-	CU_ASSERT_FALSE(iscsi_url_parse("iscsi://1,2,3,4,5,6,7,8,9/" IQN "/0", &url, why, sizeof why));
+	CU_ASSERT_TRUE(iscsi_url_parse("iscsi://1,2,3,4,5,6,7,8/" IQN "/0", &url, why, sizeof(why)));
+	CU_ASSERT_FALSE(iscsi_url_parse("iscsi://1,2,3,4,5,6,7,8,9/" IQN "/0", &url, why, sizeof(why)));
 	CU_ASSERT_STRING_EQUAL(why, "there are more than 8 portals");
 }
 
@@ -115,12 +115,12 @@ static void a_portal_of_a_target_is_taken_as_it_is_written(void)
 	struct iscsi_portal portal;
 	char why[160];
 
-	CU_ASSERT_TRUE(iscsi_portal_parse(scoped, strlen(scoped), false, &portal, why, sizeof why));
+	CU_ASSERT_TRUE(iscsi_portal_parse(scoped, strlen(scoped), false, &portal, why, sizeof(why)));
 	CU_ASSERT_STRING_EQUAL(portal.host, "fe80::1%25");
-	CU_ASSERT_TRUE(iscsi_portal_parse(scoped, strlen(scoped), true, &portal, why, sizeof why));
+	CU_ASSERT_TRUE(iscsi_portal_parse(scoped, strlen(scoped), true, &portal, why, sizeof(why)));
 	CU_ASSERT_STRING_EQUAL(portal.host, "fe80::1%");
 	for (size_t len = 0; len < strlen(scoped); len++)	/* no byte beyond len counts */
-		iscsi_portal_parse(scoped, len, false, &portal, why, sizeof why);
+		iscsi_portal_parse(scoped, len, false, &portal, why, sizeof(why));
 }
 
 static const struct unit_test tests[] = {

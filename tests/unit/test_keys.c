@@ -36,7 +36,7 @@ static void every_negotiated_key_has_a_place_and_a_default_in_range(void)
 {
 	struct login_params params;
 
-	memset(&params, 0xee, sizeof params);
+	memset(&params, 0xee, sizeof(params));
 	keys_defaults(&params);
 	for (unsigned id = 0; id < KEY_NEGOTIATED; id++) {
 		const struct key_row *row = key_row((enum key_id)id);
@@ -63,13 +63,13 @@ static void pairs_are_walked_in_order(void)
 	const char *why = NULL;
 	size_t at = 0;
 
-	for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
-		CU_ASSERT_EQUAL_FATAL(keys_next(text, sizeof text, &at, &pair, &why), 1);
+	for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
+		CU_ASSERT_EQUAL_FATAL(keys_next(text, sizeof(text), &at, &pair, &why), 1);
 		CU_ASSERT_EQUAL(pair.id, expected[i].id);
 		CU_ASSERT_STRING_EQUAL(pair.value, expected[i].value);
 		CU_ASSERT_EQUAL(pair.value_len, strlen(expected[i].value));
 	}
-	CU_ASSERT_EQUAL(keys_next(text, sizeof text, &at, &pair, &why), 0);
+	CU_ASSERT_EQUAL(keys_next(text, sizeof(text), &at, &pair, &why), 0);
 	at = 0;
 	CU_ASSERT_EQUAL(keys_next(text, 0, &at, &pair, &why), 0);
 }
@@ -83,10 +83,10 @@ static void broken_text_is_refused_with_a_reason(void)
 	struct key_pair pair;
 	size_t at;
 
-	memset(longest, 'K', sizeof longest);
+	memset(longest, 'K', sizeof(longest));
 	memcpy(longest + KEY_NAME_MAX + 1, "=v", 3);
 	bad[4].len = KEY_NAME_MAX + 4;
-	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		const char *why = NULL;
 
 		at = 0;
@@ -104,12 +104,12 @@ static void text_that_does_not_fit_is_an_overflow_and_nothing_else(void)
 		char buf[64];
 		struct key_text out = text_over(buf, room);
 
-		memset(buf, 0x55, sizeof buf);
+		memset(buf, 0x55, sizeof(buf));
 		keys_put(&out, "TargetAlias", "x");		/* 14 bytes */
 		keys_put_number(&out, KEY_MAX_CONNECTIONS, 4294967295u); /* 26 bytes */
 		CU_ASSERT_EQUAL(out.overflow, room < 40);
 		CU_ASSERT(out.len <= room);
-		for (size_t i = room; i < sizeof buf; i++)
+		for (size_t i = room; i < sizeof(buf); i++)
 			CU_ASSERT_EQUAL(buf[i], 0x55);
 	}
 }
@@ -126,11 +126,11 @@ static void numbers_are_decimal_or_hexadecimal_below_2_to_the_32(void)
 	};
 	uint32_t n;
 
-	for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
 		CU_ASSERT_TRUE(keys_number(good[i].text, &n));
 		CU_ASSERT_EQUAL(n, good[i].n);
 	}
-	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		CU_ASSERT_FALSE(keys_number(bad[i], &n));
 }
 
@@ -148,13 +148,13 @@ static void binary_values_come_as_hexadecimal_or_base64(void)
 	};
 	uint8_t out[7];
 
-	for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
-		memset(out, 0x55, sizeof out);
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		memset(out, 0x55, sizeof(out));
 		CU_ASSERT_EQUAL(keys_binary(good[i].text, out, 6), good[i].len);
 		CU_ASSERT_EQUAL(memcmp(out, good[i].bytes, (size_t)good[i].len), 0);
 		CU_ASSERT_EQUAL(out[6], 0x55);
 	}
-	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		CU_ASSERT_EQUAL(keys_binary(bad[i], out, 6), -1);
 	CU_ASSERT_EQUAL(keys_binary("0x01", out, 0), -1);
 }
@@ -164,10 +164,10 @@ static void a_binary_value_survives_the_round_trip(void)
 	uint8_t bytes[256], back[256];
 	char buf[600];
 
-	for (unsigned i = 0; i < sizeof bytes; i++)
+	for (unsigned i = 0; i < sizeof(bytes); i++)
 		bytes[i] = (uint8_t)(i * 7);
-	for (size_t len = 1; len <= sizeof bytes; len++) {
-		struct key_text out = text_over(buf, sizeof buf);
+	for (size_t len = 1; len <= sizeof(bytes); len++) {
+		struct key_text out = text_over(buf, sizeof(buf));
 
 		keys_put_binary(&out, KEY_CHAP_C, bytes, len);
 		CU_ASSERT_FALSE(out.overflow);
@@ -191,13 +191,13 @@ static void names_are_iqn_eui_or_naa(void)
 		"", "iqn.", "iqn.2001-04", "iqn.2001-04.", "iqn.2001-04.:x", "iqn.01-04.com.x",
 		"iqn.2001-04.com.X", "iqn.2001-04.com x", "iqn.2001-04.com\nx", "eui.02004567A425678",
 		"eui.02004567A425678G", "naa.52004567BA64678D0", "example", "IQN.2001-04.com.example",
-		"iqn.2001-04.com.x:\xc2\x9b" "2J", "iqn.2001-04.com.x:\x9b", "iqn.2001-04.com.x:\xc3",
+		("iqn.2001-04.com.x:\xc2\x9b" "2J"), "iqn.2001-04.com.x:\x9b", "iqn.2001-04.com.x:\xc3",
 	};
 	char longest[ISCSI_NAME_MAX + 2] = "iqn.2001-04.com.example:";
 
-	for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
 		CU_ASSERT_TRUE(iscsi_name_valid(good[i]));
-	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		CU_ASSERT_FALSE(iscsi_name_valid(bad[i]));
 	memset(longest + strlen(longest), 'x', ISCSI_NAME_MAX - strlen(longest));
 	CU_ASSERT_TRUE(iscsi_name_valid(longest));
@@ -210,7 +210,7 @@ static void only_what_differs_from_the_default_is_offered(void)
 	struct login_params ours;
 	struct negotiation n;
 	char buf[1024];
-	struct key_text out = text_over(buf, sizeof buf);
+	struct key_text out = text_over(buf, sizeof(buf));
 
 	keys_defaults(&ours);
 	negotiation_init(&n, true, &ours);
@@ -221,12 +221,12 @@ static void only_what_differs_from_the_default_is_offered(void)
 	ours.initial_r2t = 0;
 	ours.data_digest = DIGEST_CRC32C;
 	ours.max_burst_length = 1 << 20;
-	out = text_over(buf, sizeof buf);
+	out = text_over(buf, sizeof(buf));
 	negotiation_init(&n, true, &ours);
 	negotiation_offer(&n, &out);
 	CU_ASSERT_EQUAL(memcmp(buf, "HeaderDigest=None,CRC32C\0DataDigest=CRC32C,None\0"
 			       "InitialR2T=No\0MaxBurstLength=1048576", out.len), 0);
-	out = text_over(buf, sizeof buf);
+	out = text_over(buf, sizeof(buf));
 	ours.our_max_recv_data_segment_length = 65536;
 	negotiation_declare(&n, &out);
 	CU_ASSERT_STRING_EQUAL(buf, "MaxRecvDataSegmentLength=65536");
@@ -281,19 +281,19 @@ static const struct {
 
 static void every_offer_gets_the_answer_of_its_rule(void)
 {
-	for (size_t i = 0; i < sizeof offers / sizeof offers[0]; i++) {
+	for (size_t i = 0; i < sizeof(offers) / sizeof(offers[0]); i++) {
 		struct key_pair pair = pair_of(offers[i].key, offers[i].offer);
 		struct login_params ours;
 		struct negotiation n;
 		char buf[128] = "", expected[128];
-		struct key_text out = text_over(buf, sizeof buf);
+		struct key_text out = text_over(buf, sizeof(buf));
 
 		keys_defaults(&ours);
 		*login_param(&ours, pair.id) = offers[i].ours;
 		negotiation_init(&n, false, &ours);
 		CU_ASSERT_EQUAL(negotiation_take(&n, &pair, &out), offers[i].verdict);
 		CU_ASSERT_EQUAL(*login_param(&n.result, pair.id), offers[i].result);
-		snprintf(expected, sizeof expected, "%s=%s", offers[i].key, offers[i].answer);
+		snprintf(expected, sizeof(expected), "%s=%s", offers[i].key, offers[i].answer);
 		if (*offers[i].answer)
 			CU_ASSERT_STRING_EQUAL(buf, expected)
 		else
@@ -333,12 +333,12 @@ static const struct {
 
 static void an_answer_outside_the_offer_breaks_the_negotiation(void)
 {
-	for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++) {
+	for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
 		struct key_pair pair = pair_of(answers[i].key, answers[i].answer);
 		struct login_params ours;
 		struct negotiation n;
 		char buf[1024];
-		struct key_text out = text_over(buf, sizeof buf);
+		struct key_text out = text_over(buf, sizeof(buf));
 		size_t len;
 
 		keys_defaults(&ours);
@@ -358,7 +358,7 @@ static void an_offer_that_settles_the_matter_needs_no_answer(void)
 	struct login_params ours;
 	struct negotiation n;
 	char buf[256];
-	struct key_text out = text_over(buf, sizeof buf);
+	struct key_text out = text_over(buf, sizeof(buf));
 
 	keys_defaults(&ours);
 	ours.immediate_data = 0;
@@ -374,7 +374,7 @@ static void a_key_may_come_only_once(void)
 	struct login_params ours;
 	struct negotiation n;
 	char buf[256];
-	struct key_text out = text_over(buf, sizeof buf);
+	struct key_text out = text_over(buf, sizeof(buf));
 	struct key_pair mrdsl = pair_of("MaxRecvDataSegmentLength", "4096");
 	struct key_pair stray = pair_of("MaxBurstLength", "Irrelevant");
 
@@ -391,7 +391,7 @@ static void unknown_and_obsolete_keys_are_answered_without_effect(void)
 	struct login_params ours;
 	struct negotiation n;
 	char buf[256];
-	struct key_text out = text_over(buf, sizeof buf);
+	struct key_text out = text_over(buf, sizeof(buf));
 	struct key_pair unknown = pair_of("X-com.example", "1");
 	struct key_pair echo = pair_of("X-com.example", "NotUnderstood");
 	struct key_pair obsolete = pair_of("IFMarkInt", "2048~8192");
@@ -410,7 +410,7 @@ static void first_burst_never_exceeds_max_burst(void)
 	struct login_params ours;
 	struct negotiation n;
 	char buf[256];
-	struct key_text out = text_over(buf, sizeof buf);
+	struct key_text out = text_over(buf, sizeof(buf));
 	struct key_pair burst = pair_of("MaxBurstLength", "4096");
 	struct key_pair first = pair_of("FirstBurstLength", "8192");
 
@@ -460,7 +460,7 @@ static void both_roles_end_with_the_same_parameters(void)
 			negotiation_init(&n[side], side == 0, &wish[side]);
 		}
 		for (int i = 0; i < 3; i++)
-			text[i] = text_over(buf[i], sizeof buf[i]);
+			text[i] = text_over(buf[i], sizeof(buf[i]));
 		negotiation_declare(&n[0], &text[0]);
 		negotiation_offer(&n[0], &text[0]);
 		negotiation_declare(&n[1], &text[1]);

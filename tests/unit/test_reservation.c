@@ -24,8 +24,8 @@ static struct registrant registrant_of(int who)
 {
 	struct registrant r = { .port = lu_port_of(&nexuses[who]) };
 
-	memcpy(r.name, nexuses[who].initiator_name, sizeof r.name);
-	memcpy(r.isid, nexuses[who].isid, sizeof r.isid);
+	memcpy(r.name, nexuses[who].initiator_name, sizeof(r.name));
+	memcpy(r.isid, nexuses[who].isid, sizeof(r.isid));
 	return r;
 }
 
@@ -77,7 +77,7 @@ static enum scsi_status issue(const struct command *c)
 
 static void start(void)
 {
-	memset(states, 0, sizeof states);
+	memset(states, 0, sizeof(states));
 	now = &states[0];
 	before = &states[1];
 }
@@ -132,7 +132,7 @@ static const uint8_t types[] = {
 	EXCLUSIVE_ACCESS_REGISTRANTS_ONLY, WRITE_EXCLUSIVE_ALL_REGISTRANTS,
 	EXCLUSIVE_ACCESS_ALL_REGISTRANTS,
 };
-#define TYPES	(sizeof types / sizeof types[0])
+#define TYPES	(sizeof(types) / sizeof(types[0]))
 
 /* REGISTER ------------------------------------------------------------------ */
 
@@ -308,7 +308,7 @@ static void only_who_is_registered_and_knows_its_key_may_do_more(void)
 	};
 
 	start_registered();
-	for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++) {
+	for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
 		struct command c = {
 			.action = actions[i], .by = B2, .key = 3, .action_key = 1,
 			.type = WRITE_EXCLUSIVE, .other = A2,
@@ -343,7 +343,7 @@ static void types_and_scopes_that_do_not_exist_are_refused(void)
 {
 	start_registered();
 	for (uint8_t type = 0; type < 16; type++)
-		if (!memchr(types, type, sizeof types))
+		if (!memchr(types, type, sizeof(types)))
 			REFUSED(SENSE_INVALID_FIELD_IN_CDB, RESERVE, .by = A1, .key = 1,
 				.type = type);
 	REFUSED(SENSE_INVALID_FIELD_IN_CDB, RESERVE, .by = A1, .key = 1, .scope = 1,

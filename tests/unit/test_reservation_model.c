@@ -353,8 +353,8 @@ static struct registrant registrant_of(unsigned slot)
 {
 	struct registrant r = { .port = lu_port_of(&nexuses[slot]) };
 
-	memcpy(r.name, nexuses[slot].initiator_name, sizeof r.name);
-	memcpy(r.isid, nexuses[slot].isid, sizeof r.isid);
+	memcpy(r.name, nexuses[slot].initiator_name, sizeof(r.name));
+	memcpy(r.isid, nexuses[slot].isid, sizeof(r.isid));
 	return r;
 }
 
@@ -478,7 +478,7 @@ static bool step(struct command *c)
 static void run(const struct nexus *bed, unsigned steps, unsigned seen[5])
 {
 	nexuses = bed;
-	memset(states, 0, sizeof states);
+	memset(states, 0, sizeof(states));
 	world = (struct world){ .holder = NOBODY, .reserver = NOBODY };
 	for (unsigned i = 0; i < steps; i++) {
 		struct command c = { .action = CDB_RESERVE_6 };

@@ -27,13 +27,13 @@ static void open_store(void)
 {
 	if (!*file) {
 		CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(directory));
-		snprintf(file, sizeof file, "%s/" UNIT ".reservations", directory);
-		snprintf(bad, sizeof bad, "%s.bad", file);
-		snprintf(temporary, sizeof temporary, "%s.new", file);
+		snprintf(file, sizeof(file), "%s/" UNIT ".reservations", directory);
+		snprintf(bad, sizeof(bad), "%s.bad", file);
+		snprintf(temporary, sizeof(temporary), "%s.new", file);
 	}
 	store = reservation_store_new(directory, UNIT);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(store);
-	memset(&loaded, 0xa5, sizeof loaded);
+	memset(&loaded, 0xa5, sizeof(loaded));
 	*why = '\0';
 }
 
@@ -47,12 +47,12 @@ static void close_store(void)
 
 static bool load(void)
 {
-	return reservation_store_load(store, TARGET, &loaded, why, sizeof why);
+	return reservation_store_load(store, TARGET, &loaded, why, sizeof(why));
 }
 
 static void fill(struct reservations *r, unsigned count, uint8_t type, unsigned holder)
 {
-	memset(r, 0, sizeof *r);
+	memset(r, 0, sizeof(*r));
 	r->aptpl = true;
 	r->type = type;
 	r->count = count;
@@ -65,7 +65,7 @@ static void fill(struct reservations *r, unsigned count, uint8_t type, unsigned 
 		registration->who.port.tag = (uint16_t)(UINT16_MAX - i);
 		memset(registration->who.port.target, 'y', i % 3 ? 223 : 40);
 		memcpy(registration->who.port.target, "iqn.2026-11.", 12);
-		memset(registration->who.isid, (int)i, sizeof registration->who.isid);
+		memset(registration->who.isid, (int)i, sizeof(registration->who.isid));
 		memset(registration->who.name, 'x', i % 2 ? 223 : 40);
 		memcpy(registration->who.name, "iqn.2026-11.", 12);
 	}
@@ -74,7 +74,7 @@ static void fill(struct reservations *r, unsigned count, uint8_t type, unsigned 
 static bool same(const struct reservations *a, const struct reservations *b)
 {
 	return a->aptpl == b->aptpl && a->type == b->type && a->count == b->count &&
-	       !memcmp(a->registrations, b->registrations, a->count * sizeof a->registrations[0]);
+	       !memcmp(a->registrations, b->registrations, a->count * sizeof(a->registrations[0]));
 }
 
 static bool exists(const char *path)
@@ -122,7 +122,7 @@ static void what_is_saved_is_loaded(void)
 		{ RESERVATION_MAX, RESERVATION_MAX - 1, 5 },
 	};
 
-	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		open_store();
 		fill(&saved, cases[i].count, cases[i].type, cases[i].holder);
 		CU_ASSERT(reservation_store_save(store, &saved));
@@ -185,7 +185,7 @@ static void a_file_cut_off_anywhere_is_recognised_and_set_aside(void)
 	open_store();
 	fill(&saved, 3, 5, 1);
 	CU_ASSERT(reservation_store_save(store, &saved));
-	len = slurp(text, sizeof text);
+	len = slurp(text, sizeof(text));
 	for (size_t cut = 0; cut < len; cut++) {
 		rewrite(text, cut);
 		CU_ASSERT(!load());
@@ -206,7 +206,7 @@ static void a_changed_byte_is_recognised(void)
 	open_store();
 	fill(&saved, 3, 5, 1);
 	CU_ASSERT(reservation_store_save(store, &saved));
-	len = slurp(text, sizeof text);
+	len = slurp(text, sizeof(text));
 	for (size_t i = 0; i < len; i++) {
 		text[i] ^= 1;
 		rewrite(text, len);
@@ -248,8 +248,8 @@ static void a_file_without_targets_means_the_first(void)
 	static const char lines[] = "nbd-iscsi-gateway reservations 1\ntype 5\n"
 		"registration 0x00000000000000ab 2 0x00023d000001 holder iqn.2026-11.test:a\n"
 		"registration 0x00000000000000cd 1 0x00023d000002 - iqn.2026-11.test:b\n";
-	char text[sizeof lines + 32];
-	int len = snprintf(text, sizeof text, "%send 0x%08x\n", lines,
+	char text[sizeof(lines) + 32];
+	int len = snprintf(text, sizeof(text), "%send 0x%08x\n", lines,
 			   (unsigned)crc32c(0, lines, strlen(lines)));
 	const struct registration *r = loaded.registrations;
 
@@ -265,7 +265,7 @@ static void a_file_without_targets_means_the_first(void)
 	saved = loaded;
 	CU_ASSERT(reservation_store_save(store, &saved));
 	CU_ASSERT(load() && same(&saved, &loaded));
-	len = (int)slurp(text, sizeof text);
+	len = (int)slurp(text, sizeof(text));
 	CU_ASSERT_EQUAL(strncmp(text, "nbd-iscsi-gateway reservations 2\n", 33), 0);
 	close_store();
 }
@@ -305,7 +305,7 @@ static void a_port_is_written_as_spc_says(void)
 	CU_ASSERT_EQUAL(transport_id_encode("iqn.2026-11.test:a", isid, wire), 4 + 36);
 	CU_ASSERT_EQUAL(wire[0], 0x45);
 	CU_ASSERT_EQUAL(wire[2] << 8 | wire[3], 36);
-	CU_ASSERT_EQUAL(memcmp(wire + 4, text, sizeof text), 0);
+	CU_ASSERT_EQUAL(memcmp(wire + 4, text, sizeof(text)), 0);
 }
 
 static void what_is_written_is_read_with_names_of_every_length(void)
@@ -317,10 +317,10 @@ static void what_is_written_is_read_with_names_of_every_length(void)
 	for (size_t len = strlen(name); len <= 223; name[len++] = 'z', name[len] = '\0') {
 		size_t whole = transport_id_encode(name, isid, wire);
 
-		CU_ASSERT(whole % 4 == 0 && whole <= sizeof wire && whole >= 24);
-		CU_ASSERT_EQUAL(transport_id_decode(wire, sizeof wire, &id), whole);
+		CU_ASSERT(whole % 4 == 0 && whole <= sizeof(wire) && whole >= 24);
+		CU_ASSERT_EQUAL(transport_id_decode(wire, sizeof(wire), &id), whole);
 		CU_ASSERT(id.is_port && !strcmp(id.name, name));
-		CU_ASSERT_EQUAL(memcmp(id.isid, isid, sizeof isid), 0);
+		CU_ASSERT_EQUAL(memcmp(id.isid, isid, sizeof(isid)), 0);
 		for (size_t cut = 0; cut < whole; cut++)
 			CU_ASSERT_EQUAL(transport_id_decode(wire, cut, &id), 0);
 		if (len == 223)
@@ -368,7 +368,7 @@ static void what_is_no_iscsi_transport_id_is_not_read(void)
 	};
 	struct transport_id id;
 
-	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
 		CU_ASSERT_EQUAL(decode(wrong[i].byte0, wrong[i].text, &id), 0);
 }
 
@@ -378,13 +378,13 @@ static void a_name_without_an_end_or_too_long_is_not_read(void)
 	struct transport_id id;
 
 	memcpy(wire + 4, "iqn.2026-11.test:abcdefghijklmnop", 32);
-	CU_ASSERT_EQUAL(transport_id_decode(wire, sizeof wire, &id), 0);
+	CU_ASSERT_EQUAL(transport_id_decode(wire, sizeof(wire), &id), 0);
 	memset(wire + 4 + 17, 'x', 512 - 18);
 	wire[2] = 2;
 	wire[3] = 0;
-	CU_ASSERT_EQUAL(transport_id_decode(wire, sizeof wire, &id), 0);
+	CU_ASSERT_EQUAL(transport_id_decode(wire, sizeof(wire), &id), 0);
 	wire[4 + 223] = '\0';
-	CU_ASSERT_EQUAL(transport_id_decode(wire, sizeof wire, &id), 4 + 512);
+	CU_ASSERT_EQUAL(transport_id_decode(wire, sizeof(wire), &id), 4 + 512);
 }
 
 static const struct unit_test tests[] = {

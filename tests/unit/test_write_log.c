@@ -348,6 +348,22 @@ static void a_write_that_fails_again_is_owed(void)
 	end();
 }
 
+/* What comes behind it may be newer data for what has just been written, FUA even. */
+static void the_others_are_written_all_the_same(void)
+{
+	begin(1u << 16);
+	put(&one, 0, 4, 1);
+	put(&one, 10, 1, 2);
+	put_flags(&one, BLK_WRITE, BLK_FUA, 0, 1, 3);
+	one.fails = two.fails = EIO;		/* the second one, which is carried out first */
+	write_log_suspect(&one.member);
+	run();
+	CU_ASSERT(is(0, 1, 3) && is(1, 3, 1));
+	CU_ASSERT_TRUE(write_log_collect(log_));
+	CU_ASSERT_EQUAL(write_log_losses(log_), 1);
+	end();
+}
+
 static void half_full_it_has_the_device_flushed(void)
 {
 	begin(1u << 16);
@@ -436,6 +452,7 @@ static const struct unit_test tests[] = {
 	UNIT_TEST(what_did_not_fit_is_owed_and_nothing_is_written_in_part),
 	UNIT_TEST(what_did_not_fit_is_flushed_soon),
 	UNIT_TEST(a_write_that_fails_again_is_owed),
+	UNIT_TEST(the_others_are_written_all_the_same),
 	UNIT_TEST(half_full_it_has_the_device_flushed),
 	UNIT_TEST(what_is_persistent_is_kept_among_others_only),
 	UNIT_TEST(who_leaves_is_not_waited_for),
