@@ -26,6 +26,7 @@ in_guest <<-END
 echo 1 >/sys/module/libiscsi/parameters/debug_libiscsi_eh
 echo 1 >/far/device/timeout
 END
+they_work	# ... so that what is in flight has this timeout
 kill -STOP $far_pid
 in_guest 'until_it_is eval "dmesg | grep iscsi_eh_abort"'
 kill -CONT $far_pid
@@ -70,7 +71,7 @@ wait_for $target_pid target_said 'asked to log out' 1
 wait_for $target_pid target_said 'connection ended: logged out' 1
 in_guest 'until_it_is eval "dmsetup status both | grep \" F \""'
 they_work
-kernel_says 'session recovery timed out' 'Failing path' 'sd 0:0:0:.: Inquiry data has changed' \
+kernel_says 'session recovery timed out' 'Failing path' 'sd 0:0:0:.: Inquiry data has changed' '?sd 1:0:0:.: Inquiry data' \
 	'?rejecting I/O to offline device' '?I/O error, dev sd' '?FAILED Result'
 reload "one two"
 in_guest <<-END
@@ -81,7 +82,7 @@ they_work
 stop_work
 [[ $(in_guest 'dmsetup status both') != *" F "* ]] || fail "a path has not come back"
 kernel_says 'Reinstating path' ' 1:0:0:.: Power-on or device reset occurred' \
-	'sd 0:0:0:.: Inquiry data has changed'
+	'sd 0:0:0:.: Inquiry data has changed' '?sd 1:0:0:.: Inquiry data'
 
 in_guest 'dmsetup remove both; iscsiadm -m session --logout >/tmp/logout'
 kernel_says
