@@ -13,7 +13,6 @@
 #include "keys.h"
 
 static const char no_memory[] = "out of memory";
-static const char bad_name[] = "not an iSCSI name (iqn.YYYY-MM.reversed.domain:name, eui. or naa.)";
 
 /* The array with room for one item more: it grows when its count is a power of two. NULL: no
  * memory, and it is as it was. */
@@ -32,9 +31,10 @@ static char *copy_name(const char *name, const char **why)
 	*why = copy ? NULL : no_memory;
 	for (char *p = copy; p && *p; p++)
 		*p = (char)tolower((unsigned char)*p);
-	if (!copy || iscsi_name_valid(copy))
+	if (copy)
+		*why = iscsi_name_refusal(copy);
+	if (!*why || !copy)
 		return copy;
-	*why = bad_name;
 	free(copy);
 	return NULL;
 }

@@ -98,9 +98,10 @@ static bool add_text(const char ***list, unsigned *count, const char *text)
 
 static bool set_target(struct conf *conf, const char *text, char *why, size_t size)
 {
-	if (!iscsi_name_valid(text))
-		return wrong(why, size, "not an iSCSI name "
-			     "(iqn.YYYY-MM.reversed.domain:name, eui. or naa.)");
+	const char *refusal = iscsi_name_refusal(text);
+
+	if (refusal)
+		return wrong(why, size, "%s", refusal);
 	snprintf(conf->target, sizeof(conf->target), "%s", text);
 	return true;
 }

@@ -28,6 +28,13 @@
 /* What is written between two flushes where it is unmapped afterwards. */
 #define STRETCH		(64u << 20)
 
+/* It is in no hurry, and others want the device and the network: it takes so many turns, more on a
+ * large unit and fewer on a small one, and rests between them. */
+#define TURNS		64u
+#define SHORTEST_TURN	(1u << 20)
+#define LONGEST_TURN	(256u << 20)
+#define REST_SECONDS	0.1
+
 /* Of PROGRESS INDICATION, SPC-4 §4.5.2.4.4. */
 #define PROGRESS_WHOLE	0x10000u
 
@@ -45,6 +52,7 @@ struct sanitize {
 	unsigned pass, passes;
 	uint64_t first, at;		/* what has been written is [first, at), of a stretch or a pass */
 	uint8_t	 *buffer;		/* DISK_CHUNK bytes, whole blocks */
+	struct ev_timer rest;
 	struct offload_job marking;
 	int	 mark_error;
 	void   (*next)(struct sanitize *);
@@ -297,10 +305,31 @@ static void stretch_flushed(struct sanitize *s)
 	       stretch_unmapped);
 }
 
+static void rest(struct sanitize *s)
+{
+	ev_timer_set(&s->rest, REST_SECONDS, 0);
+	ev_timer_start(s->disk->lu.loop->ev, &s->rest);
+}
+
 static void written(struct sanitize *s)
 {
+	uint64_t size = s->disk->dev->info.size, turn = size / TURNS, before = s->at;
+
+	turn = turn < SHORTEST_TURN ? SHORTEST_TURN : turn > LONGEST_TURN ? LONGEST_TURN : turn;
 	s->at += s->req.length;
 	note_progress(s);
+	if (s->at / turn == before / turn || s->at >= size)
+		write_next(s);
+	else
+		rest(s);
+}
+
+static void on_rested(struct ev_loop *ev, struct ev_timer *timer, int events)
+{
+	struct sanitize *s = container_of(timer, struct sanitize, rest);
+
+	(void)ev;
+	(void)events;
 	write_next(s);
 }
 
@@ -330,8 +359,12 @@ void disk_sanitize_stop(struct disk_lu *disk)
 	if (!s)
 		return;
 	s->stopped = true;
-	if (s->requesting)
+	if (s->requesting) {
 		blk_abort(disk->dev, &s->req);
+	} else if (ev_is_active(&s->rest)) {
+		ev_timer_stop(disk->lu.loop->ev, &s->rest);
+		end(s, ECANCELED);
+	}
 }
 
 /* Beginning ------------------------------------------------------------------------ */
@@ -357,6 +390,7 @@ static struct sanitize *sanitize_new(struct disk_lu *disk, const struct scsi_tas
 	s->range.exclusive = true;
 	s->range.locked = range_locked;
 	s->range.loop = disk->lu.loop;
+	ev_timer_init(&s->rest, on_rested, REST_SECONDS, 0);
 	s->restricted = !task->cdb.ause;
 	s->erases = task->cdb.id != CDB_SANITIZE_OVERWRITE;
 	s->passes = s->erases ? 1 : list->count;

@@ -162,7 +162,9 @@ bool keys_number(const char *value, uint32_t *number);
 int keys_binary(const char *value, uint8_t *out, size_t room);
 void keys_put_binary(struct key_text *out, enum key_id id, const uint8_t *bytes, size_t len);
 
-/* Is it an iSCSI name (iqn., eui., naa., at most 223 bytes, RFC 7143 §4.2.7)? Lower case is asked for. */
+/* Is it an iSCSI name (iqn., eui., naa., at most 223 bytes, RFC 7143 §4.2.7)? Lower case is asked for.
+ * NULL, or why not: a static text. */
+const char *iscsi_name_refusal(const char *name);
 bool iscsi_name_valid(const char *name);
 
 #endif

@@ -78,8 +78,10 @@ const struct initiator_option *initiator_options(size_t *count)
 
 static bool set_name(struct initiator_conf *conf, const char *value, char *why, size_t size)
 {
-	if (!iscsi_name_valid(value)) {
-		snprintf(why, size, "not an iSCSI name (iqn.YYYY-MM.reversed.domain:name, eui. or naa.)");
+	const char *refusal = iscsi_name_refusal(value);
+
+	if (refusal) {
+		snprintf(why, size, "%s", refusal);
 		return false;
 	}
 	assert(strlen(value) < sizeof(conf->initiator_name));

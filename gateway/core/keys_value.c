@@ -151,34 +151,43 @@ static bool name_char(const char *p)
 	       || (utf8_length(p) > 1 && !utf8_is_control(p));
 }
 
+static const char no_name[] = "not an iSCSI name (iqn.YYYY-MM.reversed.domain:name, eui. or naa.)";
+
 /* iqn.yyyy-mm.reversed.domain[:anything], RFC 7143 §4.2.7.4 */
-static bool iqn_valid(const char *p)
+static const char *iqn_refusal(const char *p)
 {
 	static const char date[] = "dddd-dd.";
 
 	for (size_t i = 0; i < sizeof(date) - 1; i++)
 		if (date[i] == 'd' ? p[i] < '0' || p[i] > '9' : p[i] != date[i])
-			return false;
+			return no_name;
 	p += sizeof(date) - 1;
 	if (!*p || *p == '.' || *p == ':')
-		return false;
+		return no_name;
 	for (; *p; p += utf8_length(p))
 		if (!name_char(p))
-			return false;
-	return true;
+			return "an iSCSI name has letters in lower case, digits, '-', '.' and ':'";
+	return NULL;
+}
+
+const char *iscsi_name_refusal(const char *name)
+{
+	size_t len = strlen(name);
+	bool naa = strncmp(name, "naa.", 4) == 0;
+
+	if (len > ISCSI_NAME_MAX)
+		return "an iSCSI name has no more than 223 bytes";
+	if (strncmp(name, "iqn.", 4) == 0)
+		return iqn_refusal(name + 4);
+	if (!naa && strncmp(name, "eui.", 4) != 0)
+		return no_name;
+	if ((len == 4 + 16 || (naa && len == 4 + 32)) && all_hex(name + 4, len - 4))
+		return NULL;
+	return naa ? "behind naa. there are 16 or 32 hexadecimal digits"
+		   : "behind eui. there are 16 hexadecimal digits";
 }
 
 bool iscsi_name_valid(const char *name)
 {
-	size_t len = strlen(name);
-
-	if (len > ISCSI_NAME_MAX)
-		return false;
-	if (strncmp(name, "iqn.", 4) == 0)
-		return iqn_valid(name + 4);
-	if (strncmp(name, "eui.", 4) == 0)
-		return len == 4 + 16 && all_hex(name + 4, 16);
-	if (strncmp(name, "naa.", 4) == 0)
-		return (len == 4 + 16 || len == 4 + 32) && all_hex(name + 4, len - 4);
-	return false;
+	return !iscsi_name_refusal(name);
 }

@@ -176,6 +176,14 @@ wrong "device d { uri = mem:1M }\n$group$target"'lun 0 { device = d; block-size 
 # Targets, LUNs, maps.
 wrong "${group}target disk { alias = a }" \
 	'2: target "disk": not an iSCSI name (iqn.YYYY-MM.reversed.domain:name, eui. or naa.)'
+wrong "${group}target iqn.2026-11.test:a_disk { alias = a }" \
+	"2: target \"iqn.2026-11.test:a_disk\": an iSCSI name has letters in lower case, digits, '-', '.' and ':'"
+wrong "${group}target eui.0123 { alias = a }" '2: target "eui.0123": behind eui. there are 16 hexadecimal digits'
+wrong "${group}target naa.0123 { alias = a }" \
+	'2: target "naa.0123": behind naa. there are 16 or 32 hexadecimal digits'
+long=iqn.2026-11.test:$(printf '%0210d' 0)
+wrong "auth-group ag { auth-type = none; initiator-name = $long }" \
+	"1: initiator-name = $long: an iSCSI name has no more than 223 bytes"
 wrong "$target"'alias = a }' '1: target "iqn.2026-11.test:t" has no portal-group'
 wrong "$group$target"'portal-group = other }' \
 	'2: portal-group = other: there is no portal-group of this name'
@@ -298,6 +306,7 @@ check
 	fail "no file: $(cat said)"
 
 # What is right is right, in each form; and in JSON.
+right "${group}target IQN.2026-11.Test:T { lun 0 { device = mem:1M } }"
 right "nbd = :0\nnbd-export e { device = mem:1M }"
 right "${group}auth-group ag { chap { user = u; secret-file = secret } }\n${target}auth-group = ag; lun 0 { device = mem:1M } }"
 right '{"nbd": [":0"], "nbd-export": {"e": {"device": "mem:1M", "read-only": true}}}'

@@ -35,7 +35,11 @@ before() {
 	write_conf "nbd-export second { device = mem:2M }" "lun 1 { device = mem:3M }"
 }
 after() {
-	write_conf "nbd-export third { device = file:$tmp/third.img; description = new }
+	write_conf "target-queue-depth = 8
+	nbd-max-requests = 4
+	target-nop-interval = 1
+	debug = conn
+	nbd-export third { device = file:$tmp/third.img; description = new }
 	portal-group extra { listen = 127.0.0.1:$extra; tag = 2; discovery-auth-group = all }
 	target $iqn.more { auth-group = all; portal-group = extra; lun 0 { device = mem:1M } }" \
 		"portal-group = extra; lun 2 { device = file:$tmp/third.img; serial = third }"

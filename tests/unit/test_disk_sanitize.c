@@ -290,7 +290,7 @@ static void it_goes_on_without_its_command(void)
 			CU_ASSERT(hears(&bed, SENSE_DEVICE_RESET));
 		CU_ASSERT(hears(&bed, SENSE_SANITIZE_IN_PROGRESS));
 		blk_double_release(&bed.device);
-		for (int turns = 0; turns < 100 && !hears(&bed, SENSE_NONE); turns++)
+		while (!hears(&bed, SENSE_NONE))
 			disk_bed_settle(&bed);
 		CU_ASSERT(hears(&bed, SENSE_NONE) && is_filled(0));
 		disk_bed_free(&bed);
@@ -307,7 +307,7 @@ static void an_abort_at_once_does_not_stop_it_either(void)
 	while (!sanitize.ended)
 		disk_bed_settle(&bed);
 	CU_ASSERT_EQUAL(sanitize.task.status, STATUS_TASK_ABORTED);
-	for (int turns = 0; turns < 100 && !hears(&bed, SENSE_NONE); turns++)
+	while (!hears(&bed, SENSE_NONE))
 		disk_bed_settle(&bed);
 	CU_ASSERT(is_filled(0));
 	disk_bed_free(&bed);
