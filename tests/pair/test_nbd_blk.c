@@ -437,10 +437,23 @@ static void a_request_that_waits_for_a_server_can_be_aborted(void)
 	kill_server();
 }
 
+/* Requests fail for this reason, once the server that is there now has been asked: before, they
+ * fail for that of the connection that ended, or of an attempt that came too early. */
+static void expect_other_export(struct bench *b, const char *why)
+{
+	for (;;) {
+		uint8_t data[PIECE];
+		struct request r = request(BLK_READ, 0, PIECE, data);
+
+		CU_ASSERT_EQUAL_FATAL(bench_run(b, &r), ENOTCONN);
+		if (strcmp(r.req.why, why) == 0)
+			break;
+		ev_run(b->loop->ev, EVRUN_ONCE);
+	}
+}
+
 static void a_smaller_export_does_not_take_the_place_of_the_lost_one(void)
 {
-	uint8_t data[PIECE] = { 0 };
-	struct request r = request(BLK_READ, DISK - PIECE, PIECE, data);
 	struct bench b;
 
 	bench_init(&b, over_tls);
@@ -451,9 +464,7 @@ static void a_smaller_export_does_not_take_the_place_of_the_lost_one(void)
 	kill_server();
 	make_disk(&b, DISK / 2);
 	start_file_server(&b, NULL, NULL);
-	CU_ASSERT_EQUAL(bench_run(&b, &r), ENOTCONN);
-	CU_ASSERT_STRING_EQUAL(r.req.why,
-			       "not connected: the export is not what it was: it is smaller");
+	expect_other_export(&b, "not connected: the export is not what it was: it is smaller");
 	CU_ASSERT_EQUAL(b.dev->info.size, DISK);
 	bench_end(&b);
 	kill_server();
@@ -471,7 +482,6 @@ static void start_named_server(struct bench *b, const char *name)
 static void an_export_of_another_name_does_not(void)
 {
 	uint8_t data[PIECE] = { 0 };
-	struct request r = request(BLK_READ, 0, PIECE, data);
 	struct bench b;
 
 	bench_init(&b, over_tls);
@@ -481,9 +491,7 @@ static void an_export_of_another_name_does_not(void)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(b.dev);
 	kill_server();
 	start_named_server(&b, "other");
-	CU_ASSERT_EQUAL(bench_run(&b, &r), ENOTCONN);
-	CU_ASSERT_STRING_EQUAL(r.req.why,
-			       "not connected: the export is not what it was: it has another name");
+	expect_other_export(&b, "not connected: the export is not what it was: it has another name");
 	kill_server();
 	start_named_server(&b, "one");
 	while (bench_do(&b, BLK_READ, 0, PIECE, data, 0) == ENOTCONN)
