@@ -41,7 +41,7 @@ struct reading {
 	  { KIND_SECONDS, MEMBER(target_limits.logout_timeout), 1, MAX_ASYNC }) \
 	X("target-nop-interval", "SECONDS", "of silence until a NOP-In asks (15; 0: never)", \
 	  { KIND_SECONDS, MEMBER(target_limits.nop_interval), 0, MAX_SECONDS }) \
-	X("target-nop-timeout", "SECONDS", "for the answer to it (30)", \
+	X("target-nop-timeout", "SECONDS", "for the answer to it (60)", \
 	  { KIND_SECONDS, MEMBER(target_limits.nop_timeout), 1, MAX_SECONDS }) \
 	X("target-queue-depth", "N", "commands in flight per iSCSI session (128)", \
 	  { .kind = KIND_COUNT, .member = MEMBER(target_limits.queue_depth) }) \

@@ -16,7 +16,7 @@ void target_conf_init(struct target_conf *conf)
 		.login_timeout = 15,
 		.logout_timeout = 3,
 		.nop_interval = 15,
-		.nop_timeout = 30,
+		.nop_timeout = 60,
 		.queue_depth = 128,
 		.max_transfer = 32u << 20,
 		.max_bytes = (size_t)64 << 20,
