@@ -271,7 +271,7 @@ random_image() {
 iscsi_suite() {
 	requires iscsi-test-cu
 	local log=$tmp/suite.$1.log
-	timeout 120 iscsi-test-cu ${suite_options--d} -v -f -t "ALL.$1" "$2" ${3:+"$3"} >"$log" 2>&1 || :
+	timeout 300 iscsi-test-cu ${suite_options--d} -v -f -t "ALL.$1" "$2" ${3:+"$3"} >"$log" 2>&1 || :
 	# A line of its summary: tests, total, run, passed, failed, inactive.
 	set -- "$1" $(sed -n 's/^ *tests  *\([0-9].*\)$/\1/p' "$log")
 	echo "iscsi-test-cu $1: ${3:-0} run, ${4:-0} passed, ${5:-?} failed," \

@@ -7,7 +7,7 @@ requires iscsi-test-cu qemu-img
 skips=$srcdir/interop/iscsi-test-cu.skips
 suite_options='-d -S'	# it may write, and sanitize
 
-suites=$(iscsi-test-cu -l | sed -n 's/^ALL\.\([^.]*\)$/\1/p')
+suites=$(iscsi-test-cu -l | sed -n 's/^ALL\.\([^.]*\)$/\1/p' | grep -v '^Sanitize$')
 
 # SUITE: sort the tests that its log tells of into those that ran and those that did not.
 note_tests() {
@@ -20,6 +20,7 @@ note_tests() {
 }
 
 runs=
+paths=2
 # NAME OPTION... DEVICE -- SUITE...: each suite in a process of its own, because the tool carries
 # state from suite to suite. All runs at the same time, because some tests only wait.
 run_suites() {
@@ -30,13 +31,12 @@ run_suites() {
 		shift
 	done
 	shift
-	# Sanitize.Reset sleeps for a minute, and answers no NOP-In then.
-	start_gateway -i 127.0.0.1:0 --target-nop-interval=0 "${args[@]}"
+	start_gateway -i 127.0.0.1:0 "${args[@]}"
 	(
 		mkdir "$tmp/$name"
 		tmp=$tmp/$name
 		for suite; do
-			iscsi_suite "$suite" "$iscsi_uri" "$iscsi_uri"
+			iscsi_suite "$suite" "$iscsi_uri" $([ $paths = 1 ] || echo "$iscsi_uri")
 			note_tests "$suite"
 		done
 	) >"$tmp/$name.out" 2>&1 &
@@ -56,10 +56,18 @@ if [ -n "${SOAK:-}" ]; then
 	run_suites qcow2-4096 --block-size=4096 "$peer_uri" -- $suites
 fi
 
+# It waits for minutes, and, with a second path, for the end of a reservation that it leaves there.
+paths=1
+run_suites sanitize mem:64M -- Sanitize
+run_suites sanitize-4096 --block-size=4096 mem:64M -- Sanitize
+start_nbdkit memory 64M
+run_suites sanitize-nbdkit "$peer_uri" -- Sanitize
+paths=2
+
 # Several logical blocks to a physical one; not GetLBAStatus, which then asks for one block and
 # expects the status of another.
 start_nbdkit --filter=blocksize-policy memory 64M blocksize-minimum=4096 blocksize-preferred=4096
-run_suites nbdkit-physical-4096 "$peer_uri" -- CompareAndWrite WriteSame16
+run_suites nbdkit-physical-4096 "$peer_uri" -- CompareAndWrite WriteSame10 WriteSame16
 
 # Of a unit that is read-only, all that reads, and what the rest does when it may not write; not
 # what then takes its own writes for done.
