@@ -55,8 +55,8 @@ static const struct option_row options[] = {
 	{ "luns", NULL, "with --discover: and their logical units", OPTION_LUNS, ADVANCED | NO_KEY },
 	{ "json", NULL, "with --discover: in JSON", OPTION_JSON, ADVANCED | NO_KEY },
 	{ "single", NULL, "serve one NBD client on stdin and stdout", 's', ADVANCED | NO_KEY },
-	{ "state-dir", "DIR", "keep persistent reservations there (APTPL; default: $STATE_DIRECTORY)",
-	  OPTION_STATE_DIR, ADVANCED },
+	{ "state-dir", "DIR", "keep reservations (APTPL) there, and what is half sanitized "
+	  "(default: $STATE_DIRECTORY)", OPTION_STATE_DIR, ADVANCED },
 	{ "import", "FILE", "print an LIO target's saveconfig.json as a file for --config",
 	  OPTION_IMPORT, ADVANCED | NO_KEY },
 	{ "secrets-dir", "DIR", "... and write its CHAP secrets to files there",

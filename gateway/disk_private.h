@@ -8,6 +8,7 @@
  *	disk_op.c	 a command that needs the device: its block requests, one by one
  *	disk_answer.c	 parameter data and refusals
  *	disk_sanitize.c	 SANITIZE, and what it keeps others from
+ *	disk_sanitize_run.c  what it does to the device
  *	disk_reserve.c	 whom reservations keep from what; RESERVE and RELEASE
  *	disk_inquiry.c, disk_identity.c, disk_mode.c, disk_unit.c, disk_rw.c,
  *	disk_discard.c, disk_lba_status.c, disk_compare.c, disk_pr_in.c, disk_pr_out.c,

@@ -3,8 +3,8 @@
  * of another, which the initiator cannot use any more. What is to go has its tasks ended
  * first, then the answer goes out, then the connections close.
  *
- * A discovery session is only closed as a whole: §4.3 has everything else rejected. (open-iscsi,
- * libiscsi, FreeBSD's iscsid and our own initiator say "close the session" there.)
+ * A discovery session is only closed as a whole: §4.3 has everything else rejected. (open-iscsi
+ * and our own initiator say "close the session" there.)
  *
  * Called by target_receive.c in CmdSN order, and when tasks have gone. Logouts that wait
  * are the session's; each has a connection of it that is to go.
