@@ -138,7 +138,11 @@ static void go_round(struct scsi_blk *sb)
 		return;
 	}
 	lu_other_path(sb->lu);
-	probe_later(sb);
+	/* Somebody may be looking at the unit just now: what that finds is not to be trusted. */
+	if (sb->probe.active)
+		sb->probe_again = true;
+	else
+		probe_later(sb);
 }
 
 /* Whoever looks knows now all that there is to know. */

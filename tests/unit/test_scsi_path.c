@@ -146,6 +146,33 @@ static void when_no_path_is_left_requests_wait_and_then_fail(void)
 	}
 }
 
+static void on_seen(struct blk_look *look)
+{
+	(void)look;
+}
+
+/* The look takes longer than the pause between two probes. */
+static void a_unit_may_be_looked_at_while_its_path_is_barred(void)
+{
+	struct fake_traits t = with_paths(1, STATES(O));
+	struct blk_look look = { .seen = on_seen };
+	static uint8_t data[512];
+	struct bed_call call = bed_request(BLK_WRITE, 0, 0, 1, data);
+	struct scsi_bed s;
+
+	list_init(&look.node);
+	bed_begin(&s, &t);
+	fake_inject(s.fake, CDB_READ_CAPACITY_16, 8, STATUS_BUSY, SENSE_NONE);
+	blk_look(s.dev, &look);
+	s.fake->is.states[0] = S;
+	bed_submit(&s, &call);
+	bed_run_for(&s, 0.3);
+	s.fake->is.states[0] = O;
+	bed_run_for(&s, 3);
+	CU_ASSERT(call.done && call.req.error == 0);
+	bed_end(&s);
+}
+
 /* Another unit behind the other path: nothing is written to it. */
 static void a_path_to_another_unit_gets_no_writes(void)
 {
@@ -188,6 +215,7 @@ static const struct unit_test tests[] = {
 	UNIT_TEST(news_of_the_access_state_have_it_looked_at),
 	UNIT_TEST(a_transition_is_waited_for_where_we_are),
 	UNIT_TEST(when_no_path_is_left_requests_wait_and_then_fail),
+	UNIT_TEST(a_unit_may_be_looked_at_while_its_path_is_barred),
 	UNIT_TEST(a_path_to_another_unit_gets_no_writes),
 	UNIT_TEST(port_groups_are_read_only_as_far_as_they_came),
 };
