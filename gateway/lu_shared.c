@@ -65,16 +65,10 @@ static bool choose_naa(const struct disk_lu_conf *conf, uint64_t *naa)
 
 /* Registrations that are kept and cannot be read are lost: hosts must register again, as they
  * must where nothing is kept, and the operator must know. */
-static void open_store(struct lu_shared *shared)
+static void open_store(struct lu_shared *shared, const char *directory, const char *unit)
 {
-	const char *directory = shared->conf.state_dir;
-	char unit[17], why[400];
+	char why[400];
 
-	/* Who has no name yet is nobody's to reserve. */
-	if (!directory || !*shared->conf.target_name)
-		return;
-	assert(shared->conf.offload);
-	snprintf(unit, sizeof(unit), "%016" PRIx64, shared->naa);
 	shared->store = reservation_store_new(directory, unit);
 	if (!shared->store)
 		log_error("%s: %s: reservations are not kept over restarts", directory,
@@ -85,15 +79,10 @@ static void open_store(struct lu_shared *shared)
 }
 
 /* What another process has left half sanitized stays out of reach. */
-static void open_mark(struct lu_shared *shared)
+static void open_mark(struct lu_shared *shared, const char *directory, const char *unit)
 {
-	const char *directory = shared->conf.state_dir;
-	char unit[17];
 	bool restricted;
 
-	if (!directory || !*shared->conf.target_name)
-		return;
-	snprintf(unit, sizeof(unit), "%016" PRIx64, shared->naa);
 	shared->mark = sanitize_mark_new(directory, unit);
 	if (!shared->mark) {
 		log_error("%s: %s: what is being sanitized is not known after a restart", directory,
@@ -106,6 +95,21 @@ static void open_mark(struct lu_shared *shared)
 	log_error("LUN %u of %s has not been sanitized to the end, and is not ready before it is%s",
 		  shared->conf.lun, shared->conf.target_name,
 		  restricted ? "" : ", or EXIT FAILURE MODE ends that");
+}
+
+/* What of the unit outlives the process. */
+static void open_state(struct lu_shared *shared)
+{
+	const char *directory = shared->conf.state_dir;
+	char unit[17];
+
+	/* Who has no name yet is nobody's to reserve, nor to sanitize. */
+	if (!directory || !*shared->conf.target_name)
+		return;
+	assert(shared->conf.offload);
+	snprintf(unit, sizeof(unit), "%016" PRIx64, shared->naa);
+	open_store(shared, directory, unit);
+	open_mark(shared, directory, unit);
 }
 
 static bool init_reservations(struct lu_shared *shared)
@@ -129,8 +133,7 @@ static bool take_identity(struct lu_shared *shared, const struct disk_lu_conf *c
 		memcpy(shared->conf.serial, conf->serial, sizeof(conf->serial));
 	else
 		snprintf(shared->conf.serial, sizeof(conf->serial), "%016" PRIx64, shared->naa);
-	open_store(shared);
-	open_mark(shared);
+	open_state(shared);
 	if (reservation_restricts(shared->reservations))
 		atomic_store(&shared->restricted, ++shared->reserved);
 	return true;

@@ -172,7 +172,7 @@ static void received_nothing(struct conn *c, ssize_t result, int err, size_t old
 	}
 }
 
-/* One receive. How many bytes; 0 when that was it for now. "full" = all that was asked for came. */
+/* One receive. How many bytes; 0 when there is no more. "full" = all that was asked for came. */
 static size_t receive_once(struct conn *c, bool *full)
 {
 	uint8_t *scratch = c->loop->scratch;
