@@ -6,6 +6,7 @@
 #				sets gateway_pid, nbd_uri, iscsi_uri; its log is $tmp/gateway.N.log
 #	start_tgtd SIZE [LUN COUNT], restart_tgtd, kill_tgtd, start_istgt SIZE, start_nbdkit ARG..., start_qemu_nbd ARG...
 #				peers, ready when these return; each sets a URI
+#	hang_up PID LOG TEXT	a SIGHUP, and what the gateway says to it
 #	qemu_io ARG...		of whose commands none may fail, nor find other bytes than -P names
 #	fio_verify URI ARG...	a random load over NBD that checks what it reads
 #	$tools, $nbd_model		programs for tests, built in tests/tools
@@ -79,6 +80,15 @@ wait_for() {
 		sleep 0.02
 	done
 }
+
+# PID LOG TEXT: have a gateway read its file again, and wait for one more line with what it says then.
+hang_up() {
+	local before
+	before=$(grep -c "$3" "$2") || :
+	kill -HUP "$1"
+	wait_for "$1" has_more_than "$before" "$2" "$3"
+}
+has_more_than() { [ "$(grep -c "$3" "$2")" -gt "$1" ]; }
 
 # End a process that we started, and wait until it is gone.
 end_process() {

@@ -146,8 +146,7 @@ nbdinfo --list "nbds+unix:///?socket=$tmp/side.sock&tls-hostname=localhost&tls-c
 # And at a reload: the listener goes from the one to the other, and whoever is there with it.
 sed -i '/^nbd-export beside/s/listen.*/}/; s/^nbd-export side.*/nbd-export side { device = mem:7M; listen = "unix:$tmp\/side.sock" }/' "$tmp/gw.conf"
 sed -i "s|unix:\$tmp|unix:$tmp|; s|^nbd = .*|nbd = [\"127.0.0.1:0\", \"127.0.0.1:$port3\"]|" "$tmp/gw.conf"
-kill -HUP $gateway_pid
-wait_for $gateway_pid grep -q 'gw.conf: reloaded' "$log"
+hang_up $gateway_pid "$log" 'gw.conf: reloaded'
 [ -z "$(there side)" ] && [ "$(there beside)" = 9437184 ] && [ "$(there all)" = 8388608 ] ||
 	fail "after the reload"
 

@@ -59,13 +59,7 @@ start_gateway -c "$tmp/gw.conf"
 [ "$(size zero) $(size one) $(size two)" = "1048576 2097152 3145728" ] || fail "the devices: $(size zero)"
 [ "$(sessions one) $(sessions other)" = "1 1" ] || { cat "$log" >&2; fail "the initiators' names"; }
 
-reloads=0
-count_is() { [ "$(grep -c "$1" "$tmp/gateway.2.log")" -ge "$2" ]; }
-reload() {
-	reloads=$((reloads + 1))
-	kill -HUP $gateway_pid
-	wait_for $gateway_pid count_is 'gw.conf: reloaded' $reloads
-}
+reload() { hang_up $gateway_pid "$tmp/gateway.2.log" 'gw.conf: reloaded'; }
 
 # Time-outs change within the sessions; digests do not.
 write_conf header 50 "$tmp/client"
@@ -78,16 +72,14 @@ reload
 
 # A secret that has changed is for whoever logs in from now on: so they do.
 (umask 077 && echo second-secret-of-it >"$tmp/secret")
-kill -HUP $far
-wait_for $far grep -q 'far.conf: reloaded' "$log"
+hang_up $far "$log" 'far.conf: reloaded'
 reload
 [ "$(size zero) $(size one)" = "1048576 2097152" ] || fail "with another secret"
 
 # What does not open leaves the one before in place, and is told with its line.
 mkdir "$tmp/empty"
 write_conf both 50 "$tmp/empty"
-kill -HUP $gateway_pid
-wait_for $gateway_pid count_is 'the configuration before stays in force' 1
+hang_up $gateway_pid "$tmp/gateway.2.log" 'the configuration before stays in force'
 grep -q "gw.conf:15: nbds+unix" "$tmp/gateway.2.log" || fail "the line is missing"
 [ "$(size two)" = 3145728 ] || fail "the device before has gone"
 ! grep -q 'secret-of' "$log" "$tmp/gateway.2.log" || fail "a secret is in a log"

@@ -31,13 +31,7 @@ write_conf() {
 	END
 }
 
-reloads=0
-count_is() { [ "$(grep -c "$1" "$log")" -ge "$2" ]; }
-reload() {
-	reloads=$((reloads + 1))
-	kill -HUP $gateway_pid
-	wait_for $gateway_pid count_is 'gw.conf: reloaded' $reloads
-}
+reload() { hang_up $gateway_pid "$log" 'gw.conf: reloaded'; }
 
 write_conf 'threads = 2; tls = on' 'connections = 1'
 start_gateway -c "$conf"
@@ -120,8 +114,7 @@ lines=$(wc -l <"$log")
 echo nonsense >"$tmp/server/server-key.pem"
 write_conf 'tls = require
 debug = all'
-kill -HUP $gateway_pid
-wait_for $gateway_pid count_is 'the configuration before stays in force' 1
+hang_up $gateway_pid "$log" 'the configuration before stays in force'
 grep -q "gw.conf:1: TLS: $tmp/server/server-cert.pem: " "$log" || fail "the reason is missing: $(tail -n +$lines "$log")"
 ask plain 3
 nbdinfo --size "$(secure memory second)" >/dev/null || fail "the credentials in force are lost"

@@ -68,12 +68,11 @@ start_gateway -n "unix:$tmp/chain.sock" "$lun/0"
 chain=$gateway_pid
 
 reloads=0
-count_is() { [ "$(grep -c "$1" "$log")" -ge "$2" ]; }
 reload() {
 	reloads=$((reloads + 1))
-	kill -HUP $target
-	wait_for $target count_is 'gw.conf: reloaded' $reloads
+	hang_up $target "$log" 'gw.conf: reloaded'
 }
+refuse() { hang_up $target "$log" 'the configuration before stays in force'; }
 
 load() {	# NAME SOCKET
 	fio --name="$1" --ioengine=nbd --uri="nbd+unix:///?socket=$2" --rw=randrw --bs=4k-64k --size=64m \
@@ -112,17 +111,14 @@ done
 
 # What is wrong changes nothing, and is told with file and line; nor does what does not open.
 echo 'no-such-key = 1' >>"$conf"
-kill -HUP $target
-wait_for $target count_is 'the configuration before stays in force' 1
+refuse
 line=$(wc -l <"$conf")
 grep -q "nbd-iscsi-gateway: $conf:$line: unknown key \"no-such-key\"" "$log" || fail "the reason is missing"
 write_conf 'nbd-export bad { device = file:/none/such.img }' ''
-kill -HUP $target
-wait_for $target count_is 'the configuration before stays in force' 2
+refuse
 grep -q 'file:/none/such.img: No such file or directory' "$log" || fail "the reason is missing"
 write_conf "nbd = \"127.0.0.1:$port\"" ''
-kill -HUP $target
-wait_for $target count_is 'the configuration before stays in force' 3
+refuse
 [ "$(size second)" = 2097152 ] && there "$lun/1" || fail "a wrong file has changed something"
 
 # The load has run all the time, over the sessions that it began with.

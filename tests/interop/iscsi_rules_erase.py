@@ -1,4 +1,5 @@
 """Rules of SBC-4 for what is done to all of a unit, or at once: SANITIZE, WRITE ATOMIC."""
+import contextlib
 import time
 
 from iscsi_rules import *
@@ -67,6 +68,16 @@ def wait(c):
     check(False, "it does not end")
 
 
+@contextlib.contextmanager
+def meanwhile(c):
+    """While one is under way; the unit is left when that is over."""
+    under_way(c)
+    try:
+        yield
+    finally:
+        wait(c)
+
+
 @test("MUST", "SBC-4 5.24.2")
 def SANITIZE_refuses_service_actions_that_are_reserved():
     with sanitizing() as c:
@@ -127,55 +138,43 @@ def the_last_pass_of_OVERWRITE_is_not_inverted():
 @test("MUST", "SBC-4 4.11.2")
 def a_unit_that_is_sanitized_is_not_ready_and_tells_how_far_it_is():
     with sanitizing() as c:
-        under_way(c)
-        try:
+        with meanwhile(c):
             for cdb, read in ((TUR, None), (read_10(0, 1), Unit.block_len),
                               (read_capacity_16(), 32), (mode_sense_6(0x3f, 4), 4),
                               (sanitize(EXIT_FAILURE_MODE), None)):
                 sense = still(c, cdb, read=read).sense
                 check(sense[15] & 0x80, "no PROGRESS INDICATION", sense)
-        finally:
-            wait(c)
         holds(c, 0, b"\x5a" * Unit.block_len)
 
 
 @test("MUST", "SBC-4 4.11.2")
 def INQUIRY_REPORT_LUNS_and_REQUEST_SENSE_are_answered_meanwhile():
     with sanitizing() as c:
-        under_way(c)
-        try:
+        with meanwhile(c):
             c.good(inquiry(36), read=36)
             c.good(report_luns(4096), read=4096)
             sense = c.good(request_sense(252), read=252).data
             if not sense[2] & 15:
                 raise NotHere("the unit is too fast")
             check(sense[2] & 15 == 2 and sense[12:14] == b"\x04\x1b" and sense[15] & 0x80, sense)
-        finally:
-            wait(c)
 
 
 @test("MUST", "SBC-4 4.11.2")
 def another_session_is_kept_out_as_well():
     with sanitizing() as c, session() as other:
-        under_way(c)
-        try:
+        with meanwhile(c):
             still(other, write_10(0, 1), write=bytes(Unit.block_len))
-        finally:
-            wait(c)
         holds(other, 0, b"\x5a" * Unit.block_len)
 
 
 @test("MUST", "SBC-4 4.11.1")
 def a_reset_does_not_end_it():
     with sanitizing() as c:
-        under_way(c)
-        check(c.manage(LU_RESET) == T_COMPLETE)
-        result = c.scsi(TUR)
-        check(result.key == RESET_OCCURRED, result)
-        try:
+        with meanwhile(c):
+            check(c.manage(LU_RESET) == T_COMPLETE)
+            result = c.scsi(TUR)
+            check(result.key == RESET_OCCURRED, result)
             still(c, TUR)
-        finally:
-            wait(c)
         for lba in (0, Unit.blocks - 1):
             holds(c, lba, b"\x5a" * Unit.block_len)
 

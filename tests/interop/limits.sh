@@ -27,8 +27,7 @@ END
 start_gateway --config="$tmp/gw.conf"
 window 5
 sed -i 's/^target-queue-depth.*/target-queue-depth = 6/' "$tmp/gw.conf"
-kill -HUP $gateway_pid
-wait_for $gateway_pid grep -q 'gw.conf: reloaded' "$tmp/gateway.1.log"
+hang_up $gateway_pid "$tmp/gateway.1.log" 'gw.conf: reloaded'
 window 6
 
 # The most reads that nbdkit has seen at once, in the file "most", of 16 that are asked for.

@@ -35,8 +35,7 @@ write_conf three one two
 step watch >"$tmp/watch" &
 watch=$!
 wait_for $watch grep -q waiting "$tmp/watch"
-kill -HUP "$gateway_pid"
-wait_for "$gateway_pid" grep -q "gateway.conf: reloaded" "$tmp/gateway.$gateways.log"
+hang_up "$gateway_pid" "$tmp/gateway.$gateways.log" 'gateway.conf: reloaded'
 wait $watch || fail "watch"
 step third
 
@@ -50,13 +49,10 @@ more() {
 	nbd-export second { device = second }
 	END
 }
-reloaded() { [ "$(grep -c "gateway.conf: reloaded" "$tmp/gateway.$gateways.log")" -ge "$1" ]; }
 more
-kill -HUP "$gateway_pid"
-wait_for "$gateway_pid" reloaded 2
+hang_up "$gateway_pid" "$tmp/gateway.$gateways.log" 'gateway.conf: reloaded'
 write_conf three one two
 more
 echo "target iqn.2026-11.test:late { auth-group = all; portal-group = here; lun 0 { device = first }; lun 1 { device = second } }" >>"$conf"
-kill -HUP "$gateway_pid"
-wait_for "$gateway_pid" reloaded 3
+hang_up "$gateway_pid" "$tmp/gateway.$gateways.log" 'gateway.conf: reloaded'
 step names

@@ -21,7 +21,6 @@ one=$(free_port)
 two=$(free_port)
 conf=$tmp/gw.conf
 san_log=$tmp/gateway.log
-reloads=0
 
 for name in host target; do
 	(umask 077 && printf 'secret of the %s' $name >"$tmp/$name")
@@ -97,9 +96,7 @@ target_said() {	# PATTERN TIMES
 }
 reload() {
 	configure "$@" >"$conf"
-	reloads=$((reloads + 1))
-	kill -HUP $target_pid
-	wait_for $target_pid target_said 'gw.conf: reloaded' $reloads
+	hang_up $target_pid "$san_log" 'gw.conf: reloaded'
 }
 
 start_san() {

@@ -292,6 +292,19 @@ static void data_before_the_error_is_only_claimed_if_it_came(void)
 	play_end(&p);
 }
 
+/* Of a read of 4096 bytes, if this is what the server sends. */
+static void expect_left_out(void *(*server)(void *))
+{
+	uint8_t data[4096];
+	struct request r = request(BLK_READ, AT, sizeof(data), data);
+	struct play p;
+
+	play_begin(&p, server);
+	CU_ASSERT_EQUAL(bench_run(&p.b, &r), EIO);
+	CU_ASSERT_STRING_EQUAL(r.req.why, "the server left out parts of the data");
+	play_end(&p);
+}
+
 /* As many bytes as there must be, but some of them twice. */
 static void *send_data_twice(void *arg)
 {
@@ -307,14 +320,7 @@ static void *send_data_twice(void *arg)
 
 static void data_that_came_twice_makes_up_for_none(void)
 {
-	uint8_t data[4096];
-	struct request r = request(BLK_READ, AT, sizeof(data), data);
-	struct play p;
-
-	play_begin(&p, send_data_twice);
-	CU_ASSERT_EQUAL(bench_run(&p.b, &r), EIO);
-	CU_ASSERT_STRING_EQUAL(r.req.why, "the server left out parts of the data");
-	play_end(&p);
+	expect_left_out(send_data_twice);
 }
 
 static void *send_data_in_disorder(void *arg)
@@ -352,14 +358,7 @@ static void *leave_out_data(void *arg)
 
 static void a_reply_that_leaves_out_data_is_an_error(void)
 {
-	uint8_t data[4096];
-	struct request r = request(BLK_READ, AT, sizeof(data), data);
-	struct play p;
-
-	play_begin(&p, leave_out_data);
-	CU_ASSERT_EQUAL(bench_run(&p.b, &r), EIO);
-	CU_ASSERT_STRING_EQUAL(r.req.why, "the server left out parts of the data");
-	play_end(&p);
+	expect_left_out(leave_out_data);
 }
 
 static void *not_supported(void *arg)

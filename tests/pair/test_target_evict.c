@@ -291,22 +291,33 @@ static void the_end_of_the_process_may_come_meanwhile(void)
 
 /* ---- logins under way */
 
-static void a_login_goes_by_what_it_began_with(void)
+/* The first of its two requests, and the answer. */
+static void begin_login(void)
 {
-	struct bhs b;
+	struct bhs b = peer_login_request(&peer, sizeof(NAMES));
 
-	begin();
-	b = peer_login_request(&peer, sizeof(NAMES));
 	b.csg = 0;
 	b.nsg = 1;
 	peer_send(&peer, &b, NAMES);
 	CU_ASSERT_FATAL(peer_get(&peer));
+}
+
+static void end_login(void)
+{
+	struct bhs b = peer_login_request(&peer, 0);
+
+	peer_send(&peer, &b, NULL);
+	CU_ASSERT_FATAL(peer_get(&peer));
+}
+
+static void a_login_goes_by_what_it_began_with(void)
+{
+	begin();
+	begin_login();
 	begin_change();
 	map(0, 1, false);
 	CU_ASSERT_EQUAL(change(), RIG_WORKERS);
-	b = peer_login_request(&peer, 0);
-	peer_send(&peer, &b, NULL);
-	CU_ASSERT_FATAL(peer_get(&peer));
+	end_login();
 	CU_ASSERT(peer.got.final && !peer.got.status_class);
 	/* ... and the session by what is in force. */
 	CU_ASSERT_EQUAL(disk->attached, 0);
@@ -317,20 +328,12 @@ static void a_login_goes_by_what_it_began_with(void)
 
 static void a_login_that_would_fail_now_is_to_be_tried_again(void)
 {
-	struct bhs b;
-
 	begin();
-	b = peer_login_request(&peer, sizeof(NAMES));
-	b.csg = 0;
-	b.nsg = 1;
-	peer_send(&peer, &b, NAMES);
-	CU_ASSERT_FATAL(peer_get(&peer));
+	begin_login();
 	begin_change();
 	OK(access_add_initiator(everybody, "iqn.2026-11.test:somebody-else"));
 	CU_ASSERT_EQUAL(change(), RIG_WORKERS);
-	b = peer_login_request(&peer, 0);
-	peer_send(&peer, &b, NULL);
-	CU_ASSERT_FATAL(peer_get(&peer));
+	end_login();
 	CU_ASSERT_EQUAL(peer.got.status_class << 8 | peer.got.status_detail, 0x0301);
 	peer_expect_end(&peer);
 	peer_disconnect(&peer);
