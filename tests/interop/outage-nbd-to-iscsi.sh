@@ -3,7 +3,7 @@
 # daemon, and of nbdkit with the plugin, see no error and nothing but their own data.
 . "${srcdir:-$(dirname "$0")/..}/functions.sh"
 . "$srcdir/interop/outage.sh"
-kills=1 cuts=5 stall=2 away=3 peers_and_fronts="tgtd+daemon own+plugin"
+kills=1 cuts=5 stall=2 away=5 peers_and_fronts="tgtd+daemon own+plugin"
 [ -z "${SOAK:-}" ] || { kills=20 cuts=200 stall=20 away=10 peers_and_fronts="tgtd+daemon own+daemon tgtd+plugin own+plugin"; }
 peers_and_fronts=${CHAINS:-$peers_and_fronts}
 

@@ -53,18 +53,27 @@ stop_clients() {
 	echo "$*: model $(wc -l <"$tmp/model.runs") runs, fio $(wc -l <"$tmp/fio.runs") runs, no error"
 }
 
+# From when what was under way has come to rest: until then it is work, not waiting.
 idle_cpu() {
 	local before after
-	before=$(cpu_ticks "$1")
-	sleep "$2"
-	after=$(cpu_ticks "$1")
-	cpu=$(awk "BEGIN { print 100 * ($after - $before) / $(getconf CLK_TCK) / $2 }")
+	wait_for $1 rests $1
+	before=$(cpu_ns $1)
+	sleep $2
+	after=$(cpu_ns $1)
+	cpu=$(awk "BEGIN { print ($after - $before) / 1e7 / $2 }")
 	echo "processor time while nothing is there: $cpu % of a core, over $2 s"
 	awk "BEGIN { exit !($cpu < 1) }" || fail "it is busy waiting"
 }
 
-cpu_ticks() {	# utime + stime
-	sed 's/.*) //' "/proc/$1/stat" | awk '{ print $12 + $13 }'
+rests() {	# PID: no thread of it has run for a tenth of a second
+	local before
+	before=$(cpu_ns $1)
+	sleep 0.1
+	[ $before = $(cpu_ns $1) ]
+}
+
+cpu_ns() {	# PID: of all its threads. Clock ticks would be a third of what is allowed over 3 s.
+	cat /proc/$1/task/*/schedstat | awk '{ ns += $1 } END { printf "%.0f", ns }'
 }
 
 start_proxy() {	# TO-PORT CUTS: sets proxy_port, proxy_pid
