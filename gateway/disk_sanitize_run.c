@@ -12,8 +12,8 @@
 /* What is written between two flushes where it is unmapped afterwards. */
 #define STRETCH		(64u << 20)
 
-/* It is in no hurry, and others want the device and the network: it takes so many turns, more on a
- * large unit and fewer on a small one, and rests between them. */
+/* It is in no hurry, and others want the device and the network: over all its passes it takes so
+ * many turns, more on a large unit and fewer on a small one, and rests between them. */
 #define TURNS		64u
 #define SHORTEST_TURN	(1u << 20)
 #define LONGEST_TURN	(256u << 20)
@@ -185,7 +185,7 @@ static void rest(struct sanitize *s)
 
 static void written(struct sanitize *s)
 {
-	uint64_t size = s->disk->dev->info.size, turn = size / TURNS, before = s->at;
+	uint64_t size = s->disk->dev->info.size, turn = size / TURNS * s->passes, before = s->at;
 
 	turn = turn < SHORTEST_TURN ? SHORTEST_TURN : turn > LONGEST_TURN ? LONGEST_TURN : turn;
 	s->at += s->req.length;
