@@ -1,11 +1,24 @@
-/* Between tls.c (credentials) and tls_stream.c (the sessions made of them). */
+/*
+ * What the files of TLS share.
+ *
+ *	tls.c		credentials: files, and rules
+ *	tls_psk.c	... pre-shared keys
+ *	tls_client.c	who a client is, and whether credentials let it in
+ *	tls_stream.c	the sessions
+ */
 #ifndef TLS_PRIVATE_H
 #define TLS_PRIVATE_H
 
 #include <gnutls/gnutls.h>
 #include <stdatomic.h>
+#include <stdint.h>
 
 #include "tls.h"
+
+/* A user and its key as one number, which tells nothing of either. */
+struct tls_key_id {
+	uint8_t bytes[32];
+};
 
 struct tls {
 	atomic_uint holders;
@@ -14,7 +27,38 @@ struct tls {
 	unsigned allow_count;
 	gnutls_certificate_credentials_t x509;	/* NULL: no certificates */
 	gnutls_psk_server_credentials_t psk;	/* NULL: no keys */
+	char	*psk_file;
+	struct tls_key_id *keys;	/* those that were in it when it was read */
+	unsigned key_count;
 	gnutls_priority_t priority;
 };
+
+/* Who a client is, as far as it has proved that. */
+struct tls_client {
+	const struct tls *tls;		/* by which it comes in */
+	char	*name;			/* in its certificate, of our CA; NULL: none */
+	bool	 has_key;		/* it comes by this one */
+	struct tls_key_id key;
+};
+
+/* ---- tls_psk.c */
+
+/* Read the file of keys. False: why. What is read is tls_psk_free()'s, either way. */
+bool tls_psk_load(struct tls *tls, const char *file, char *why, size_t size);
+void tls_psk_free(struct tls *tls);
+
+/* Was it there when the file was read? */
+bool tls_psk_has(const struct tls *tls, const struct tls_key_id *key);
+
+/* ---- tls_client.c. The session's handshake is over, and has succeeded. */
+
+void tls_client_learn(struct tls_client *client, gnutls_session_t session);
+
+/* Is its name one of those that are allowed? */
+bool tls_client_is_named(const struct tls_client *client, const struct tls *tls);
+
+/* Would it have come in by these credentials, which may be others than its own? */
+bool tls_client_is_allowed(const struct tls_client *client, gnutls_session_t session,
+			   const struct tls *tls);
 
 #endif

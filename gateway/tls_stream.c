@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <gnutls/gnutls.h>
-#include <gnutls/x509.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,11 +25,11 @@ struct tls_stream {
 	struct stream stream;
 	struct stream *plain;
 	struct tls *tls;
+	struct tls_client client;
 	gnutls_session_t session;
 	bool established, closing;
 	bool interrupted;		/* a record waits inside GnuTLS: go on with that one first */
 	int plain_errno;		/* of the plain stream's last failure */
-	char *name;			/* in the client's certificate; NULL: none */
 	char why[160];
 	size_t ahead_at, ahead_len;	/* received, and not yet asked for by GnuTLS */
 	uint8_t ahead[READ_AHEAD];
@@ -152,45 +151,6 @@ static ssize_t failure(struct tls_stream *t, int rc)
 	return -1;
 }
 
-/* The name in the certificate, if there is one. It is of our CA: GnuTLS has seen to that. */
-static void learn_name(struct tls_stream *t)
-{
-	gnutls_datum_t name = { 0 };
-	const gnutls_datum_t *chain;
-	gnutls_x509_crt_t cert;
-	unsigned count;
-
-	if (!t->tls->verify_peer || gnutls_auth_get_type(t->session) == GNUTLS_CRD_PSK)
-		return;
-	chain = gnutls_certificate_get_peers(t->session, &count);
-	if (!chain || gnutls_x509_crt_init(&cert) < 0)
-		return;
-	if (gnutls_x509_crt_import(cert, &chain[0], GNUTLS_X509_FMT_DER) >= 0 &&
-	    gnutls_x509_crt_get_dn3(cert, &name, 0) >= 0)
-		t->name = strdup((const char *)name.data);
-	gnutls_free(name.data);
-	gnutls_x509_crt_deinit(cert);
-}
-
-static bool name_is_allowed(const struct tls_stream *t, const struct tls *tls)
-{
-	/* Who has one of our keys has been let in by that: the list is of certificates. */
-	if (tls->allow_count == 0 || gnutls_auth_get_type(t->session) == GNUTLS_CRD_PSK)
-		return true;
-	for (unsigned i = 0; i < tls->allow_count && t->name; i++)
-		if (strcmp(t->name, tls->allow[i]) == 0)
-			return true;
-	return false;
-}
-
-bool tls_stream_is_allowed(const struct stream *stream, const struct tls *tls)
-{
-	const struct tls_stream *t = container_of(stream, const struct tls_stream, stream);
-	bool proved = t->tls->verify_peer || gnutls_auth_get_type(t->session) == GNUTLS_CRD_PSK;
-
-	return (proved || !tls->verify_peer) && name_is_allowed(t, tls);
-}
-
 /* True when there is a session; else errno is set. */
 static bool establish(struct tls_stream *t)
 {
@@ -201,9 +161,9 @@ static bool establish(struct tls_stream *t)
 	rc = gnutls_handshake(t->session);
 	t->stream.unsent = rc == GNUTLS_E_AGAIN && gnutls_record_get_direction(t->session) == 1;
 	if (rc == GNUTLS_E_SUCCESS)
-		learn_name(t);
-	if (rc == GNUTLS_E_SUCCESS && !name_is_allowed(t, t->tls)) {
-		explain(t, "this client is not allowed", t->name ? t->name : "");
+		tls_client_learn(&t->client, t->session);
+	if (rc == GNUTLS_E_SUCCESS && !tls_client_is_named(&t->client, t->tls)) {
+		explain(t, "this client is not allowed", t->client.name ? t->client.name : "");
 		gnutls_alert_send(t->session, GNUTLS_AL_FATAL, GNUTLS_A_ACCESS_DENIED);
 		rc = GNUTLS_E_CERTIFICATE_ERROR;
 	} else if (rc < 0 && gnutls_error_is_fatal(rc)) {
@@ -330,7 +290,7 @@ static void tls_close(struct stream *stream)
 	tls_drop(t->tls);
 	t->plain->ops->close(t->plain);
 	gnutls_memset(t->record, 0, sizeof(t->record));
-	free(t->name);
+	free(t->client.name);
 	free(t);
 }
 
@@ -356,6 +316,7 @@ static bool configure(struct tls_stream *t)
 		gnutls_certificate_server_set_request(s, GNUTLS_CERT_REQUIRE);
 		gnutls_session_set_verify_cert(s, NULL, 0);
 	}
+	gnutls_session_set_ptr(s, &t->client);
 	gnutls_transport_set_ptr(s, t);
 	gnutls_transport_set_pull_function(s, pull);
 	gnutls_transport_set_vec_push_function(s, push);
@@ -375,6 +336,7 @@ struct stream *tls_server_stream(struct tls *tls, struct stream *plain)
 	t->stream.write_fd = plain->write_fd;
 	t->plain = plain;
 	t->tls = tls_hold(tls);
+	t->client.tls = tls;
 	if (gnutls_init(&t->session, GNUTLS_SERVER | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL) >= 0) {
 		if (configure(t))
 			return &t->stream;
@@ -387,5 +349,12 @@ struct stream *tls_server_stream(struct tls *tls, struct stream *plain)
 
 const char *tls_stream_name(struct stream *stream)
 {
-	return container_of(stream, struct tls_stream, stream)->name;
+	return container_of(stream, struct tls_stream, stream)->client.name;
+}
+
+bool tls_stream_is_allowed(const struct stream *stream, const struct tls *tls)
+{
+	const struct tls_stream *t = container_of(stream, const struct tls_stream, stream);
+
+	return tls_client_is_allowed(&t->client, t->session, tls);
 }
