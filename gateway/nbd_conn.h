@@ -1,6 +1,6 @@
 /*
  * The inside of the NBD server: what its files share. nbd_server.c owns the life
- * of a connection, nbd_handshake.c and nbd_option.c its first phase, with
+ * of a connection, nbd_guard.c their number, nbd_handshake.c and nbd_option.c its first phase, with
  * nbd_meta.c for the meta contexts; nbd_request.c owns the requests of the second
  * phase, nbd_command.c knows their rules and nbd_reply.c sends what they end in.
  *
@@ -86,6 +86,16 @@ void nbd_drain(struct nbd_conn *c, uint64_t len, void (*arrived)(struct nbd_conn
 
 /* nbd_server.c: is there nothing new to be begun? */
 bool nbd_conn_is_ending(const struct nbd_conn *c);
+
+/* nbd_server.c: may there be one more line about clients that are dropped? */
+bool nbd_may_complain(struct nbd_service *service);
+
+/* nbd_server.c: has it chosen an export? */
+bool nbd_conn_in_transmission(const struct nbd_conn *c);
+
+/* nbd_guard.c: one more; false: there is no room for it. And one less. */
+bool nbd_guard_enter(struct nbd_service *service);
+void nbd_guard_leave(struct nbd_service *service);
 
 /* nbd_server.c: a request is no more; perhaps the connection is neither. */
 void nbd_conn_settle(struct nbd_conn *c);
