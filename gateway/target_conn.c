@@ -2,14 +2,18 @@
  * One iSCSI connection's life: from accept to its end, with the timer that bounds
  * every phase of it and the reasons for which it is not read for a while.
  *
- * What the bytes mean is target_receive.c's business. The connection frees itself
+ * What the bytes mean is target_receive.c's and target_dispatch.c's business. The connection frees itself
  * when it has died and its session knows.
  */
 #include <stdlib.h>
 
 #include "log.h"
 #include "stream.h"
+#include "target_conn.h"
+#include "target_login.h"
 #include "target_private.h"
+#include "target_session.h"
+#include "target_text.h"
 
 /* Seconds for the peer to take our last words; and when the process cannot wait. */
 #define FAREWELL_TIMEOUT	5

@@ -15,7 +15,11 @@
 
 #include "log.h"
 #include "stream.h"
+#include "target_conn.h"
+#include "target_login.h"
 #include "target_private.h"
+#include "target_session.h"
+#include "target_shared.h"
 
 /*
  * A connection on its way. A descriptor that is no longer watched stays in libev's epoll

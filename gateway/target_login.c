@@ -2,7 +2,7 @@
  * Login phase (RFC 7143 §6.3, §11.12, §11.13): stages, continuation of long text in
  * both directions, refusals with their status, and the way into full feature phase.
  *
- * Called by target_receive.c with every Login Request. What an unknown peer can make us
+ * Called by target_dispatch.c with every Login Request. What an unknown peer can make us
  * hold is a struct target_login, and what target_guard.c grants of text. A session, and with
  * it all that the initiator can ask for, is made after it has proved who it is.
  */
@@ -14,6 +14,10 @@
 
 #include "log.h"
 #include "pool.h"
+#include "stream.h"
+#include "target_conn.h"
+#include "target_session.h"
+#include "target_text.h"
 
 /* Requests of one login: far more than any initiator needs, text in 8 KiB pieces included. */
 #define LOGIN_REQUESTS_MAX	64
@@ -140,7 +144,7 @@ static enum login_status judge_again(struct target_conn *c)
 	enum login_status status;
 
 	r->user = l->proving ? l->chap.user : NULL;
-	status = target_find_place(c->service->access, c->group, &r->nexus, r->discovery,
+	status = target_place_find(c->service->access, c->group, &r->nexus, r->discovery,
 				   c->conn.stream->fd, &r->place, &l->redirect_to);
 	if (status || !access_admits_user(r->place.auth, r->user))
 		return LOGIN_SERVICE_UNAVAILABLE;

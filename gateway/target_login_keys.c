@@ -9,6 +9,7 @@
 
 #include "log.h"
 #include "stream.h"
+#include "target_conn.h"
 #include "target_login.h"
 
 static bool lists(const char *list, const char *value)
@@ -124,7 +125,7 @@ static enum login_status find_place(struct target_conn *c)
 	struct target_login *l = c->login;
 	struct target_login_result *r = &l->result;
 
-	return target_find_place(l->access, c->group, &r->nexus, r->discovery, c->conn.stream->fd,
+	return target_place_find(l->access, c->group, &r->nexus, r->discovery, c->conn.stream->fd,
 				 &r->place, &l->redirect_to);
 }
 

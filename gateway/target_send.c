@@ -11,7 +11,10 @@
 #include "crc32c.h"
 #include "log.h"
 #include "pool.h"
+#include "target_conn.h"
 #include "target_private.h"
+#include "target_session.h"
+#include "target_task.h"
 
 /*
  * So many PDUs, or so many bytes as a session may have in flight, may wait to be
@@ -76,7 +79,7 @@ struct target_out *target_out_new(struct target_conn *c)
 static void put_command_window(struct target_conn *c, struct bhs *b)
 {
 	if (c->session) {
-		b->max_cmd_sn = target_session_max_cmd_sn(c->session);
+		b->max_cmd_sn = target_cmd_sn_max(c->session);
 		b->exp_cmd_sn = c->session->exp_cmd_sn;
 	} else {
 		b->exp_cmd_sn = c->login_cmd_sn;

@@ -12,7 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "target_private.h"
+#include "target_session.h"
+#include "target_shared.h"
 
 #define TSIH_MAX	65535
 

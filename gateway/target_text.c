@@ -2,7 +2,7 @@
  * Text requests in full feature phase (RFC 7143 §11.10, §11.11): SendTargets, the few
  * keys that may change outside of login, and long text in pieces in both directions.
  *
- * Called by target_receive.c in CmdSN order. One exchange per connection; its state
+ * Called by target_dispatch.c in CmdSN order. One exchange per connection; its state
  * lives from the first request to the response with the F bit.
  */
 #include <stdlib.h>
@@ -10,7 +10,10 @@
 
 #include "log.h"
 #include "pool.h"
+#include "target_conn.h"
 #include "target_private.h"
+#include "target_session.h"
+#include "target_text.h"
 
 struct target_text {
 	struct bhs request;		/* the latest */
