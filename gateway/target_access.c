@@ -60,8 +60,6 @@ struct scsi_lu *target_session_lu_by_naa(const struct target_session *s, uint64_
 	return NULL;
 }
 
-/* ---- another snapshot is in force */
-
 /* Is the unit of that LUN in the map, too? By the same number, most likely. */
 static bool has_unit(const struct access_map *map, const struct access_lun *like)
 {
@@ -93,6 +91,8 @@ void target_session_each_lu(const struct target_session *s,
 {
 	each_lu(s, s->map, s->map, true, tell);
 }
+
+/* ---- another snapshot is in force */
 
 /* Does every number of this map stand for the same in the other? */
 static bool is_within(const struct access_map *map, const struct access_map *other)
@@ -232,7 +232,7 @@ static void ask_to_leave(struct target_session *s, const char *why)
 
 		if (c->phase == PHASE_FULL_FEATURE)
 			target_conn_ask_logout(c, why);
-		else if (c->phase == PHASE_TAKEOVER)
+		else if (c->phase == PHASE_REINSTATEMENT)
 			conn_fail(&c->conn, "%s", why);
 		/* One that is logging out is on its way. */
 	}

@@ -89,7 +89,10 @@ static bool hold(struct target_session *s, const struct target_pdu *pdu)
 
 void target_cmd_sn_arrived(struct target_session *s, struct target_pdu *pdu)
 {
-	if (pdu->bhs.cmd_sn == s->exp_cmd_sn) {
+	/* While its data came, another with its CmdSN may have come by another connection. */
+	if (!target_cmd_sn_expects(s, pdu->bhs.cmd_sn)) {
+		target_pdu_drop(pdu);
+	} else if (pdu->bhs.cmd_sn == s->exp_cmd_sn) {
 		s->exp_cmd_sn++;
 		target_execute(pdu);
 		run_held(s);

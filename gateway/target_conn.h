@@ -23,14 +23,14 @@ struct target_text;
 
 enum target_phase {
 	PHASE_LOGIN,
-	PHASE_TAKEOVER,			/* logged in but for the end of the session before */
+	PHASE_REINSTATEMENT,		/* logged in but for the end of the session before */
 	PHASE_FULL_FEATURE,
 	PHASE_LOGOUT,			/* asked for, or answered: nothing more is received */
 };
 
 /* Why a connection is not being read. */
 enum target_hold {
-	HOLD_TAKEOVER = 1 << 0,
+	HOLD_REINSTATEMENT = 1 << 0,
 	HOLD_LOGOUT = 1 << 1,
 	HOLD_UNSENT = 1 << 2,		/* the peer does not take what we answer */
 	HOLD_SHUTDOWN = 1 << 3,
@@ -106,8 +106,8 @@ void target_conn_dismiss(struct target_conn *c, bool all, const char *why);
 /* The same, and there is hardly any time left. */
 void target_conn_hurry(struct target_conn *c, const char *why);
 
-/* Ask for a sign of life, which tells ExpStatSN, too; unless one is awaited already. */
-void target_conn_ping(struct target_conn *c);
+/* Ask for a sign of life, which tells ExpStatSN, too. False: one is awaited already. */
+bool target_conn_ping(struct target_conn *c);
 
 /* Other time-outs may be in force. */
 void target_conn_follow(struct target_conn *c);

@@ -14,9 +14,11 @@
 
 void target_heard(struct target_conn *c, const struct bhs *b)
 {
-	if (!c->session || !sn_lt(c->heard_sn, b->exp_stat_sn) || !sn_le(b->exp_stat_sn, c->stat_sn))
+	if (!c->session)
 		return;
-	c->heard_sn = b->exp_stat_sn;
+	if (sn_lt(c->heard_sn, b->exp_stat_sn) && sn_le(b->exp_stat_sn, c->stat_sn))
+		c->heard_sn = b->exp_stat_sn;
+	/* Even if that is nothing new: who has answered can be asked again. */
 	if (!list_empty(&c->session->tmfs))
 		target_session_settle(c->session);
 }
@@ -37,17 +39,24 @@ void target_heard_begin(struct target_unheard *u, struct target_session *s,
 		if (c == but || !is_unheard(c, c->stat_sn))
 			continue;
 		u->by[u->count].conn = c;
-		u->by[u->count++].stat_sn = c->stat_sn;
-		target_conn_ping(c);
+		u->by[u->count].stat_sn = c->stat_sn;
+		u->by[u->count++].asked = target_conn_ping(c);
 	}
 }
 
-bool target_heard_all(const struct target_unheard *u)
+bool target_heard_all(struct target_unheard *u)
 {
-	for (unsigned i = 0; i < u->count; i++)
-		if (u->by[i].conn && is_unheard(u->by[i].conn, u->by[i].stat_sn))
-			return false;
-	return true;
+	bool all = true;
+
+	for (unsigned i = 0; i < u->count; i++) {
+		if (!u->by[i].conn || !is_unheard(u->by[i].conn, u->by[i].stat_sn))
+			continue;
+		all = false;
+		/* It had been asked before that status left, and may have answered just that. */
+		if (!u->by[i].asked)
+			u->by[i].asked = target_conn_ping(u->by[i].conn);
+	}
+	return all;
 }
 
 void target_heard_forget(struct target_unheard *u, const struct target_conn *c)

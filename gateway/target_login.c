@@ -118,7 +118,7 @@ static void enter_full_feature(struct target_conn *c)
 		return;
 	target_session_attach(c->session);
 	target_conn_established(c);
-	target_conn_release(c, HOLD_TAKEOVER);
+	target_conn_release(c, HOLD_REINSTATEMENT);
 	if (target_conn_is_news(c))
 		log_info("iSCSI %s: %s: %s session 0x%04x, connection %u", c->peer,
 			 nexus->initiator_name, c->session->discovery ? "discovery" : "normal",
@@ -127,9 +127,9 @@ static void enter_full_feature(struct target_conn *c)
 		target_conn_ask_logout(c, "shutting down");
 }
 
-void target_login_takeover_done(struct target_conn *c)
+void target_login_reinstated(struct target_conn *c)
 {
-	if (c->phase == PHASE_TAKEOVER && target_conn_alive(c))
+	if (c->phase == PHASE_REINSTATEMENT && target_conn_alive(c))
 		enter_full_feature(c);
 }
 
@@ -184,9 +184,9 @@ static void conclude(struct target_conn *c)
 	}
 	/* RFC 7143 §6.3.5: first the old session dies, which may be another worker's. Whoever joins
 	 * finds that done, though tasks of the old one may still be under way. */
-	if (!l->request.tsih && c->session->takeover.pending) {
-		c->phase = PHASE_TAKEOVER;
-		target_conn_hold(c, HOLD_TAKEOVER);
+	if (!l->request.tsih && c->session->reinstatement.pending) {
+		c->phase = PHASE_REINSTATEMENT;
+		target_conn_hold(c, HOLD_REINSTATEMENT);
 	} else {
 		enter_full_feature(c);
 	}

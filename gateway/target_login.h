@@ -60,7 +60,7 @@ struct target_login {
 void target_login_request(struct target_conn *c, struct target_pdu *pdu);
 
 /* The session that this one replaces is dead: answer the last Login Request. */
-void target_login_takeover_done(struct target_conn *c);
+void target_login_reinstated(struct target_conn *c);
 
 /* Give back what a login holds; harmless when there is none. */
 void target_login_free(struct target_conn *c);

@@ -104,7 +104,8 @@ static void got_header(struct target_conn *c, bool known, const uint8_t *ahs, si
 	trace(c);
 	c->heard = loop_now(c->conn.loop);
 	c->pinged = 0;		/* whatever comes is a sign of life */
-	target_heard(c, b);
+	if (known)
+		target_heard(c, b);
 	if (b->data_len > segment_limit(c))
 		conn_fail(&c->conn, "data segment of %u bytes, but we declared %u", b->data_len,
 			  segment_limit(c));

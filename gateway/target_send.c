@@ -12,6 +12,7 @@
 #include "log.h"
 #include "pool.h"
 #include "target_conn.h"
+#include "target_login.h"
 #include "target_private.h"
 #include "target_session.h"
 #include "target_task.h"
@@ -75,12 +76,22 @@ struct target_out *target_out_new(struct target_conn *c)
 	return out;
 }
 
+/* Whose window of commands it is, also in a login that is to join a session; NULL: nobody's yet. */
+static struct target_session *session_of(const struct target_conn *c)
+{
+	if (c->session || !c->login || !c->login->request.tsih)
+		return c->session;
+	return target_session_find(c->service, c->login->request.tsih);
+}
+
 /* The numbers that every PDU to an initiator carries (RFC 7143 §4.2.2.1). */
 static void put_command_window(struct target_conn *c, struct bhs *b)
 {
-	if (c->session) {
-		b->max_cmd_sn = target_cmd_sn_max(c->session);
-		b->exp_cmd_sn = c->session->exp_cmd_sn;
+	struct target_session *s = session_of(c);
+
+	if (s) {
+		b->max_cmd_sn = target_cmd_sn_max(s);
+		b->exp_cmd_sn = s->exp_cmd_sn;
 	} else {
 		b->exp_cmd_sn = c->login_cmd_sn;
 		b->max_cmd_sn = c->login_cmd_sn + c->service->conf->queue_depth - 1;

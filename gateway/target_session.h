@@ -31,7 +31,7 @@ struct target_task;
  * at "dying"; its commands wait for "gone", so that no write of the old one can
  * land after a write of the new one.
  */
-struct target_takeover {
+struct target_reinstatement {
 	struct loop_msg ask, dying, gone;
 	struct list node;		/* old session->heirs; the old worker's */
 	struct target_service *old_service;
@@ -41,7 +41,7 @@ struct target_takeover {
 
 /*
  * Listed in its service, and in target_shared, until it has no connection, task, task
- * management function or pending takeover any more; "ending" is the first part of that. All
+ * management function or pending reinstatement any more; "ending" is the first part of that. All
  * that is listed in it is freed before it is.
  */
 struct target_session {
@@ -64,8 +64,8 @@ struct target_session {
 	bool	 luns_changed;		/* ... which REPORT LUNS has not told yet */
 	bool	 untold;		/* ... and no unit that passes through has */
 	struct list connections;
-	struct target_takeover takeover;
-	struct list heirs;		/* takeovers of newer sessions that wait for our end */
+	struct target_reinstatement reinstatement;
+	struct list heirs;		/* reinstatements of newer sessions that wait for our end */
 
 	uint32_t exp_cmd_sn;
 	uint32_t max_cmd_sn;		/* as last told; it never moves back */
@@ -73,7 +73,7 @@ struct target_session {
 
 	struct list tasks;
 	struct list by_itt[TARGET_ITT_BUCKETS];
-	struct list waiting;		/* tasks without room, or held up by a takeover */
+	struct list waiting;		/* tasks without room, or held up by a reinstatement */
 	unsigned in_flight;		/* tasks without a status yet */
 	size_t	 bytes;			/* of data in flight */
 	uint64_t next_serial;
@@ -90,13 +90,13 @@ struct target_session {
 /* Do new tasks have to wait for the end of old ones that nobody hears of any more? */
 static inline bool target_session_is_haunted(const struct target_session *s)
 {
-	return s->takeover.pending || s->orphans > 0;
+	return s->reinstatement.pending || s->orphans > 0;
 }
 
 /* ---- target_session.c */
 
 /* The session of a leading connection; NULL: no memory, or no TSIH. If it has to wait for an
- * older one, takeover.pending is set, and target_login_takeover_done() comes. */
+ * older one, reinstatement.pending is set, and target_login_reinstated() comes. */
 struct target_session *target_session_new(struct target_conn *c,
 					  const struct target_login_result *result);
 
@@ -139,7 +139,7 @@ void target_session_settle(struct target_session *s);
 
 /* ---- target_reinstate.c */
 
-/* The new session replaces that one, which may be another worker's: begin its takeover. */
+/* The new session replaces that one, which may be another worker's: begin its reinstatement. */
 void target_reinstate(struct target_session *s, struct target_service *old_service,
 		      uint16_t old_tsih);
 

@@ -22,6 +22,7 @@ struct target_unheard {
 	struct {
 		struct target_conn *conn; /* NULL: lost meanwhile */
 		uint32_t stat_sn;	/* as it was to be next */
+		bool	 asked;		/* since then: whatever is answered to that tells */
 	} by[TARGET_MAX_CONNECTIONS];
 	unsigned count;
 };
@@ -51,7 +52,9 @@ void target_heard(struct target_conn *c, const struct bhs *b);
  * heard it is asked. *u is zero. */
 void target_heard_begin(struct target_unheard *u, struct target_session *s,
 			const struct target_conn *but);
-bool target_heard_all(const struct target_unheard *u);
+
+/* Is it? Asks those whom target_heard_begin() could not ask. */
+bool target_heard_all(struct target_unheard *u);
 
 /* The connection has gone: nobody hears anything there. */
 void target_heard_forget(struct target_unheard *u, const struct target_conn *c);
