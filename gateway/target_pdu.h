@@ -10,9 +10,8 @@
 
 #include "bhs.h"
 #include "conn.h"
+#include "crc32c.h"
 #include "list.h"
-
-#define DIGEST_LEN		4
 
 struct target_conn;
 struct target_r2t;
@@ -110,6 +109,9 @@ void target_out_send(struct target_out *out, struct bhs *b, const void *data, ui
 
 /* The same for a PDU whose data is copied; len may be 0. */
 void target_send_copy(struct target_conn *c, struct bhs *b, const void *data, uint32_t len);
+
+/* What comes in ('<') or goes out ('>'), if that is to be traced. */
+void target_pdu_trace(const struct target_conn *c, char direction, const struct bhs *b);
 
 void target_reject(struct target_conn *c, const uint8_t wire[BHS_LEN], enum reject_reason reason);
 

@@ -10,18 +10,11 @@
 #include <string.h>
 
 #include "crc32c.h"
-#include "log.h"
 #include "target_conn.h"
 #include "target_login.h"
 #include "target_pdu.h"
 #include "target_task.h"
 #include "target_tmf.h"
-
-/* RFC 7143 §13.1: the least significant byte goes first, unlike every other number. */
-static uint32_t get_digest(const uint8_t *p)
-{
-	return (uint32_t)p[3] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[1] << 8 | p[0];
-}
 
 static struct target_conn *conn_of(struct conn *conn)
 {
@@ -87,21 +80,11 @@ static void expect_data(struct target_conn *c)
 	}
 }
 
-static void trace(const struct target_conn *c)
-{
-	char text[512];
-
-	if (!log_is_on(iscsi_debug_pdu))
-		return;
-	bhs_format(&c->rx.pdu.bhs, text, sizeof(text));
-	log_line(LOG_LEVEL_TRACE, "iSCSI %s: < %s", c->peer, text);
-}
-
 static void got_header(struct target_conn *c, bool known, const uint8_t *ahs, size_t ahs_len)
 {
 	const struct bhs *b = &c->rx.pdu.bhs;
 
-	trace(c);
+	target_pdu_trace(c, '<', b);
 	c->heard = loop_now(c->conn.loop);
 	c->pinged = 0;		/* whatever comes is a sign of life */
 	if (known)
@@ -131,7 +114,7 @@ static size_t parse_header(struct target_conn *c, const uint8_t *p, size_t n)
 		return 0;
 	if (has_header_digest(c)) {
 		/* RFC 7143 §7.8: without a trustworthy length there is no next PDU. */
-		if (crc32c(0, p, len) != get_digest(p + len)) {
+		if (crc32c(0, p, len) != digest_get(p + len)) {
 			conn_fail(&c->conn, "header digest error");
 			return n;
 		}
@@ -163,7 +146,7 @@ static size_t parse_tail(struct target_conn *c, const uint8_t *p, size_t n)
 
 	if (n < len)
 		return 0;
-	spoiled = has_data_digest(c) && crc32c(c->rx.crc, p, pad) != get_digest(p + pad);
+	spoiled = has_data_digest(c) && crc32c(c->rx.crc, p, pad) != digest_get(p + pad);
 	complete(c, spoiled);
 	return len;
 }

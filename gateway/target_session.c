@@ -21,6 +21,19 @@
 
 static void on_settle(struct loop_call *call);
 
+static void init_lists(struct target_session *s)
+{
+	list_init(&s->connections);
+	list_init(&s->heirs);
+	list_init(&s->held);
+	list_init(&s->tasks);
+	list_init(&s->waiting);
+	list_init(&s->tmfs);
+	list_init(&s->logouts);
+	for (size_t i = 0; i < TARGET_ITT_BUCKETS; i++)
+		list_init(&s->by_itt[i]);
+}
+
 struct target_session *target_session_new(struct target_conn *c,
 					  const struct target_login_result *result)
 {
@@ -42,15 +55,7 @@ struct target_session *target_session_new(struct target_conn *c,
 	target_session_settle_in(s, &result->place, result->user);
 	s->exp_cmd_sn = result->cmd_sn;
 	s->max_cmd_sn = result->cmd_sn - 1;
-	list_init(&s->connections);
-	list_init(&s->heirs);
-	list_init(&s->held);
-	list_init(&s->tasks);
-	list_init(&s->waiting);
-	list_init(&s->tmfs);
-	list_init(&s->logouts);
-	for (size_t i = 0; i < TARGET_ITT_BUCKETS; i++)
-		list_init(&s->by_itt[i]);
+	init_lists(s);
 	loop_call_init(&s->settle, on_settle);
 	list_add_tail(&c->service->sessions, &s->node);
 	list_add_tail(&s->connections, &c->session_node);

@@ -263,21 +263,11 @@ static bool must_wait(const struct target_session *s, const struct bhs *b)
 	}
 }
 
-void target_tmf_request(struct target_pdu *pdu)
+static void begin(struct target_pdu *pdu)
 {
 	struct target_conn *c = pdu->conn;
 	const struct bhs *b = &pdu->bhs;
 
-	log_trace(iscsi_debug_session, "iSCSI %s: task management function %u", c->peer,
-		  b->function);
-	if (b->immediate && must_wait(c->session, b)
-	    && target_cmd_sn_hold_immediate(c->session, pdu))
-		return;
-	if (under_way(c->session) >= TARGET_MAX_TMFS || (b->immediate && must_wait(c->session, b))) {
-		respond(c, b->itt, TMF_REJECTED);
-		target_pdu_drop(pdu);
-		return;
-	}
 	switch (b->function) {
 	case TMF_ABORT_TASK:
 		on_task(pdu);
@@ -297,6 +287,22 @@ void target_tmf_request(struct target_pdu *pdu)
 	default:
 		respond(c, b->itt, TMF_NOT_SUPPORTED);
 	}
+}
+
+void target_tmf_request(struct target_pdu *pdu)
+{
+	struct target_conn *c = pdu->conn;
+	const struct bhs *b = &pdu->bhs;
+	bool waits = b->immediate && must_wait(c->session, b);
+
+	log_trace(iscsi_debug_session, "iSCSI %s: task management function %u", c->peer,
+		  b->function);
+	if (waits && target_cmd_sn_hold_immediate(c->session, pdu))
+		return;
+	if (waits || under_way(c->session) >= TARGET_MAX_TMFS)
+		respond(c, b->itt, TMF_REJECTED);
+	else
+		begin(pdu);
 	target_pdu_drop(pdu);
 }
 

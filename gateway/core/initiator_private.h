@@ -27,6 +27,7 @@
 
 #include "bhs.h"
 #include "conn.h"
+#include "crc32c.h"
 #include "initiator.h"
 #include "keys.h"
 #include "list.h"
@@ -37,7 +38,6 @@
 #include "pool.h"
 #include "scsi_data.h"
 
-#define DIGEST_LEN	4
 #define INITIATOR_WHY	400		/* bytes of a reason that a person reads */
 #define PORTALS_MAX	16		/* given, and found out */
 #define LOGIN_TEXT_MAX	(32u << 10)	/* of all PDUs that a C bit joins, each way */

@@ -335,7 +335,7 @@ def SendTargets_has_no_place_in_a_login():
 
 # "Irrelevant when: SessionType=Discovery" (13): offers that need an answer, and what it may be.
 # 6.2 allows "Irrelevant", and discourages its excessive use.
-IRRELEVANT = {"MaxConnections": ("4", "1234"),
+IRRELEVANT = {"MaxConnections": ("4", ("1", "2", "3", "4")),
               "InitialR2T": ("No", ("Yes", "No")),
               "ImmediateData": ("Yes", ("Yes", "No")),
               "MaxBurstLength": ("512", ("512",)),
