@@ -14,6 +14,7 @@
 #include "chap.h"
 #include "keys.h"
 #include "lu.h"
+#include "target_pieces.h"
 #include "target_place.h"
 
 struct target_conn;
@@ -48,10 +49,7 @@ struct target_login {
 	struct chap chap;
 	struct login_params ours;	/* offers and limits */
 	struct negotiation negotiation;
-	char	*in;			/* text so far, while the initiator sets the C bit */
-	size_t	 in_len;
-	struct key_text out;		/* answers; text is NULL while there are none */
-	size_t	 out_sent;		/* of it; the rest goes with our C bit */
+	struct target_pieces text;
 };
 
 /* ---- target_login.c */
@@ -71,7 +69,7 @@ void target_login_free(struct target_conn *c);
 bool target_login_is_proved(const struct target_login *l);
 
 /*
- * Take one negotiation step's whole text, and write the answers to c->login->out.
+ * Take one negotiation step's whole text, and write the answers to c->login->text.out.
  * LOGIN_OK, or why the login is refused.
  */
 enum login_status target_login_take(struct target_conn *c, const char *text, size_t len);

@@ -8,6 +8,9 @@
  * sent, or when it was aborted and nobody uses its memory any more. All on the thread of
  * the service's loop; what several workers share is target_shared.c's.
  *
+ * target.h: the service of a worker
+ *	target.c		what it offers, its beginning and its end
+ *
  * target_conn.h: a connection
  *	target_conn.c		its life: timers, back-pressure, its end
  *	target_guard.c		what those may hold who have not logged in yet
@@ -27,9 +30,10 @@
  *	target_place.c		target, portal group and auth group in the access rules
  *	target_portal.c		addresses as text, portals as an initiator can use them
  *
- * target_text.h: text in full feature phase
- *	target_text.c		Text requests
+ * target_text.h, target_pieces.h: text
+ *	target_text.c		Text requests in full feature phase
  *	target_discovery.c	SendTargets
+ *	target_pieces.c		long text in several PDUs, also of a login
  *
  * target_session.h, target_shared.h: a session
  *	target_session.c	its beginning, its connections, its end

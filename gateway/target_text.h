@@ -1,17 +1,12 @@
 /*
- * Text: requests in full feature phase, SendTargets among them, and what they and login
- * have in common.
+ * Text requests in full feature phase, SendTargets among them.
  */
 #ifndef TARGET_TEXT_H
 #define TARGET_TEXT_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 #include "keys.h"
-#include "loop.h"
-
-#define TARGET_TEXT_MAX		(16u << 10)	/* one negotiation step, over all its PDUs */
 
 struct target_conn;
 struct target_pdu;
@@ -22,13 +17,6 @@ void target_text_request(struct target_pdu *pdu);
 
 /* Give back what a text exchange holds; harmless when there is none. */
 void target_text_free(struct target_conn *c);
-
-/*
- * Text that comes in parts (C bit): append to *text, which is allocated at the
- * first part and has TARGET_TEXT_MAX bytes of the pool. False: too long, or no memory.
- */
-bool target_text_gather(struct loop *loop, char **text, size_t *len, const void *part,
-			size_t part_len);
 
 /* ---- target_discovery.c */
 
