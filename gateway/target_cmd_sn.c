@@ -17,17 +17,41 @@ bool target_cmd_sn_expects(const struct target_session *s, uint32_t cmd_sn)
 	return sn_le(s->exp_cmd_sn, cmd_sn) && sn_le(cmd_sn, s->max_cmd_sn);
 }
 
-uint32_t target_cmd_sn_max(struct target_session *s)
+/* What it would be, if it were to be told. */
+static uint32_t window_end(const struct target_session *s)
 {
 	unsigned depth = s->service->conf->queue_depth;
-	uint32_t max = s->exp_cmd_sn - 1;
 
-	if (s->in_flight < depth)
-		max += depth - s->in_flight;
+	return s->exp_cmd_sn - 1 + (s->in_flight < depth ? depth - s->in_flight : 0);
+}
+
+uint32_t target_cmd_sn_max(struct target_session *s)
+{
+	uint32_t max = window_end(s);
+
 	/* It never moves back; fewer commands are asked for by not moving it on. */
 	if (sn_lt(s->max_cmd_sn, max))
 		s->max_cmd_sn = max;
 	return s->max_cmd_sn;
+}
+
+void target_cmd_sn_tell(struct target_session *s)
+{
+	struct bhs b = { .op = OP_NOP_IN, .itt = ISCSI_NO_TAG, .ttt = ISCSI_NO_TAG };
+
+	/* A function or a logout under way will be answered. */
+	if (!target_cmd_sn_is_closed(s) || !sn_lt(s->max_cmd_sn, window_end(s))
+	    || !list_empty(&s->tmfs) || !list_empty(&s->logouts))
+		return;
+	list_for_each(node, &s->connections) {
+		struct target_conn *c = container_of(node, struct target_conn, session_node);
+
+		if (!target_conn_alive(c) || c->phase != PHASE_FULL_FEATURE)
+			continue;
+		b.stat_sn = c->stat_sn;
+		target_send_copy(c, &b, NULL, 0);
+		return;
+	}
 }
 
 static struct target_pdu *held_pdu(struct list *node)

@@ -246,6 +246,7 @@ static void on_settle(struct loop_call *call)
 	target_session_forget_lost(s);
 	target_logout_settle(s);
 	close_idle(s);
+	target_cmd_sn_tell(s);
 	if (s->ending && !target_session_is_busy(s, NULL) && !s->reinstatement.pending)
 		end(s);
 }

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "access.h"
+#include "bhs.h"
 #include "keys.h"
 #include "list.h"
 #include "loop.h"
@@ -93,6 +94,12 @@ static inline bool target_session_is_haunted(const struct target_session *s)
 	return s->reinstatement.pending || s->orphans > 0;
 }
 
+/* Has the initiator been told of no CmdSN that it may use? */
+static inline bool target_cmd_sn_is_closed(const struct target_session *s)
+{
+	return sn_lt(s->max_cmd_sn, s->exp_cmd_sn);
+}
+
 /* ---- target_session.c */
 
 /* The session of a leading connection; NULL: no memory, or no TSIH. If it has to wait for an
@@ -153,6 +160,10 @@ bool target_cmd_sn_expects(const struct target_session *s, uint32_t cmd_sn);
 
 /* MaxCmdSN, as it is to be told now. */
 uint32_t target_cmd_sn_max(struct target_session *s);
+
+/* Commands have gone without an answer. If the window is open again by that, and was closed, say
+ * so by a NOP-In (RFC 7143 §11.19): the initiator has nothing to send that would be answered. */
+void target_cmd_sn_tell(struct target_session *s);
 
 /* Execute a numbered PDU in its turn: now, or when those before it have come. */
 void target_cmd_sn_arrived(struct target_session *s, struct target_pdu *pdu);

@@ -340,6 +340,6 @@ void target_task_reap(struct target_task *task)
 		s->orphans--;
 	free_task(task);
 	if (!list_empty(&s->waiting) || !list_empty(&s->tmfs) || !list_empty(&s->logouts)
-	    || s->ending || s->service->shutting_down)
+	    || s->ending || s->service->shutting_down || target_cmd_sn_is_closed(s))
 		target_session_settle(s);
 }

@@ -317,7 +317,7 @@ static void data_belongs_to_the_connection_of_its_command(void)
 	finish();
 }
 
-static void the_window_is_one(void)
+static void begin_with_a_window_of_two(void)
 {
 	rig_init(&rig);
 	rig.conf.queue_depth = 2;
@@ -327,6 +327,11 @@ static void the_window_is_one(void)
 	tsih = first.got.tsih;
 	number(first.cmd_sn);
 	join(&second, 1, 2);
+}
+
+static void the_window_is_one(void)
+{
+	begin_with_a_window_of_two();
 	send_command(&first, 1);
 	send_command(&second, 2);
 	send_command(&second, 3);
@@ -466,6 +471,28 @@ static void commands_ahead_of_their_turn_go_with_their_connection(void)
 	rig_end_good(&rig, lu, 0);
 	rig_end_good(&rig, lu, 0);
 	expect_good(&first, 1);
+	expect_good(&first, 3);
+	peer_disconnect(&first);
+	rig_stop(&rig);
+}
+
+/* Nothing else would tell that it is open again: who may not send does not ask. */
+static void a_window_that_opens_without_an_answer_is_told(void)
+{
+	struct bhs news = { .op = OP_NOP_IN, .itt = ISCSI_NO_TAG, .ttt = ISCSI_NO_TAG };
+
+	begin_with_a_window_of_two();
+	send_command(&second, 1);
+	peer_expect_silence(&first);
+	send_command(&second, 2);
+	peer_disconnect(&second);
+	peer_expect(&first, &news, NULL, 0);
+	CU_ASSERT_EQUAL(first.got.max_cmd_sn, cmd_sn + 1);
+	rig_end(&rig, lu, 0, STATUS_TASK_ABORTED, 0, 0);
+	rig_end(&rig, lu, 0, STATUS_TASK_ABORTED, 0, 0);
+	peer_expect_silence(&first);
+	send_command(&first, 3);
+	rig_end_good(&rig, lu, 0);
 	expect_good(&first, 3);
 	peer_disconnect(&first);
 	rig_stop(&rig);
@@ -791,6 +818,7 @@ static const struct unit_test tests[] = {
 	UNIT_TEST(the_session_outlives_a_connection),
 	UNIT_TEST(nothing_new_begins_before_the_tasks_of_a_lost_connection_have_ended),
 	UNIT_TEST(commands_ahead_of_their_turn_go_with_their_connection),
+	UNIT_TEST(a_window_that_opens_without_an_answer_is_told),
 	UNIT_TEST(a_login_with_the_same_cid_takes_the_place_of_the_old_connection),
 	UNIT_TEST(the_only_connection_may_be_replaced),
 	UNIT_TEST(a_new_session_ends_all_connections_of_the_old_one),
