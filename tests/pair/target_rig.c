@@ -197,7 +197,7 @@ void rig_init(struct rig *rig)
 
 void rig_start(struct rig *rig)
 {
-	rig->shared = target_shared_new(&rig->conf);
+	rig->shared = target_shared_new();
 	assert(rig->shared);
 	for (unsigned w = 0; w < RIG_WORKERS; w++) {
 		rig->service[w] = (struct target_service){
