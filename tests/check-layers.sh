@@ -9,7 +9,7 @@ cd "${1:-$(dirname "$0")/..}"
 # without its suffix, has it. A file on no line is an error: it has no place in the house.
 layers='
 0 list min need utf8 log pool loop thread offload
-1 field field_inline bhs keys keys_value negotiation crc32c nbd_wire
+1 field field_inline bhs keys keys_value negotiation option_value crc32c nbd_wire
 2 cdb cdb_table sense scsi_data port_group vpd errmap
 3 lu blk blk_* range_lock write_log write_log_*
 4 stream conn conn_* login chap chap_* tls tls_*
