@@ -10,7 +10,7 @@ cd "${1:-$(dirname "$0")/..}"
 layers='
 0 list min need utf8 log pool loop thread offload
 1 field field_inline bhs keys keys_value negotiation option_value crc32c nbd_wire
-2 cdb cdb_table sense scsi_data port_group vpd errmap
+2 cdb cdb_table sense scsi_data mode port_group vpd errmap
 3 lu blk blk_* range_lock write_log write_log_*
 4 stream conn conn_* login chap chap_* tls tls_*
 5 initiator initiator_* iscsi_url discovery scsi_*
