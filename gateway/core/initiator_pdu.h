@@ -47,6 +47,8 @@ void rx_reset(struct initiator *ini);
  */
 void pdu_send(struct initiator *ini, const struct bhs *bhs, const uint8_t *ahs,
 	      const void *payload, struct task_slot *slot);
+/* "initiator sends ...": where log_is_on(iscsi_debug_pdu). */
+void pdu_trace(const char *does, const struct bhs *bhs);
 /* A request of our own but a command: immediate, with the numbers filled in (RFC 7143 §11.2.1.1).
  * bhs->data_len bytes of payload are lent as pdu_send() has it. */
 void pdu_send_immediate(struct initiator *ini, struct bhs *bhs, const void *payload);

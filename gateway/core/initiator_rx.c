@@ -156,12 +156,8 @@ static void got_header(struct initiator *ini, const uint8_t *p, size_t len)
 
 	if (!header_digest_ok(ini, p, len))
 		return;
-	if (log_is_on(iscsi_debug_pdu)) {
-		char text[256];
-
-		bhs_format(&rx->bhs, text, sizeof(text));
-		log_trace(iscsi_debug_pdu, "initiator receives %s", text);
-	}
+	if (log_is_on(iscsi_debug_pdu))
+		pdu_trace("receives", &rx->bhs);
 	if (!known || !expected(ini, &rx->bhs)) {
 		conn_fail(&ini->conn, "unexpected opcode 0x%02x from the target", rx->bhs.op);
 		return;

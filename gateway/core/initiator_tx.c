@@ -67,6 +67,14 @@ static void add_payload(struct pdu *pdu, const void *payload, uint32_t len)
 		add_slice(&pdu->out, pdu->trailer, trailer);
 }
 
+void pdu_trace(const char *does, const struct bhs *bhs)
+{
+	char text[256];
+
+	bhs_format(bhs, text, sizeof(text));
+	log_trace(iscsi_debug_pdu, "initiator %s %s", does, text);
+}
+
 void pdu_send(struct initiator *ini, const struct bhs *bhs, const uint8_t *ahs,
 	      const void *payload, struct task_slot *slot)
 {
@@ -94,12 +102,8 @@ void pdu_send(struct initiator *ini, const struct bhs *bhs, const uint8_t *ahs,
 		slot->unsent++;
 	else
 		ini->bare_unsent++;
-	if (log_is_on(iscsi_debug_pdu)) {
-		char text[256];
-
-		bhs_format(bhs, text, sizeof(text));
-		log_trace(iscsi_debug_pdu, "initiator sends %s", text);
-	}
+	if (log_is_on(iscsi_debug_pdu))
+		pdu_trace("sends", bhs);
 	conn_send(&ini->conn, &pdu->out);
 }
 
