@@ -14,6 +14,7 @@
  *	disk_inquiry.c, disk_identity.c, disk_mode.c, disk_unit.c, disk_rw.c,
  *	disk_discard.c, disk_lba_status.c, disk_compare.c, disk_pr_in.c, disk_pr_out.c,
  *	disk_copy.c, disk_copy_results.c, disk_log.c, disk_port_groups.c, rsoc.c: the commands
+ *	disk_mode_page.c, disk_pr_list.c, disk_copy_list.c: what is in the lists of some of them
  */
 #ifndef DISK_PRIVATE_H
 #define DISK_PRIVATE_H

@@ -1,9 +1,9 @@
 /*
  * The inside of the NBD server: what its files share. nbd_server.c owns the life
- * of a connection, nbd_handshake.c and nbd_option.c its first phase, with
- * nbd_offer.c for the exports and nbd_meta.c for the meta contexts; nbd_request.c owns
- * the requests of the second phase, nbd_command.c knows their rules and nbd_reply.c
- * sends what they end in.
+ * of a connection, nbd_guard.c their number, nbd_handshake.c and nbd_option.c its first
+ * phase, with nbd_offer.c for the exports and nbd_meta.c for the meta contexts;
+ * nbd_request.c owns the requests of the second phase, nbd_command.c knows their rules
+ * and nbd_reply.c sends what they end in.
  *
  * A connection and all of its requests live on one loop. A connection is freed when
  * its stream is closed and the last of its requests has come back from the device.
@@ -87,6 +87,16 @@ void nbd_drain(struct nbd_conn *c, uint64_t len, void (*arrived)(struct nbd_conn
 
 /* nbd_server.c: is there nothing new to be begun? */
 bool nbd_conn_is_ending(const struct nbd_conn *c);
+
+/* nbd_server.c: may there be one more line about clients that are dropped? */
+bool nbd_may_complain(struct nbd_service *service);
+
+/* nbd_server.c: has it chosen an export? */
+bool nbd_conn_in_transmission(const struct nbd_conn *c);
+
+/* nbd_guard.c: one more; false: there is no room for it. And one less. */
+bool nbd_guard_enter(struct nbd_service *service);
+void nbd_guard_leave(struct nbd_service *service);
 
 /* nbd_server.c: a request is no more; perhaps the connection is neither. */
 void nbd_conn_settle(struct nbd_conn *c);

@@ -5,7 +5,7 @@
 #include "config.h"
 
 #include <errno.h>
-#include <gnutls/x509.h>
+#include <gnutls/gnutls.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -70,49 +70,11 @@ ssize_t tls_failure(struct tls_stream *t, int rc)
 	return -1;
 }
 
-/* Who has one of our keys has been let in by that, and shows no certificate. */
-static bool has_key(const struct tls_stream *t)
-{
-	return gnutls_auth_get_type(t->session) == GNUTLS_CRD_PSK;
-}
-
-/* The name in the certificate, if there is one. It is of our CA: GnuTLS has seen to that. */
-static void learn_name(struct tls_stream *t)
-{
-	gnutls_datum_t name = { 0 };
-	const gnutls_datum_t *chain;
-	gnutls_x509_crt_t cert;
-	unsigned count;
-
-	if (!t->tls->verify_peer || has_key(t))
-		return;
-	chain = gnutls_certificate_get_peers(t->session, &count);
-	if (!chain || gnutls_x509_crt_init(&cert) < 0)
-		return;
-	if (gnutls_x509_crt_import(cert, &chain[0], GNUTLS_X509_FMT_DER) >= 0 &&
-	    gnutls_x509_crt_get_dn3(cert, &name, 0) >= 0)
-		t->name = strdup((const char *)name.data);
-	gnutls_free(name.data);
-	gnutls_x509_crt_deinit(cert);
-}
-
-static bool name_is_allowed(const struct tls_stream *t, const struct tls *tls)
-{
-	/* The list is of certificates. */
-	if (tls->allow_count == 0 || has_key(t))
-		return true;
-	for (unsigned i = 0; i < tls->allow_count && t->name; i++)
-		if (strcmp(t->name, tls->allow[i]) == 0)
-			return true;
-	return false;
-}
-
 bool tls_stream_is_allowed(const struct stream *stream, const struct tls *tls)
 {
 	const struct tls_stream *t = container_of(stream, const struct tls_stream, stream);
-	bool proved = t->tls->verify_peer || has_key(t);
 
-	return (proved || !tls->verify_peer) && name_is_allowed(t, tls);
+	return tls_client_is_allowed(&t->client, t->session, tls);
 }
 
 bool tls_handshake(struct tls_stream *t)
@@ -121,9 +83,9 @@ bool tls_handshake(struct tls_stream *t)
 
 	t->stream.unsent = rc == GNUTLS_E_AGAIN && gnutls_record_get_direction(t->session) == 1;
 	if (rc == GNUTLS_E_SUCCESS)
-		learn_name(t);
-	if (rc == GNUTLS_E_SUCCESS && !name_is_allowed(t, t->tls)) {
-		explain(t, "this client is not allowed", t->name ? t->name : "");
+		tls_client_learn(&t->client, t->session);
+	if (rc == GNUTLS_E_SUCCESS && !tls_client_is_named(&t->client, t->tls)) {
+		explain(t, "this client is not allowed", t->client.name ? t->client.name : "");
 		gnutls_alert_send(t->session, GNUTLS_AL_FATAL, GNUTLS_A_ACCESS_DENIED);
 		rc = GNUTLS_E_CERTIFICATE_ERROR;
 	} else if (rc < 0 && gnutls_error_is_fatal(rc)) {
@@ -137,5 +99,5 @@ bool tls_handshake(struct tls_stream *t)
 
 const char *tls_stream_name(struct stream *stream)
 {
-	return container_of(stream, struct tls_stream, stream)->name;
+	return container_of(stream, struct tls_stream, stream)->client.name;
 }

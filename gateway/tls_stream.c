@@ -193,7 +193,7 @@ static void tls_close(struct stream *stream)
 	tls_drop(t->tls);
 	t->plain->ops->close(t->plain);
 	gnutls_memset(t->record, 0, sizeof(t->record));
-	free(t->name);
+	free(t->client.name);
 	free(t);
 }
 
@@ -219,6 +219,7 @@ static bool configure(struct tls_stream *t)
 		gnutls_certificate_server_set_request(s, GNUTLS_CERT_REQUIRE);
 		gnutls_session_set_verify_cert(s, NULL, 0);
 	}
+	gnutls_session_set_ptr(s, &t->client);
 	gnutls_transport_set_ptr(s, t);
 	gnutls_transport_set_pull_function(s, pull);
 	gnutls_transport_set_vec_push_function(s, push);
@@ -238,6 +239,7 @@ struct stream *tls_server_stream(struct tls *tls, struct stream *plain)
 	t->stream.write_fd = plain->write_fd;
 	t->plain = plain;
 	t->tls = tls_hold(tls);
+	t->client.tls = tls;
 	if (gnutls_init(&t->session, GNUTLS_SERVER | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL) >= 0) {
 		if (configure(t))
 			return &t->stream;

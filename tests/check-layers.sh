@@ -14,7 +14,7 @@ layers='
 3 lu blk blk_* range_lock write_log write_log_*
 4 stream conn conn_* login chap chap_* tls tls_*
 5 initiator initiator_* iscsi_url discovery scsi_*
-5 access access_* target target_* lu_shared lu_ports disk_* reservation reservation_* sanitize_mark transport_id rsoc export device nbd_* file_blk file_io mem mem_blk mail_blk
+5 access access_* target target_* lu_shared lu_nexus lu_ports disk_* reservation reservation_* sanitize_mark transport_id rsoc export device nbd_* file_blk file_io mem mem_blk mail_blk
 6 main gateway gateway_* conf conf_* accounts import import_* ucl ucl_* discover discover_* address uri front worker listener captive instance plugin plugin_* engine engine_*
 '
 
