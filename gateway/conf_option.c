@@ -23,11 +23,12 @@ struct option_row {
 #define NO_KEY		2u		/* not in the file */
 #define OF_ISCSI	4u		/* one iscsi:// device may have a value of its own, ... */
 #define OF_NBD		8u		/* ... and one nbd:// device */
+#define REPEATS		16u		/* each value counts, not only the last */
 #define OF_DEVICE	(OF_ISCSI | OF_NBD)
 
 /* In the order of --help. */
 static const struct option_row options[] = {
-	{ "nbd", "ADDR", "listen for NBD clients (may be repeated)", 'n', 0 },
+	{ "nbd", "ADDR", "listen for NBD clients (may be repeated)", 'n', REPEATS },
 	{ "iscsi", "ADDR", "listen for iSCSI initiators (default port 3260; may be repeated)",
 	  'i', NO_KEY },
 	{ "target", "IQN", "iSCSI target name (default: from the host name)", 't', NO_KEY },
@@ -68,19 +69,19 @@ static const struct option_row options[] = {
 	{ "tls-verify-peer", NULL, "only clients with a certificate of our CA",
 	  OPTION_TLS_VERIFY_PEER, ADVANCED },
 	{ "tls-allow", "DN", "... and of this distinguished name (may be repeated)",
-	  OPTION_TLS_ALLOW, ADVANCED },
+	  OPTION_TLS_ALLOW, ADVANCED | REPEATS },
 	{ "tls-only", "NAME", "with --tls=on: this export needs TLS (may be repeated)",
 	  OPTION_TLS_ONLY, ADVANCED | NO_KEY },
 	{ "chap-user", "NAME", "CHAP user of iscsi:// devices without user@", OPTION_CHAP_USER, ADVANCED },
 	{ "chap-secret", "[USER=]FILE", "with the secret, or credential:NAME (may be repeated)",
-	  OPTION_CHAP_SECRET, ADVANCED },
+	  OPTION_CHAP_SECRET, ADVANCED | REPEATS },
 	{ "mutual-user", "[USER=]NAME", "that the target has to have (default: any)",
-	  OPTION_MUTUAL_USER, ADVANCED },
+	  OPTION_MUTUAL_USER, ADVANCED | REPEATS },
 	{ "mutual-secret", "[USER=]FILE", "by which the target has to prove itself (default: need not)",
-	  OPTION_MUTUAL_SECRET, ADVANCED },
+	  OPTION_MUTUAL_SECRET, ADVANCED | REPEATS },
 	{ "verbose", NULL, "trace everything to stderr", 'v', 0 },
 	{ "debug", "AREA[,..]", "trace some areas only: iscsi.pdu, scsi.cdb, nbd.req, …",
-	  OPTION_DEBUG, 0 },
+	  OPTION_DEBUG, REPEATS },
 	{ "version", NULL, "print the version", 'V', NO_KEY },
 	{ "help", NULL, "print this; --help-all: with TLS, CHAP and rarer options", 'h', NO_KEY },
 	{ "help-all", NULL, "print this", OPTION_HELP_ALL, ADVANCED | NO_KEY },
@@ -229,14 +230,29 @@ static void take_key_value(struct conf *conf, const struct option_row *row,
 		conf_wrong(conf, value->line, "%s = %.200s: %s", row->name, value->text, why);
 }
 
+/* Of two, which one is meant? */
+static bool says_it_once(struct conf *conf, const struct ucl_node *node)
+{
+	const struct ucl_node *first = ucl_find(conf->tree, node->key);
+	bool once = first == node && (node->type != UCL_ARRAY || node->first == node->last);
+
+	if (first != node)
+		conf_wrong(conf, node->line, "\"%s\" is given twice, first in line %u", node->key,
+			   first->line);
+	else if (!once)
+		conf_wrong(conf, node->line, "\"%s\" needs one value", node->key);
+	return once;
+}
+
 bool conf_take_key(struct conf *conf, const struct ucl_node *node)
 {
 	struct option_row row;
 
 	if (!find_key(node->key, &row))
 		return false;
-	if (conf_is_given(conf, row.value))
-		return true;	/* the command line outdoes it */
+	if (conf_is_given(conf, row.value) ||	/* the command line outdoes it */
+	    (!(row.flags & REPEATS) && !says_it_once(conf, node)))
+		return true;
 	if (node->type != UCL_ARRAY)
 		take_key_value(conf, &row, node);
 	else
@@ -301,18 +317,6 @@ void conf_take_device_key(struct conf *conf, struct conf_device *device,
 
 /* The command line -------------------------------------------------------- */
 
-/* The option as the user wrote it, for the two mistakes that getopt finds. */
-static void wrong_option(struct conf *conf, int value, char **argv)
-{
-	const char *argument = argv[optind - 1];
-	const char *says = value == ':' ? "needs an argument" : "no such option; try --help";
-
-	if (argument[0] == '-' && argument[1] == '-')
-		conf_wrong(conf, 0, "%s: %s", argument, says);
-	else
-		conf_wrong(conf, 0, "-%c: %s", optopt, says);
-}
-
 static struct option_row find_value(int value)
 {
 	struct option_row row = { 0 };
@@ -323,6 +327,36 @@ static struct option_row find_value(int value)
 			break;
 	}
 	return row;
+}
+
+static bool is_short_for_several(const char *argument)
+{
+	size_t len = strcspn(argument + 2, "=");
+	unsigned found = 0;
+
+	for (size_t i = 0; i < all_count(); i++)
+		found += strncmp(row_at(i).name, argument + 2, len) == 0;
+	return found > 1;
+}
+
+/* The option as the user wrote it, for the mistakes that getopt finds. */
+static void wrong_option(struct conf *conf, int value, char **argv)
+{
+	const char *argument = argv[optind - 1];
+	bool is_long = argument[0] == '-' && argument[1] == '-';
+
+	if (value == ':' && is_long)
+		conf_wrong(conf, 0, "%s: needs an argument", argument);
+	else if (value == ':')
+		conf_wrong(conf, 0, "-%c: needs an argument", optopt);
+	else if (optopt && find_value(optopt).value == optopt)
+		conf_wrong(conf, 0, "%s: --%s takes no argument", argument, find_value(optopt).name);
+	else if (optopt)	/* among letters, argv[] is not yet that far */
+		conf_wrong(conf, 0, "-%c: no such option; try --help", optopt);
+	else if (is_short_for_several(argument))
+		conf_wrong(conf, 0, "%s: that is short for several options; try --help-all", argument);
+	else
+		conf_wrong(conf, 0, "%s: no such option; try --help", argument);
 }
 
 static void fill_getopt(struct option *long_options, char *letters)

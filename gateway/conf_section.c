@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "conf_section.h"
+#include "initiator_option.h"
 
 #define MESSAGE_LEN	1600
 #define KEY_LEN		40	/* longer ones are like none of ours */
@@ -183,13 +184,8 @@ void conf_take_section(struct conf *conf, const struct conf_key *keys,
 
 bool conf_bool(struct conf *conf, const struct ucl_node *node, const char *name, bool *value)
 {
-	static const char *const words[] = { "no", "yes", "false", "true", "off", "on" };
-
-	for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		if (strcmp(node->text, words[i]) == 0) {
-			*value = i & 1;
-			return true;
-		}
+	if (initiator_option_bool(node->text, value))
+		return true;
 	conf_wrong(conf, node->line, "%s = %.200s: neither yes nor no", name, node->text);
 	return false;
 }

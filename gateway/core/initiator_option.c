@@ -104,11 +104,23 @@ static bool set_digest(struct initiator_conf *conf, const char *value, char *why
 	return true;
 }
 
+bool initiator_option_bool(const char *text, bool *value)
+{
+	static const char *const words[] = { "no", "yes", "false", "true", "off", "on", "0", "1" };
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strcasecmp(text, words[i]) == 0) {
+			*value = i & 1;
+			return true;
+		}
+	return false;
+}
+
 static bool parse_yes_no(const char *value, uint32_t *number, char *why, size_t size)
 {
-	bool yes = strcmp(value, "yes") == 0;
+	bool yes;
 
-	if (!yes && strcmp(value, "no") != 0) {
+	if (!initiator_option_bool(value, &yes)) {
 		snprintf(why, size, "neither yes nor no");
 		return false;
 	}
