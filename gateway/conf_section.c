@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "conf_section.h"
-#include "initiator_option.h"
+#include "option_value.h"
 
 #define MESSAGE_LEN	1600
 #define KEY_LEN		40	/* longer ones are like none of ours */
@@ -184,9 +184,11 @@ void conf_take_section(struct conf *conf, const struct conf_key *keys,
 
 bool conf_bool(struct conf *conf, const struct ucl_node *node, const char *name, bool *value)
 {
-	if (initiator_option_bool(node->text, value))
+	char why[64];
+
+	if (option_value_bool(node->text, value, why, sizeof(why)))
 		return true;
-	conf_wrong(conf, node->line, "%s = %.200s: neither yes nor no", name, node->text);
+	conf_wrong(conf, node->line, "%s = %.200s: %s", name, node->text, why);
 	return false;
 }
 

@@ -1,7 +1,10 @@
 /*
- * What an instance of a logical unit keeps of EXTENDED COPY (SPC-4 §5.17): its limits, and
- * how copies went. disk_copy.c does the copying and writes the records, which
- * disk_copy_results.c reads out. Private to the disk_* files.
+ * EXTENDED COPY (SPC-4 §5.17): its limits, a copy that is to be made, and what an instance of a
+ * logical unit keeps of how copies went. Private to the disk_* files.
+ *
+ *	disk_copy_list.c	the parameter list: what is to be copied
+ *	disk_copy.c		the copying; it writes the records
+ *	disk_copy_results.c	the records, and who reads them out
  *
  * A copy is known by its nexus and by the list identifier that the host chose, so the
  * records of a nexus go when it does.
@@ -14,6 +17,8 @@
 
 #include "lu.h"
 #include "sense.h"
+
+struct disk_lu;
 
 /* The descriptors that there are, of the copy sources and destinations (CSCD) and of segments. */
 enum { SEGMENT_BLOCKS = 0x02, SEGMENT_BYTES = 0x0a, CSCD_IDENTIFICATION = 0xe4 };
@@ -45,6 +50,36 @@ struct copy_record {
 	uint8_t	 sense_len;
 	uint8_t	 sense[SENSE_MAX_LEN];
 };
+
+/* One segment, judged; in bytes. */
+struct copy_segment {
+	struct disk_lu *source, *destination;
+	uint64_t from, to, left;
+	bool	 read_only;		/* the nexus may not write to the destination */
+};
+
+/* A copy, to be made or under way; its operation's. */
+struct copy {
+	uint8_t	 list_id;
+	bool	 is_known;		/* by the list identifier */
+	struct copy_record *record;	/* NULL: nobody will ask after it */
+	struct copy_segment segments[COPY_MAX_SEGMENTS];
+	unsigned count, current;
+};
+
+/* Read and judge the command's parameter list; *copy, zero at first, gets all but its record. False:
+ * the task is finished, and nothing has been copied. */
+bool copy_list_take(struct disk_lu *disk, struct scsi_task *task, struct copy *copy);
+
+/* Does the unit have these bytes, from so many behind the beginning of a block? */
+bool copy_is_within(const struct disk_lu *disk, uint64_t lba, uint64_t offset, uint64_t len);
+
+/* Why this segment's data, or what is left of it, must not be copied now; else SENSE_NONE. */
+uint32_t copy_obstacle(const struct scsi_task *task, const struct copy_segment *segment);
+
+/* Finish the task. SPC-4 §6.4.4: what ends a copy rather than refuses it names the segment, in the
+ * third and fourth byte of the field. */
+void copy_abort(struct disk_lu *disk, struct scsi_task *task, unsigned segment, uint32_t reason);
 
 struct copy_state {
 	unsigned running;

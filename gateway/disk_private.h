@@ -2,7 +2,8 @@
  * What the disk_* files share: the interpreter's state, the operations under way,
  * and the few ways in which a command is answered.
  *
- *	disk_lu.c	 opening, closing, judging and dispatching a command
+ *	disk_lu.c	 opening, closing, and what the unit can do
+ *	disk_command.c	 which command is whose, and what keeps it from being executed
  *	disk_task_set.c	 which tasks may start, and the one way in which they end
  *	disk_manage.c	 aborting them: ABORT TASK to LOGICAL UNIT RESET
  *	disk_op.c	 a command that needs the device: its block requests, one by one
@@ -13,6 +14,7 @@
  *	disk_inquiry.c, disk_identity.c, disk_mode.c, disk_unit.c, disk_rw.c,
  *	disk_discard.c, disk_lba_status.c, disk_compare.c, disk_pr_in.c, disk_pr_out.c,
  *	disk_copy.c, disk_copy_results.c, disk_log.c, disk_port_groups.c, rsoc.c: the commands
+ *	disk_mode_page.c, disk_pr_list.c, disk_copy_list.c: what is in the lists of some of them
  */
 #ifndef DISK_PRIVATE_H
 #define DISK_PRIVATE_H
@@ -126,13 +128,19 @@ static inline bool disk_mode(const struct disk_lu *disk, enum mode_flag flag)
 	return atomic_load_explicit(&disk_shared(disk)->mode, memory_order_relaxed) & flag;
 }
 
-/* disk_lu.c ---------------------------------------------------------------- */
+/* disk_command.c ----------------------------------------------------------- */
 
 /* Run a command that may start now. It ends in disk_finish(), perhaps before this returns. */
 void disk_start(struct disk_lu *disk, struct scsi_task *task);
 
+/* disk_lu.c ---------------------------------------------------------------- */
+
 /* If the instance is closing and nothing holds it any more: free it, tell closed(). */
 void disk_close_if_idle(struct disk_lu *disk);
+
+/* Tell the nexuses of this worker when its device has changed; "closely": a device that does not
+ * tell by itself is asked, and the next command finds out. */
+void disk_look(struct disk_lu *disk, bool closely);
 
 /* Blocks that WRITE ATOMIC can write; 0: there is no such command. */
 uint32_t disk_max_atomic(const struct disk_lu *disk);

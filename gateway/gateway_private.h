@@ -1,7 +1,8 @@
 /*
  * What the files of the process's life share. Main thread only.
  *
- *	gateway.c		start, drain, close, signals
+ *	gateway.c		serve, drain, close, signals
+ *	gateway_make.c		what all of it stands on: loop, workers, directory of state
  *	gateway_change.c	a configuration comes into force: at start, and at reload
  *	gateway_device.c	the devices of a configuration: made, opened, closed on all workers
  */
@@ -59,11 +60,20 @@ bool gateway_reported(struct worker_order *order);
 void gateway_serve(struct gateway *g);
 void gateway_give_up(struct gateway *g);
 
-/* Nothing but memory or threads can be short where this is called. */
-bool gateway_cannot_start(void);
-
 /* A change is over, whichever way, and what waited for that begins. */
 void gateway_change_over(struct gateway *g);
+
+/* What the phases wait for: signals, the deadline, and the end of --single's client. */
+void gateway_watch(struct gateway *g);
+
+/* ---- gateway_make.c */
+
+/* False: logged. gateway_take_apart() is to be called either way. */
+bool gateway_make(struct gateway *g);
+void gateway_take_apart(struct gateway *g);
+
+/* Nothing but memory or threads can be short where this is called. Logs; false. */
+bool gateway_cannot_start(void);
 
 /* ---- gateway_change.c */
 

@@ -5,7 +5,8 @@
  *	import_object.c		storage objects: devices, and what nothing here does
  *	import_secret.c		CHAP accounts, and the files of their secrets
  *	import_portal.c		network portals: portal groups
- *	import_target.c		targets: who may log in, and what is found
+ *	import_target.c		targets, and who may log in
+ *	import_lun.c		what is found there: LUNs and maps
  *
  * A TPG ("target portal group") is LIO's: a set of portals of one target with LUNs and rules of
  * its own. They are numbered through all targets, from 0, in the order of the file.
@@ -77,6 +78,32 @@ void import_free_portals(struct import *im);
 
 /* Is the TPG of that number reached by that portal group, from 1 to group_count? */
 bool import_is_reached(const struct import *im, unsigned tpg, unsigned group);
+
+/* ---- import_lun.c */
+
+/* The LUNs of a target of several TPGs: an object each. */
+struct import_luns {
+	struct import_numbered { const struct ucl_node *object; unsigned number; } *luns;
+	unsigned count;
+};
+
+/* What is being printed of one TPG. */
+struct import_view {
+	const struct import *im;
+	const char *iqn;
+	const struct ucl_node *tpg;
+	const struct import_luns *table;	/* NULL: the target has this TPG only */
+	const char *indent;
+};
+
+/* Number the objects of all TPGs, and print them; table->luns is the caller's to free(). */
+void import_number_luns(const struct import *im, const struct ucl_node *target,
+		      struct import_luns *table);
+void import_print_table(const struct import *im, const struct import_luns *table);
+
+/* What is found by this TPG: by all, and by those who find something else. */
+void import_print_luns(const struct import_view *v);
+void import_print_maps(const struct import_view *v);
 
 /* ---- import_target.c */
 

@@ -1,7 +1,8 @@
 /*
- * Targets of a saveconfig.json. One of a single TPG is a target here. Of one that has several,
- * the target has the storage objects of all, numbered anew; and what is found by the portals of
- * each TPG, under which numbers and by whom, is said of its portal groups. See import_private.h.
+ * Targets of a saveconfig.json, and who may log in. One of a single TPG is a target here. Of one
+ * that has several, the target has the storage objects of all, numbered anew; and what is found by
+ * the portals of each TPG, under which numbers and by whom, is said of its portal groups. See
+ * import_private.h.
  */
 #include "config.h"
 
@@ -10,24 +11,6 @@
 #include <string.h>
 
 #include "import_private.h"
-#include "need.h"
-
-#define LUN_LIMIT	16384
-
-/* The LUNs of a target of several TPGs: an object each. */
-struct lun_table {
-	struct numbered { const struct ucl_node *object; unsigned number; } *luns;
-	unsigned count;
-};
-
-/* What is being printed of one TPG. */
-struct view {
-	const struct import *im;
-	const char *iqn;
-	const struct ucl_node *tpg;
-	const struct lun_table *table;	/* NULL: the target has this TPG only */
-	const char *indent;
-};
 
 /* Who may log in ----------------------------------------------------------- */
 
@@ -88,160 +71,6 @@ static void print_auth_group(struct import *im, const char *iqn, const struct uc
 	puts("}\n");
 }
 
-/* LUNs --------------------------------------------------------------------- */
-
-static const struct numbered *find_object(const struct lun_table *table,
-					  const struct ucl_node *object)
-{
-	for (unsigned i = 0; i < table->count; i++)
-		if (table->luns[i].object == object)
-			return &table->luns[i];
-	return NULL;
-}
-
-static bool is_taken(const struct lun_table *table, unsigned number)
-{
-	for (unsigned i = 0; i < table->count; i++)
-		if (table->luns[i].number == number)
-			return true;
-	return false;
-}
-
-/* Where it can, an object keeps the number that it has in the first TPG. */
-static void add_object(struct lun_table *table, const struct ucl_node *object, const char *index)
-{
-	unsigned number = (unsigned)strtoul(index, NULL, 10);
-
-	if (find_object(table, object))
-		return;
-	if (number >= LUN_LIMIT || is_taken(table, number))
-		for (number = 0; is_taken(table, number); number++)
-			;
-	table->luns = need_more(table->luns, table->count, sizeof(*table->luns));
-	table->luns[table->count++] = (struct numbered){ object, number };
-}
-
-static void fill_table(const struct import *im, const struct ucl_node *target,
-		       struct lun_table *table)
-{
-	for (const struct ucl_node *tpg = import_tpgs(target); tpg; tpg = tpg->next)
-		for (const struct ucl_node *lun = import_list(tpg, "luns"); lun; lun = lun->next) {
-			const struct ucl_node *object = import_object_of(im, lun);
-
-			if (object)
-				add_object(table, object, import_text(lun, "index"));
-		}
-}
-
-static void print_table(const struct import *im, const struct lun_table *table)
-{
-	char name[IMPORT_NAME_LEN];
-
-	for (unsigned i = 0; i < table->count; i++) {
-		import_device_name(im, table->luns[i].object, name);
-		printf("\tlun %u { device = %s }\n", table->luns[i].number, name);
-	}
-}
-
-/* The object of a LUN, unless one before has it: to hosts one disk has one LUN. */
-static const struct ucl_node *first_object(const struct view *v, const struct ucl_node *lun)
-{
-	const struct ucl_node *object = import_object_of(v->im, lun);
-
-	for (const struct ucl_node *other = import_list(v->tpg, "luns"); object && other != lun;
-	     other = other->next)
-		if (import_object_of(v->im, other) == object)
-			return NULL;
-	return object;
-}
-
-static void print_luns(const struct view *v)
-{
-	const struct ucl_node *attributes = ucl_find(v->tpg, "attributes");
-	bool protect = import_is_set(attributes, "generate_node_acls", false) &&
-		       import_is_set(attributes, "demo_mode_write_protect", true);
-
-	for (const struct ucl_node *lun = import_list(v->tpg, "luns"); lun; lun = lun->next) {
-		const struct ucl_node *object = first_object(v, lun);
-		const char *index = import_text(lun, "index");
-		char name[IMPORT_NAME_LEN];
-
-		if (!object) {
-			import_note(v->indent, "%s: LUN %s (%s) is not taken over%s", v->iqn, index,
-				    import_text(lun, "storage_object"),
-				    import_object_of(v->im, lun) ? ": it is another LUN already" : "");
-			continue;
-		}
-		import_device_name(v->im, object, name);
-		if (v->table)
-			printf("%slun %s { target-lun = %u; read-only = %s }\n", v->indent, index,
-			       find_object(v->table, object)->number, protect ? "yes" : "no");
-		else
-			printf("%slun %s { device = %s%s }\n", v->indent, index, name,
-			       protect ? "; read-only = yes" : "");
-	}
-}
-
-/* Maps --------------------------------------------------------------------- */
-
-static const struct ucl_node *find_lun(const struct ucl_node *tpg, const char *index)
-{
-	for (const struct ucl_node *lun = import_list(tpg, "luns"); lun; lun = lun->next)
-		if (strcmp(import_text(lun, "index"), index) == 0)
-			return lun;
-	return NULL;
-}
-
-/* Does the initiator see just what the TPG has? Then it needs no map. */
-static bool sees_all(const struct ucl_node *tpg, const struct ucl_node *acl)
-{
-	unsigned mapped = 0, luns = 0;
-
-	if (import_is_set(ucl_find(tpg, "attributes"), "generate_node_acls", false))
-		return false;
-	for (const struct ucl_node *lun = import_list(tpg, "luns"); lun; lun = lun->next)
-		luns++;
-	for (const struct ucl_node *m = import_list(acl, "mapped_luns"); m; m = m->next, mapped++)
-		if (strcmp(import_text(m, "index"), import_text(m, "tpg_lun")) != 0 ||
-		    import_is_set(m, "write_protect", false))
-			return false;
-	return mapped == luns;
-}
-
-static void print_mapped(const struct view *v, const char *initiator, const struct ucl_node *mapped)
-{
-	const char *index = import_text(mapped, "index"), *tpg_lun = import_text(mapped, "tpg_lun");
-	const struct ucl_node *lun = find_lun(v->tpg, tpg_lun);
-	const struct ucl_node *object = lun ? first_object(v, lun) : NULL;
-	char number[16], indent[8];
-
-	if (!object) {
-		snprintf(indent, sizeof(indent), "%s\t", v->indent);
-		import_note(indent, "%s: LUN %s of %s is not taken over, as LUN %s is not", v->iqn, index,
-			    initiator, tpg_lun);
-		return;
-	}
-	snprintf(number, sizeof(number), "%u", v->table ? find_object(v->table, object)->number : 0);
-	printf("%s\tlun %s { target-lun = %s; read-only = %s }\n", v->indent, index,
-	       v->table ? number : tpg_lun, import_is_set(mapped, "write_protect", false) ? "yes" : "no");
-}
-
-static void print_maps(const struct view *v)
-{
-	for (const struct ucl_node *acl = import_list(v->tpg, "node_acls"); acl; acl = acl->next) {
-		const char *initiator = import_text(acl, "node_wwn");
-
-		if (sees_all(v->tpg, acl))
-			continue;
-		printf("%smap ", v->indent);
-		import_print_quoted(initiator);
-		puts(" {");
-		for (const struct ucl_node *m = import_list(acl, "mapped_luns"); m; m = m->next)
-			print_mapped(v, initiator, m);
-		printf("%s}\n", v->indent);
-	}
-}
-
 /* Targets ------------------------------------------------------------------ */
 
 /* What a TPG says that is none of the ordinary, and has its place elsewhere here. */
@@ -286,7 +115,7 @@ static bool is_enabled(const struct ucl_node *tpg)
 static void print_simple(struct import *im, const char *iqn, const struct ucl_node *tpg,
 			 unsigned number, unsigned first)
 {
-	const struct view view = { im, iqn, tpg, NULL, "\t" };
+	const struct import_view view = { im, iqn, tpg, NULL, "\t" };
 	char auth[40];
 
 	snprintf(auth, sizeof(auth), "target%u", number);
@@ -299,8 +128,8 @@ static void print_simple(struct import *im, const char *iqn, const struct ucl_no
 			printf("\tportal-group = portals%u\n", group);
 	if (!is_enabled(tpg))
 		puts("\toffline = yes");
-	print_luns(&view);
-	print_maps(&view);
+	import_print_luns(&view);
+	import_print_maps(&view);
 	puts("}\n");
 }
 
@@ -313,7 +142,7 @@ static void auth_name(char name[40], unsigned number, const struct ucl_node *tpg
 		snprintf(name, 40, "no-access");
 }
 
-static void print_entrances(struct view *v, unsigned number, unsigned tpg_number)
+static void print_entrances(struct import_view *v, unsigned number, unsigned tpg_number)
 {
 	char auth[40];
 
@@ -322,8 +151,8 @@ static void print_entrances(struct view *v, unsigned number, unsigned tpg_number
 		if (!import_is_reached(v->im, tpg_number, group))
 			continue;
 		printf("\tportal-group {\n\t\tname = portals%u\n\t\tauth-group = %s\n", group, auth);
-		print_luns(v);
-		print_maps(v);
+		import_print_luns(v);
+		import_print_maps(v);
 		puts("\t}");
 	}
 }
@@ -332,8 +161,8 @@ static void print_several(struct import *im, const struct ucl_node *target, unsi
 			  unsigned first)
 {
 	const char *iqn = import_text(target, "wwn");
-	struct view view = { im, iqn, NULL, NULL, "\t\t" };
-	struct lun_table table = { 0 };
+	struct import_view view = { im, iqn, NULL, NULL, "\t\t" };
+	struct import_luns table = { 0 };
 	char auth[40];
 
 	for (const struct ucl_node *tpg = import_tpgs(target); tpg; tpg = tpg->next) {
@@ -342,11 +171,11 @@ static void print_several(struct import *im, const struct ucl_node *target, unsi
 		if (is_enabled(tpg))
 			print_auth_group(im, iqn, tpg, auth);
 	}
-	fill_table(im, target, &table);
+	import_number_luns(im, target, &table);
 	view.table = &table;
 	begin_target(iqn);
 	puts("\tauth-group = no-access");
-	print_table(im, &table);
+	import_print_table(im, &table);
 	for (const struct ucl_node *tpg = import_tpgs(target); tpg; tpg = tpg->next) {
 		view.tpg = tpg;
 		print_entrances(&view, number, first++);

@@ -97,6 +97,8 @@ struct lu_shared {
 	atomic_ullong restricted;		/* 0: no reservation, so all may do all */
 };
 
+/* lu_shared.c --------------------------------------------------------------- */
+
 /* An instance begins and ends. Its owner waits for visitors == 0 after it has left. */
 void lu_shared_join(struct lu_shared *shared, struct lu_instance *instance);
 void lu_shared_leave(struct lu_instance *instance);
@@ -113,6 +115,8 @@ unsigned lu_shared_each_port(struct lu_shared *shared, const struct nexus *nexus
 
 /* The relative target port identifier of the port by which the nexus came; any thread. */
 uint16_t lu_shared_port_id(struct lu_shared *shared, const struct nexus *nexus);
+
+/* lu_nexus.c ---------------------------------------------------------------- */
 
 /* On the instance's thread. False without memory; find is NULL for who is not attached. */
 bool lu_instance_attach(struct lu_instance *instance, const struct nexus *nexus);

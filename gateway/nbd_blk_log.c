@@ -5,8 +5,6 @@
  *
  * Called by nbd_blk_request.c and nbd_blk_recover.c, and by write_log.c.
  */
-#include <errno.h>
-
 #include "nbd_blk_private.h"
 
 static struct nbd_blk *device_of(struct log_member *member)
@@ -61,16 +59,9 @@ void nbd_blk_log_join(struct nbd_blk *nb)
 
 void nbd_blk_log_account(struct nbd_blk *nb, struct blk_req *req, uint64_t mark)
 {
-	struct write_log *log = nb->member.log;
-
 	if (!nb->dev.info.can_flush || req->flags & BLK_OWN)
 		return;
-	if (blk_modifies(req->op))
-		write_log_ack(&nb->member, req);
-	else if (req->op == BLK_FLUSH)
-		write_log_flushed(log, mark);
-	if ((req->op == BLK_FLUSH || req->flags & BLK_FUA) && write_log_collect(log)) {
-		blk_fail(req, EIO, "the server may have lost acknowledged writes");
+	if (!write_log_answered(&nb->member, req, mark,
+				"the server may have lost acknowledged writes"))
 		tell_losses(nb);
-	}
 }

@@ -1,8 +1,8 @@
 /*
  * The parts of one NBD block device: nbd_blk.c (open, close, what the export is and
- * can), nbd_blk_request.c (requests to commands and back, through the link's pipe),
- * nbd_blk_libnbd.c (through libnbd, where it has none), nbd_blk_recover.c (a lost connection),
- * nbd_blk_log.c (what the server may lose with it). All on the device's loop.
+ * can), nbd_blk_request.c (requests to commands and back), nbd_blk_pipe.c (commands through the
+ * link's pipe), nbd_blk_libnbd.c (through libnbd, where it has none), nbd_blk_recover.c (a lost
+ * connection), nbd_blk_log.c (what the server may lose with it). All on the device's loop.
  */
 #ifndef NBD_BLK_PRIVATE_H
 #define NBD_BLK_PRIVATE_H
@@ -112,6 +112,9 @@ bool nbd_blk_note_extent(struct nbd_blk_command *cmd, uint64_t length, uint32_t 
 void nbd_blk_finish(struct nbd_blk_command *cmd);
 /* A request's NBD_CMD_FLAG_*; libnbd's are the same. */
 uint32_t nbd_blk_command_flags(const struct blk_req *req);
+
+/* nbd_blk_pipe.c */
+void nbd_blk_issue_to_pipe(struct nbd_blk_command *cmd, struct nbd_pipe *pipe);
 
 /* nbd_blk_libnbd.c */
 /* Hand a command to libnbd. It may be answered, and gone, before this returns. */

@@ -1,8 +1,9 @@
 /*
  * The inside of the NBD server: what its files share. nbd_server.c owns the life
- * of a connection, nbd_handshake.c and nbd_option.c its first phase, with
- * nbd_meta.c for the meta contexts; nbd_request.c owns the requests of the second
- * phase, nbd_command.c knows their rules and nbd_reply.c sends what they end in.
+ * of a connection, nbd_guard.c their number, nbd_handshake.c and nbd_option.c its first
+ * phase, with nbd_offer.c for the exports and nbd_meta.c for the meta contexts;
+ * nbd_request.c owns the requests of the second phase, nbd_command.c knows their rules
+ * and nbd_reply.c sends what they end in.
  *
  * A connection and all of its requests live on one loop. A connection is freed when
  * its stream is closed and the last of its requests has come back from the device.
@@ -87,6 +88,16 @@ void nbd_drain(struct nbd_conn *c, uint64_t len, void (*arrived)(struct nbd_conn
 /* nbd_server.c: is there nothing new to be begun? */
 bool nbd_conn_is_ending(const struct nbd_conn *c);
 
+/* nbd_server.c: may there be one more line about clients that are dropped? */
+bool nbd_may_complain(struct nbd_service *service);
+
+/* nbd_server.c: has it chosen an export? */
+bool nbd_conn_in_transmission(const struct nbd_conn *c);
+
+/* nbd_guard.c: one more; false: there is no room for it. And one less. */
+bool nbd_guard_enter(struct nbd_service *service);
+void nbd_guard_leave(struct nbd_service *service);
+
 /* nbd_server.c: a request is no more; perhaps the connection is neither. */
 void nbd_conn_settle(struct nbd_conn *c);
 
@@ -128,12 +139,18 @@ uint8_t *nbd_option_reply(struct nbd_conn *c, uint32_t type, uint32_t len);
 void nbd_option_refuse(struct nbd_conn *c, uint32_t type, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* nbd_option.c: an export that this worker serves as a block device, and that this client may
+/* nbd_offer.c: the device behind it on this worker; NULL: it does not serve it. */
+struct blkdev *nbd_export_blk(const struct nbd_conn *c, const struct nbd_export *export);
+
+/* nbd_offer.c: an export that this worker serves as a block device, and that this client may
  * know of; NULL = no such. */
 const struct nbd_export *nbd_export(const struct nbd_conn *c, const char *name, size_t len);
 
-/* nbd_option.c: does this worker serve it, and may this client know of it? */
+/* nbd_offer.c: does this worker serve it, and may this client know of it? */
 bool nbd_export_is_shown(const struct nbd_conn *c, const struct nbd_export *export);
+
+/* nbd_offer.c: what this client may be told of an export that it is shown, now. */
+struct nbd_offer nbd_offer_make(const struct nbd_conn *c, const struct nbd_export *export);
 
 /* nbd_meta.c: rows of the option table. */
 void nbd_list_meta_context(struct nbd_conn *c, struct nbd_cursor *data);

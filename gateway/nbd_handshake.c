@@ -15,7 +15,6 @@
 
 #include "field.h"
 #include "log.h"
-#include "export.h"
 #include "nbd_conn.h"
 #include "pool.h"
 
@@ -224,7 +223,7 @@ static bool look_first(struct nbd_conn *c, const struct nbd_option *option)
 	ev_timer_init(&c->patience, on_patience, LOOK_SECONDS, 0);
 	ev_timer_start(c->service->loop->ev, &c->patience);
 	conn_pause(&c->conn);
-	blk_look(export->export->instance[c->service->worker].blk, &c->look);
+	blk_look(nbd_export_blk(c, export), &c->look);
 	return true;
 }
 

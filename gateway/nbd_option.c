@@ -1,68 +1,23 @@
 /*
  * What each option does (NBD proto.md, "Option types"), but for the two of the meta
- * contexts (nbd_meta.c). The table at the end says which there are and what data they
+ * contexts (nbd_meta.c). What an export is to a client is nbd_offer.c's. The table at the end says which there are and what data they
  * may carry; nbd_handshake.c has seen to that before a handler is called.
  */
 #include <string.h>
-#include <sys/socket.h>
 
-#include "export.h"
 #include "field.h"
 #include "nbd_conn.h"
 
-static struct blkdev *blk_of(const struct nbd_conn *c, const struct nbd_export *export)
+/* Haggling is over. "sizes_agreed": the client asked for the block sizes and was told. */
+static void enter_transmission(struct nbd_conn *c, bool sizes_agreed)
 {
-	return export->export->instance[c->service->worker].blk;
-}
-
-static bool is_allowed(const struct nbd_conn *c, const struct nbd_export *export)
-{
-	const char *name = c->tls == TLS_STARTED ? tls_stream_name(c->conn.stream) : NULL;
-
-	for (unsigned i = 0; i < export->allow_count && name; i++)
-		if (strcmp(name, export->allow[i]) == 0)
-			return true;
-	return export->allow_count == 0;
-}
-
-static bool comes_from_there(const struct nbd_conn *c, const struct nbd_export *export)
-{
-	struct sockaddr_storage storage;
-	struct sockaddr *from = (struct sockaddr *)&storage;
-	socklen_t len = sizeof(storage);
-
-	if (export->from.prefix_count == 0)
-		return true;
-	/* Pipes and unix sockets lead from no address. */
-	if (getpeername(c->conn.stream->fd, from, &len) < 0)
-		from = NULL;
-	return access_admits_address(&export->from, from);
-}
-
-/* Those who are there meet other rules than they came in by, when these change. */
-static bool has_come_in(const struct nbd_conn *c)
-{
-	const struct nbd_service *service = c->service;
-
-	if (c->tls == TLS_STARTED)
-		return !service->tls || tls_stream_is_allowed(c->conn.stream, service->tls);
-	return service->tls_mode != TLS_REQUIRE;
-}
-
-bool nbd_export_is_shown(const struct nbd_conn *c, const struct nbd_export *export)
-{
-	return blk_of(c, export) && nbd_exports_leads(c->service->exports, c->door, export) &&
-	       has_come_in(c) && (!export->tls_only || c->tls == TLS_STARTED) &&
-	       is_allowed(c, export) && comes_from_there(c, export);
-}
-
-const struct nbd_export *nbd_export(const struct nbd_conn *c, const char *name, size_t len)
-{
-	const struct nbd_exports *exports = c->service->exports;
-	const struct nbd_export *export = len ? nbd_exports_find(exports, name, len)
-					      : nbd_exports_default(exports, c->door);
-
-	return export && nbd_export_is_shown(c, export) ? export : NULL;
+	c->sizes_agreed = sizes_agreed;
+	/* Who was not told may use what is the default. */
+	if (!sizes_agreed && c->offer.max_payload < NBD_DEFAULT_MAX_PAYLOAD)
+		c->offer.max_payload = NBD_DEFAULT_MAX_PAYLOAD;
+	c->terms.contexts = nbd_meta_contexts(&c->terms, c->offer.export);
+	ev_timer_stop(c->service->loop->ev, &c->deadline);
+	c->parse = nbd_request_parse;
 }
 
 /*
@@ -80,69 +35,6 @@ static void refuse_export(struct nbd_conn *c)
 			return;
 		}
 	nbd_option_refuse(c, NBD_REP_ERR_UNKNOWN, "no such export");
-}
-
-static uint32_t max_u32(uint32_t a, uint32_t b)
-{
-	return a > b ? a : b;
-}
-
-static uint16_t transmission_flags(const struct nbd_conn *c, const struct nbd_export *export,
-				   const struct blk_info *info)
-{
-	const struct nbd_terms *terms = &c->terms;
-	/* CAN_MULTI_CONN: nothing is cached here, and one instance's flush is for all (blk.h). */
-	uint16_t flags = NBD_FLAG_HAS_FLAGS | NBD_FLAG_SEND_FLUSH | NBD_FLAG_SEND_FUA |
-			 NBD_FLAG_SEND_CACHE | NBD_FLAG_CAN_MULTI_CONN;
-
-	if (export->read_only || export->export->read_only || info->read_only) {
-		flags |= NBD_FLAG_READ_ONLY;
-	} else {
-		/* Always: a fast zero that cannot be is refused fast. */
-		flags |= NBD_FLAG_SEND_WRITE_ZEROES | NBD_FLAG_SEND_FAST_ZERO;
-		if (info->can_trim)
-			flags |= NBD_FLAG_SEND_TRIM;
-	}
-	if (info->rotational)
-		flags |= NBD_FLAG_ROTATIONAL;
-	if (terms->structured || terms->extended)
-		flags |= NBD_FLAG_SEND_DF;
-	if (terms->extended && nbd_meta_contexts(terms, export))
-		flags |= NBD_FLAG_BLOCK_STATUS_PAYLOAD;
-	return flags;
-}
-
-/* What a client may be told of this export now. Sizes are as "Size constraints" wants them. */
-static struct nbd_offer make_offer(const struct nbd_conn *c, const struct nbd_export *export)
-{
-	struct blkdev *blk = blk_of(c, export);
-	const struct blk_info *info = &blk->info;
-	struct nbd_offer offer = {
-		.export = export, .blk = blk, .size = info->size,
-		.flags = transmission_flags(c, export, info),
-		.min_block = info->min_block < NBD_MAX_MIN_BLOCK ? info->min_block
-								 : NBD_MAX_MIN_BLOCK,
-	};
-
-	offer.preferred_block = max_u32(info->preferred_block, max_u32(offer.min_block, 512));
-	offer.max_payload = c->service->limits->max_payload;
-	if (offer.max_payload > BLK_MAX_DATA)
-		offer.max_payload = BLK_MAX_DATA;
-	offer.max_payload = max_u32(offer.max_payload,
-				    max_u32(offer.preferred_block, NBD_ALWAYS_WHOLE));
-	return offer;
-}
-
-/* Haggling is over. "sizes_agreed": the client asked for the block sizes and was told. */
-static void enter_transmission(struct nbd_conn *c, bool sizes_agreed)
-{
-	c->sizes_agreed = sizes_agreed;
-	/* Who was not told may use what is the default. */
-	if (!sizes_agreed)
-		c->offer.max_payload = max_u32(c->offer.max_payload, NBD_DEFAULT_MAX_PAYLOAD);
-	c->terms.contexts = nbd_meta_contexts(&c->terms, c->offer.export);
-	ev_timer_stop(c->service->loop->ev, &c->deadline);
-	c->parse = nbd_request_parse;
 }
 
 static const struct nbd_export *named_by_all(const struct nbd_conn *c, struct nbd_cursor *data)
@@ -173,7 +65,7 @@ static void handle_export_name(struct nbd_conn *c, struct nbd_cursor *data)
 		refuse_export(c);
 		return;
 	}
-	c->offer = make_offer(c, export);
+	c->offer = nbd_offer_make(c, export);
 	info.size = c->offer.size;
 	info.flags = c->offer.flags;
 	wire = nbd_handshake_send(c, nbd_export_name_layout.len + zeroes);
@@ -193,7 +85,8 @@ static void handle_abort(struct nbd_conn *c, struct nbd_cursor *data)
 
 static const char *description_of(const struct nbd_conn *c, const struct nbd_export *export)
 {
-	return export->description ? export->description : blk_of(c, export)->info.description;
+	return export->description ? export->description
+				   : nbd_export_blk(c, export)->info.description;
 }
 
 static void send_server(struct nbd_conn *c, const struct nbd_export *export)
@@ -298,7 +191,7 @@ static void info_or_go(struct nbd_conn *c, struct nbd_cursor *data, bool go)
 	}
 	/* A GO right after the INFO is answered alike, even if the device has changed. */
 	if (offered != export)
-		c->offer = make_offer(c, export);
+		c->offer = nbd_offer_make(c, export);
 	c->offer.export = export;
 	send_infos(c, &c->offer, wanted);
 	nbd_option_reply(c, NBD_REP_ACK, 0);

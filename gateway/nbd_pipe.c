@@ -1,93 +1,26 @@
 /*
- * Requests to an NBD server and its replies (NBD proto.md, "Transmission"), over a
- * struct conn. See nbd_pipe.h for why this is not left to libnbd.
- *
- * A request has a slot from nbd_pipe_send() until it has been answered and its bytes
- * have left; the cookie says which. Calls and their buffers are their owners'; what
- * conn.c holds of a request (the slot's conn_out) is the pipe's, which therefore lives
- * until conn.c has let go of everything.
+ * Requests to an NBD server (NBD proto.md, "Transmission"), over a struct conn; the replies
+ * are nbd_pipe_reply.c's. See nbd_pipe.h for why this is not left to libnbd.
  */
-#include "nbd_pipe.h"
-
 #include <assert.h>
-#include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "conn.h"
-#include "errmap.h"
-#include "field.h"
-#include "log.h"
+#include "nbd_pipe_private.h"
 #include "stream.h"
-
-#define REQUEST_LEN	28
-#define ERROR_TYPE	0x8000	/* bit 15 of a chunk's type */
-#define DESCRIPTOR_LEN	8	/* length, flags */
-/* Text and offset of an error: more than proto.md lets a server send. */
-#define MAX_ERROR_LEN	(2 * NBD_MAX_STRING)
-
-struct slot {
-	struct nbd_pipe *pipe;
-	struct nbd_pipe_call *call;	/* NULL: none, or it ended with the connection */
-	struct list node;		/* pipe->idle */
-	uint64_t cookie;
-	bool	 unsent;
-	struct conn_out out;
-	uint8_t	 wire[REQUEST_LEN];
-};
-
-enum rx_state {
-	RX_REPLY,			/* a header comes next, with the head of its chunk */
-	RX_DATA,			/* conn.c puts data in place */
-	RX_EXTENTS,			/* descriptors of a block status */
-};
-
-struct nbd_pipe {
-	struct conn conn;
-	bool	 structured;
-	bool	 ended;			/* conn.c is through with it */
-	bool	 closed;		/* ... and so is the owner */
-	void   (*lost)(void *opaque, const char *why);
-	void	*opaque;
-
-	/* The reply that is coming in. */
-	enum rx_state state;
-	struct slot *receiving;
-	bool	 last;			/* it is the request's last chunk */
-	uint64_t offset;		/* of the data */
-	uint32_t left;			/* bytes of data, or of descriptors */
-
-	uint64_t sent;			/* requests so far */
-	struct list idle;
-	struct slot slots[NBD_PIPE_CALLS];
-};
-
-static struct nbd_pipe *pipe_of(struct conn *conn)
-{
-	return container_of(conn, struct nbd_pipe, conn);
-}
-
-/* Sending ------------------------------------------------------------------ */
-
-static void slot_put(struct slot *slot)
-{
-	if (!slot->call && !slot->unsent)
-		list_add_head(&slot->pipe->idle, &slot->node);	/* it is still in the cache */
-}
 
 static void slot_sent(struct conn_out *out, bool ok)
 {
-	struct slot *slot = container_of(out, struct slot, out);
+	struct nbd_pipe_slot *slot = container_of(out, struct nbd_pipe_slot, out);
 
 	(void)ok;	/* the end of the connection is told by closed() */
 	slot->unsent = false;
-	slot_put(slot);
+	nbd_pipe_slot_put(slot);
 }
 
 void nbd_pipe_send(struct nbd_pipe *pipe, struct nbd_pipe_call *call)
 {
 	struct list *node = list_pop(&pipe->idle);
-	struct slot *slot = container_of(node, struct slot, node);
+	struct nbd_pipe_slot *slot = container_of(node, struct nbd_pipe_slot, node);
 	struct nbd_request_header header = {
 		.magic = NBD_REQUEST_MAGIC, .flags = call->flags, .type = (uint16_t)call->command,
 		.offset = call->offset, .length = call->length,
@@ -109,269 +42,6 @@ void nbd_pipe_send(struct nbd_pipe *pipe, struct nbd_pipe_call *call)
 	conn_send(&pipe->conn, &slot->out);
 }
 
-/* Receiving ---------------------------------------------------------------- */
-
-static void call_ended(struct slot *slot, bool answered)
-{
-	struct nbd_pipe_call *call = slot->call;
-
-	slot->call = NULL;
-	slot_put(slot);
-	call->events->ended(call, answered, call->error);
-}
-
-/* The chunk that pipe->receiving got is whole. */
-static void end_chunk(struct nbd_pipe *pipe)
-{
-	struct slot *slot = pipe->receiving;
-
-	pipe->state = RX_REPLY;
-	pipe->receiving = NULL;
-	if (pipe->last)
-		call_ended(slot, true);
-}
-
-static void fail_call(struct nbd_pipe *pipe, int error)
-{
-	struct nbd_pipe_call *call = pipe->receiving->call;
-
-	if (!call->error)
-		call->error = error;
-}
-
-static void filled(struct conn *conn)
-{
-	struct nbd_pipe *pipe = pipe_of(conn);
-	struct nbd_pipe_call *call = pipe->receiving->call;
-
-	assert(pipe->state == RX_DATA);
-	call->events->chunk(call, pipe->offset, pipe->left);
-	end_chunk(pipe);
-}
-
-static bool within(const struct nbd_pipe_call *call, uint64_t offset, uint64_t length)
-{
-	return offset >= call->offset && length <= call->length &&
-	       offset - call->offset <= call->length - length;
-}
-
-/* "length" bytes of a read come next, which belong at "offset". */
-static void expect_data(struct nbd_pipe *pipe, uint64_t offset, uint32_t length)
-{
-	const struct nbd_pipe_call *call = pipe->receiving->call;
-
-	if (call->command != NBD_CMD_READ || length == 0 || !within(call, offset, length)) {
-		conn_fail(&pipe->conn, "data that was not asked for");
-		return;
-	}
-	pipe->state = RX_DATA;
-	pipe->offset = offset;
-	pipe->left = length;
-	conn_expect(&pipe->conn, call->data + (offset - call->offset), length);
-}
-
-static void got_hole(struct nbd_pipe *pipe, const struct nbd_chunk_head *head)
-{
-	struct nbd_pipe_call *call = pipe->receiving->call;
-
-	if (call->command != NBD_CMD_READ || head->hole_size == 0 ||
-	    !within(call, head->offset, head->hole_size)) {
-		conn_fail(&pipe->conn, "a hole that was not asked for");
-		return;
-	}
-	memset(call->data + (head->offset - call->offset), 0, head->hole_size);
-	call->events->chunk(call, head->offset, head->hole_size);
-	end_chunk(pipe);
-}
-
-/* Descriptors come next. There is one context that was asked for, so it must be that. */
-static void expect_extents(struct nbd_pipe *pipe, uint32_t length)
-{
-	if (pipe->receiving->call->command != NBD_CMD_BLOCK_STATUS) {
-		conn_fail(&pipe->conn, "a block status that was not asked for");
-		return;
-	}
-	pipe->state = RX_EXTENTS;
-	pipe->left = length;
-}
-
-/* The payload of an error chunk, whole; of types that are not known, only the number is. */
-static void got_error(struct nbd_pipe *pipe, uint16_t type, const uint8_t *p, uint32_t length)
-{
-	struct nbd_pipe_call *call = pipe->receiving->call;
-	struct nbd_chunk_head head;
-	uint32_t used;
-
-	nbd_decode(&nbd_chunk_error_layout, p, &head, sizeof(head));
-	used = nbd_chunk_error_layout.len + head.message_len;
-	if (used + (type == NBD_REPLY_TYPE_ERROR_OFFSET ? 8 : 0) > length) {
-		conn_fail(&pipe->conn, "an error chunk that is too short");
-		return;
-	}
-	log_trace(iscsi_debug_nbd, "the server says: error %u: %.*s", head.error,
-		  (int)head.message_len, (const char *)p + nbd_chunk_error_layout.len);
-	fail_call(pipe, head.error ? errmap_from_nbd(head.error) : errmap_from_nbd(NBD_EINVAL));
-	if (type == NBD_REPLY_TYPE_ERROR_OFFSET)
-		call->events->failed_at(call, get_be64(p + used));
-	end_chunk(pipe);
-}
-
-/* The request that a reply is to; NULL after conn_fail(). */
-static struct slot *find(struct nbd_pipe *pipe, uint64_t cookie)
-{
-	struct slot *slot = &pipe->slots[cookie % NBD_PIPE_CALLS];
-
-	if (slot->call && slot->cookie == cookie && !slot->unsent)
-		return slot;
-	conn_fail(&pipe->conn, "a reply to no request of ours");
-	return NULL;
-}
-
-static size_t simple_reply(struct nbd_pipe *pipe, const uint8_t *p)
-{
-	struct nbd_reply_header header;
-	struct nbd_pipe_call *call;
-
-	nbd_decode(&nbd_simple_reply_layout, p, &header, sizeof(header));
-	pipe->receiving = find(pipe, header.cookie);
-	if (!pipe->receiving)
-		return 0;
-	call = pipe->receiving->call;
-	pipe->last = true;
-	fail_call(pipe, errmap_from_nbd(header.error));
-	if (call->command != NBD_CMD_READ || call->error)
-		end_chunk(pipe);
-	else if (pipe->structured)
-		conn_fail(&pipe->conn, "a simple reply to a read");
-	else
-		expect_data(pipe, call->offset, call->length);
-	return nbd_simple_reply_layout.len;
-}
-
-/* What a chunk of this type has to begin with; NULL: nothing, or it is not known. */
-static const struct nbd_layout *head_layout(uint16_t type)
-{
-	switch (type) {
-	case NBD_REPLY_TYPE_OFFSET_DATA:
-		return &nbd_chunk_data_layout;
-	case NBD_REPLY_TYPE_OFFSET_HOLE:
-		return &nbd_chunk_hole_layout;
-	case NBD_REPLY_TYPE_BLOCK_STATUS:
-		return &nbd_chunk_status_layout;
-	default:
-		return type & ERROR_TYPE ? &nbd_chunk_error_layout : NULL;
-	}
-}
-
-/* Is this the length that such a chunk may have? */
-static bool fits(uint16_t type, uint64_t length)
-{
-	switch (type) {
-	case NBD_REPLY_TYPE_NONE:
-		return length == 0;
-	case NBD_REPLY_TYPE_OFFSET_DATA:
-		return length > nbd_chunk_data_layout.len;
-	case NBD_REPLY_TYPE_OFFSET_HOLE:
-		return length == nbd_chunk_hole_layout.len;
-	case NBD_REPLY_TYPE_BLOCK_STATUS:
-		return length > nbd_chunk_status_layout.len &&
-		       (length - nbd_chunk_status_layout.len) % DESCRIPTOR_LEN == 0;
-	default:
-		return type & ERROR_TYPE && length >= nbd_chunk_error_layout.len &&
-		       length <= MAX_ERROR_LEN;
-	}
-}
-
-static void got_head(struct nbd_pipe *pipe, const struct nbd_reply_header *header, const uint8_t *p)
-{
-	const struct nbd_layout *layout = head_layout(header->type);
-	uint32_t length = (uint32_t)header->length;
-	struct nbd_chunk_head head = { 0 };
-
-	if (layout)
-		nbd_decode(layout, p, &head, sizeof(head));
-	if (header->type == NBD_REPLY_TYPE_OFFSET_DATA) {
-		expect_data(pipe, head.offset, length - layout->len);
-	} else if (header->type == NBD_REPLY_TYPE_OFFSET_HOLE) {
-		got_hole(pipe, &head);
-	} else if (header->type == NBD_REPLY_TYPE_BLOCK_STATUS) {
-		expect_extents(pipe, length - layout->len);
-	} else if (header->type & ERROR_TYPE) {
-		got_error(pipe, header->type, p, length);
-	} else if (pipe->last) {
-		end_chunk(pipe);
-	} else {
-		conn_fail(&pipe->conn, "an empty chunk that is not the last");
-	}
-}
-
-static size_t chunk(struct nbd_pipe *pipe, const uint8_t *p, size_t n)
-{
-	const size_t header_len = nbd_structured_reply_layout.len;
-	const struct nbd_layout *layout;
-	struct nbd_reply_header header;
-	size_t len;
-
-	if (n < header_len)
-		return 0;
-	nbd_decode(&nbd_structured_reply_layout, p, &header, sizeof(header));
-	if (!fits(header.type, header.length)) {
-		conn_fail(&pipe->conn, "a chunk of type 0x%x and %llu bytes", header.type,
-			  (unsigned long long)header.length);
-		return 0;
-	}
-	layout = head_layout(header.type);
-	len = header_len + (header.type & ERROR_TYPE ? header.length : layout ? layout->len : 0);
-	if (n < len)
-		return 0;
-	pipe->receiving = find(pipe, header.cookie);
-	if (!pipe->receiving)
-		return 0;
-	pipe->last = header.flags & NBD_REPLY_FLAG_DONE;
-	got_head(pipe, &header, p + header_len);
-	return len;
-}
-
-static size_t extents(struct nbd_pipe *pipe, const uint8_t *p, size_t n)
-{
-	struct nbd_pipe_call *call = pipe->receiving->call;
-	size_t used = 0;
-
-	for (; pipe->left && n - used >= DESCRIPTOR_LEN; used += DESCRIPTOR_LEN) {
-		pipe->left -= DESCRIPTOR_LEN;
-		if (!call->events->extent(call, get_be32(p + used), get_be32(p + used + 4)))
-			fail_call(pipe, EIO);
-	}
-	if (!pipe->left)
-		end_chunk(pipe);
-	return used;
-}
-
-static size_t reply(struct nbd_pipe *pipe, const uint8_t *p, size_t n)
-{
-	uint32_t magic;
-
-	if (n < nbd_simple_reply_layout.len)
-		return 0;
-	magic = get_be32(p);
-	if (magic == NBD_SIMPLE_REPLY_MAGIC)
-		return simple_reply(pipe, p);
-	if (magic == NBD_STRUCTURED_REPLY_MAGIC && pipe->structured)
-		return chunk(pipe, p, n);
-	conn_fail(&pipe->conn, "a reply begins with 0x%08x", magic);
-	return 0;
-}
-
-static size_t parse(struct conn *conn, const uint8_t *p, size_t n)
-{
-	struct nbd_pipe *pipe = pipe_of(conn);
-
-	assert(pipe->state != RX_DATA);
-	return pipe->state == RX_REPLY ? reply(pipe, p, n) : extents(pipe, p, n);
-}
-
-/* Life --------------------------------------------------------------------- */
-
 static void release(struct nbd_pipe *pipe)
 {
 	conn_release(&pipe->conn);
@@ -380,7 +50,7 @@ static void release(struct nbd_pipe *pipe)
 
 static void on_closed(struct conn *conn, const char *why)
 {
-	struct nbd_pipe *pipe = pipe_of(conn);
+	struct nbd_pipe *pipe = nbd_pipe_of(conn);
 
 	pipe->ended = true;
 	if (pipe->closed)
@@ -389,7 +59,11 @@ static void on_closed(struct conn *conn, const char *why)
 		pipe->lost(pipe->opaque, why);
 }
 
-static const struct conn_ops conn_ops = { .parse = parse, .filled = filled, .closed = on_closed };
+static const struct conn_ops conn_ops = {
+	.parse = nbd_pipe_parse,
+	.filled = nbd_pipe_filled,
+	.closed = on_closed,
+};
 
 struct nbd_pipe *nbd_pipe_open(struct loop *loop, int fd, bool structured,
 			       void (*lost)(void *opaque, const char *why), void *opaque)
@@ -406,7 +80,7 @@ struct nbd_pipe *nbd_pipe_open(struct loop *loop, int fd, bool structured,
 	pipe->opaque = opaque;
 	list_init(&pipe->idle);
 	for (unsigned i = 0; i < NBD_PIPE_CALLS; i++) {
-		struct slot *slot = &pipe->slots[i];
+		struct nbd_pipe_slot *slot = &pipe->slots[i];
 
 		slot->pipe = pipe;
 		slot->out.sent = slot_sent;
@@ -423,7 +97,7 @@ static void take_leave(struct nbd_pipe *pipe)
 		.magic = NBD_REQUEST_MAGIC, .type = NBD_CMD_DISC,
 	};
 	struct stream *stream = pipe->conn.stream;
-	uint8_t wire[REQUEST_LEN];
+	uint8_t wire[NBD_PIPE_REQUEST_LEN];
 	struct iovec iov = { wire, nbd_encode(&nbd_compact_request_layout, &header, wire) };
 
 	if (!pipe->conn.dead && list_empty(&pipe->conn.out))
@@ -437,7 +111,7 @@ void nbd_pipe_close(struct nbd_pipe *pipe)
 	take_leave(pipe);
 	for (unsigned i = 0; i < NBD_PIPE_CALLS; i++)
 		if (pipe->slots[i].call)
-			call_ended(&pipe->slots[i], false);
+			nbd_pipe_end_call(&pipe->slots[i], false);
 	if (pipe->ended)
 		release(pipe);
 	else

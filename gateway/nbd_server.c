@@ -97,19 +97,23 @@ static void conn_free(struct nbd_conn *c)
 	assert(list_empty(&c->requests) && c->in_flight == 0 && c->bytes == 0);
 	list_del(&c->node);
 	free(c);
+	nbd_guard_leave(service);
 	tell_if_followed(service);
 	if (list_empty(&service->connections) && service->idle)
 		service->idle(service);
 }
 
+bool nbd_may_complain(struct nbd_service *service)
+{
+	return log_allowed(&service->complaints, loop_now(service->loop), COMPLAINTS,
+			   COMPLAINTS_SECONDS);
+}
+
 /* Was it neither the client's wish nor ours? */
 static bool worth_a_line(const struct nbd_conn *c)
 {
-	struct nbd_service *service = c->service;
-
-	return !c->conn.peer_closed && !c->conn.draining && !service->shutting_down &&
-	       log_allowed(&service->complaints, loop_now(service->loop), COMPLAINTS,
-			   COMPLAINTS_SECONDS);
+	return !c->conn.peer_closed && !c->conn.draining && !c->service->shutting_down &&
+	       nbd_may_complain(c->service);
 }
 
 static void on_closed(struct conn *conn, const char *why)
@@ -183,13 +187,19 @@ static void on_deadline(struct ev_loop *ev, struct ev_timer *timer, int events)
 
 void nbd_server_start(struct nbd_service *service, struct stream *stream, uint16_t door)
 {
-	struct nbd_conn *c = calloc(1, sizeof(*c));
+	struct nbd_conn *c;
 	double timeout = service->limits->handshake_timeout;
 
 	assert(loop_is_mine(service->loop));
 	assert(service->limits->max_requests > 0 && service->limits->max_payload > 0);
+	if (!nbd_guard_enter(service)) {
+		stream->ops->close(stream);
+		return;
+	}
+	c = calloc(1, sizeof(*c));
 	if (!c) {
 		log_warning("no memory for an NBD connection");
+		nbd_guard_leave(service);
 		stream->ops->close(stream);
 		return;
 	}
@@ -204,7 +214,7 @@ void nbd_server_start(struct nbd_service *service, struct stream *stream, uint16
 	nbd_handshake_start(c);
 }
 
-static bool in_transmission(const struct nbd_conn *c)
+bool nbd_conn_in_transmission(const struct nbd_conn *c)
 {
 	return c->parse == nbd_request_parse;
 }
@@ -242,7 +252,7 @@ static void follow(struct nbd_conn *c)
 	}
 	c->terms.context_export = same_now(c, c->terms.context_export);
 	c->offer.export = same_now(c, c->offer.export);
-	if (in_transmission(c) && !c->offer.export && !c->evicted)
+	if (nbd_conn_in_transmission(c) && !c->offer.export && !c->evicted)
 		evict(c);
 	nbd_handshake_follow(c);
 }
@@ -271,7 +281,7 @@ void nbd_server_shutdown(struct nbd_service *service)
 
 		if (c->released) {
 			continue;
-		} else if (in_transmission(c)) {
+		} else if (nbd_conn_in_transmission(c)) {
 			nbd_conn_settle(c);
 		} else {
 			ev_timer_stop(ev, &c->deadline);

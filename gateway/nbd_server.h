@@ -4,6 +4,7 @@
 #ifndef NBD_SERVER_H
 #define NBD_SERVER_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -16,6 +17,7 @@
 
 struct nbd_limits {
 	double	 handshake_timeout;	/* seconds until GO; 0 = none */
+	unsigned max_connections;	/* of all workers together; 0 = as many as there are descriptors */
 	uint32_t max_payload;		/* advertised, bytes */
 	unsigned max_requests;		/* in flight per connection */
 	size_t	 max_bytes;		/* of data in flight per connection */
@@ -30,6 +32,7 @@ struct nbd_service {
 	struct nbd_exports *exports;		/* what is served; by nbd_server_follow() */
 	bool	 following;			/* follows() is due */
 	const struct nbd_limits *limits;
+	atomic_uint *clients;			/* so many there are of all workers; NULL: nobody counts */
 	struct list connections;		/* list_init()ed by the worker */
 	bool	 shutting_down;
 	enum tls_mode tls_mode;
@@ -48,7 +51,8 @@ struct nbd_service {
 void nbd_server_follow(struct nbd_service *service, struct nbd_exports *exports);
 
 /* Serve a client on "stream", which becomes the connection's, and came by that door (nbd_exports.h;
- * 0: by none). Frees itself. On the loop, after nbd_server_follow(). */
+ * 0: by none); or close it, where there is no room for one more. Frees itself. On the loop, after
+ * nbd_server_follow(). */
 void nbd_server_start(struct nbd_service *service, struct stream *stream, uint16_t door);
 
 /*

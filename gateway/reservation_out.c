@@ -1,152 +1,14 @@
 /*
  * The service actions of PERSISTENT RESERVE OUT on the model of reservations
- * (reservation.h). Called by disk_pr_out.c, which owns both states.
- *
- * An action works on a copy. It marks the registrations that go, changes others in place
- * and appends new ones; settle() then drops what is marked. So an index below
- * before->count means the same registration in both states until the end.
+ * (reservation.h). Called by disk_pr_out.c, which owns both states. What an action is made
+ * of is in reservation_change.c.
  */
 #include <assert.h>
-#include <stddef.h>
 #include <string.h>
 
-#include "reservation.h"
+#include "reservation_change.h"
 
 #define LU_SCOPE	0
-
-/* The parts ----------------------------------------------------------------- */
-
-static bool same_registrant(const struct registrant *a, const struct registrant *b)
-{
-	return lu_port_same(&a->port, &b->port) && !memcmp(a->isid, b->isid, sizeof(a->isid)) &&
-	       !strcmp(a->name, b->name);
-}
-
-static struct registrant registrant_of(const struct nexus *nexus)
-{
-	struct registrant who = { .port = lu_port_of(nexus) };
-
-	memcpy(who.name, nexus->initiator_name, sizeof(who.name));
-	memcpy(who.isid, nexus->isid, sizeof(who.isid));
-	return who;
-}
-
-/* Its index, or r->count when it is not registered. */
-static unsigned index_of(const struct reservations *r, const struct registrant *who)
-{
-	unsigned i = 0;
-
-	while (i < r->count && !same_registrant(&r->registrations[i].who, who))
-		i++;
-	return i;
-}
-
-struct change {
-	const struct reservations *before;
-	struct reservations *after;
-	const struct reservation_request *request;
-	struct reservation_outcome *outcome;
-	struct registrant who;		/* the nexus by which it came */
-	unsigned own;			/* its index; before->count when it is not registered */
-};
-
-static void conflict(struct change *c)
-{
-	c->outcome->status = STATUS_RESERVATION_CONFLICT;
-}
-
-static void refuse(struct change *c, uint32_t reason)
-{
-	c->outcome->status = STATUS_CHECK_CONDITION;
-	c->outcome->reason = reason;
-}
-
-static bool is_registered(const struct change *c)
-{
-	return c->own < c->before->count;
-}
-
-static bool is_holder(const struct change *c)
-{
-	return is_registered(c) && c->before->type &&
-	       reservation_holds(c->before, &c->before->registrations[c->own]);
-}
-
-/* SPC-4 §6.16.3: all actions but the registering ones are for whoever knows its own key. */
-static bool knows_key(const struct change *c)
-{
-	return is_registered(c) && c->before->registrations[c->own].key == c->request->key;
-}
-
-static void set_type(struct change *c, uint8_t type, unsigned holder)
-{
-	struct reservations *after = c->after;
-
-	for (unsigned i = 0; i < after->count; i++)
-		after->registrations[i].holder = false;
-	after->type = type;
-	if (type && !reservation_is_all_registrants(type))
-		after->registrations[holder].holder = true;
-}
-
-static void release(struct change *c)
-{
-	set_type(c, RESERVATION_NONE, 0);
-}
-
-/* Every other nexus that stays registered hears of it. */
-static void tell_others(struct change *c, uint32_t attention)
-{
-	for (unsigned i = 0; i < c->before->count; i++)
-		if (i != c->own && !c->outcome->fate[i].gone)
-			c->outcome->fate[i].attention = attention;
-}
-
-static void remove_registration(struct change *c, unsigned i, uint32_t attention)
-{
-	c->outcome->fate[i].gone = true;
-	if (i != c->own)
-		c->outcome->fate[i].attention = attention;
-}
-
-static bool add_registration(struct change *c, const struct registrant *who)
-{
-	struct reservations *after = c->after;
-
-	if (after->count == RESERVATION_MAX) {
-		refuse(c, SENSE_INSUFFICIENT_REGISTRATION);
-		return false;
-	}
-	after->registrations[after->count++] = (struct registration){
-		.who = *who, .key = c->request->action_key,
-	};
-	return true;
-}
-
-static unsigned remaining(const struct change *c)
-{
-	unsigned n = c->after->count;
-
-	for (unsigned i = 0; i < c->before->count; i++)
-		n -= c->outcome->fate[i].gone;
-	return n;
-}
-
-/* Drop what is marked. */
-static void settle(struct change *c)
-{
-	struct reservations *after = c->after;
-	unsigned kept = 0;
-
-	for (unsigned i = 0; i < after->count; i++) {
-		if (i < c->before->count && c->outcome->fate[i].gone)
-			continue;
-		if (kept != i)
-			after->registrations[kept] = after->registrations[i];
-		kept++;
-	}
-	after->count = kept;
-}
 
 /* REGISTER, REGISTER AND IGNORE EXISTING KEY (SPC-4 §5.12.7) ---------------- */
 
@@ -156,17 +18,17 @@ static void unregister(struct change *c, unsigned i)
 	uint8_t type = c->after->type;
 	bool held = c->after->registrations[i].holder;
 
-	remove_registration(c, i, SENSE_NONE);
-	if (!type || (reservation_is_all_registrants(type) ? remaining(c) > 0 : !held))
+	change_remove(c, i, SENSE_NONE);
+	if (!type || (reservation_is_all_registrants(type) ? change_remaining(c) > 0 : !held))
 		return;
-	release(c);
+	change_release(c);
 	if (reservation_is_registrants_only(type))
-		tell_others(c, SENSE_RESERVATIONS_RELEASED);
+		change_tell_others(c, SENSE_RESERVATIONS_RELEASED);
 }
 
 static bool register_nexus(struct change *c, const struct registrant *who)
 {
-	unsigned i = index_of(c->before, who);
+	unsigned i = reservation_index(c->before, who);
 	bool known = i < c->before->count;
 
 	if (!c->request->action_key) {
@@ -175,7 +37,7 @@ static bool register_nexus(struct change *c, const struct registrant *who)
 		return true;
 	}
 	if (!known)
-		return add_registration(c, who);
+		return change_add(c, who);
 	c->after->registrations[i].key = c->request->action_key;
 	return true;
 }
@@ -189,11 +51,11 @@ static bool register_others(struct change *c)
 		struct registrant who = request->others[i / request->port_count];
 
 		who.port = request->ports[i % request->port_count];
-		if (index_of(c->after, &who) < c->after->count) {
-			refuse(c, SENSE_INVALID_FIELD_IN_PARAMETERS);
+		if (reservation_index(c->after, &who) < c->after->count) {
+			change_refuse(c, SENSE_INVALID_FIELD_IN_PARAMETERS);
 			return false;
 		}
-		if (!add_registration(c, &who))
+		if (!change_add(c, &who))
 			return false;
 	}
 	return true;
@@ -210,13 +72,13 @@ static bool may_register(const struct change *c)
 
 	if (request->action == CDB_PR_OUT_REGISTER_AND_IGNORE)
 		return true;
-	if (is_registered(c) ? !knows_key(c) : request->key != 0)
+	if (change_is_registered(c) ? !change_knows_key(c) : request->key != 0)
 		return false;
 	for (unsigned p = 1; p < request->port_count; p++) {
 		unsigned i;
 
 		who.port = request->ports[p];
-		i = index_of(c->before, &who);
+		i = reservation_index(c->before, &who);
 		if (i < c->before->count && c->before->registrations[i].key != request->key)
 			return false;
 	}
@@ -230,11 +92,11 @@ static void do_register(struct change *c)
 
 	assert(request->port_count > 0 && lu_port_same(&request->ports[0], &who.port));
 	if (!may_register(c)) {
-		conflict(c);
+		change_conflict(c);
 		return;
 	}
-	if (request->spec_i_pt && is_registered(c)) {
-		refuse(c, SENSE_INVALID_FIELD_IN_PARAMETERS);
+	if (request->spec_i_pt && change_is_registered(c)) {
+		change_refuse(c, SENSE_INVALID_FIELD_IN_PARAMETERS);
 		return;
 	}
 	for (unsigned p = 0; p < request->port_count; p++) {
@@ -255,13 +117,13 @@ static void do_reserve(struct change *c)
 	const struct reservation_request *request = c->request;
 
 	if (request->scope != LU_SCOPE || !reservation_type_valid(request->type))
-		refuse(c, SENSE_INVALID_FIELD_IN_CDB);
-	else if (!knows_key(c))
-		conflict(c);
+		change_refuse(c, SENSE_INVALID_FIELD_IN_CDB);
+	else if (!change_knows_key(c))
+		change_conflict(c);
 	else if (!c->before->type)
-		set_type(c, request->type, c->own);
-	else if (!is_holder(c) || request->type != c->before->type)
-		conflict(c);
+		change_set_type(c, request->type, c->own);
+	else if (!change_is_holder(c) || request->type != c->before->type)
+		change_conflict(c);
 }
 
 /* SPC-4 §5.12.11.2 */
@@ -270,29 +132,29 @@ static void do_release(struct change *c)
 	const struct reservation_request *request = c->request;
 	uint8_t type = c->before->type;
 
-	if (!knows_key(c)) {
-		conflict(c);
-	} else if (!is_holder(c)) {
+	if (!change_knows_key(c)) {
+		change_conflict(c);
+	} else if (!change_is_holder(c)) {
 		return;		/* it is no error to release what one does not hold */
 	} else if (request->scope != LU_SCOPE || request->type != type) {
-		refuse(c, SENSE_INVALID_RELEASE);
+		change_refuse(c, SENSE_INVALID_RELEASE);
 	} else {
-		release(c);
+		change_release(c);
 		if (reservation_is_registrants_only(type) || reservation_is_all_registrants(type))
-			tell_others(c, SENSE_RESERVATIONS_RELEASED);
+			change_tell_others(c, SENSE_RESERVATIONS_RELEASED);
 	}
 }
 
 /* SPC-4 §5.12.11.6 */
 static void do_clear(struct change *c)
 {
-	if (!knows_key(c)) {
-		conflict(c);
+	if (!change_knows_key(c)) {
+		change_conflict(c);
 		return;
 	}
-	release(c);
+	change_release(c);
 	for (unsigned i = 0; i < c->before->count; i++)
-		remove_registration(c, i, SENSE_RESERVATIONS_PREEMPTED);
+		change_remove(c, i, SENSE_RESERVATIONS_PREEMPTED);
 }
 
 /* PREEMPT, PREEMPT AND ABORT (SPC-4 §5.12.11.4, §5.12.11.5) ----------------- */
@@ -304,16 +166,16 @@ static void preempt_reservation(struct change *c)
 	uint8_t type = c->before->type;
 
 	if (request->scope != LU_SCOPE || !reservation_type_valid(request->type)) {
-		refuse(c, SENSE_INVALID_FIELD_IN_CDB);
+		change_refuse(c, SENSE_INVALID_FIELD_IN_CDB);
 		return;
 	}
 	for (unsigned i = 0; i < c->before->count; i++)
 		if (i != c->own && (!request->action_key ||
 				    c->before->registrations[i].key == request->action_key))
-			remove_registration(c, i, SENSE_REGISTRATIONS_PREEMPTED);
-	set_type(c, request->type, c->own);
+			change_remove(c, i, SENSE_REGISTRATIONS_PREEMPTED);
+	change_set_type(c, request->type, c->own);
 	if (request->type != type)
-		tell_others(c, SENSE_RESERVATIONS_RELEASED);
+		change_tell_others(c, SENSE_RESERVATIONS_RELEASED);
 }
 
 /* Whom the key identifies goes, be it the preempter; a reservation stays while one is left. */
@@ -324,13 +186,13 @@ static void remove_registrations(struct change *c)
 	for (unsigned i = 0; i < c->before->count; i++) {
 		if (c->before->registrations[i].key != c->request->action_key)
 			continue;
-		remove_registration(c, i, SENSE_REGISTRATIONS_PREEMPTED);
+		change_remove(c, i, SENSE_REGISTRATIONS_PREEMPTED);
 		any = true;
 	}
 	if (!any)
-		conflict(c);
-	else if (!remaining(c))
-		release(c);
+		change_conflict(c);
+	else if (!change_remaining(c))
+		change_release(c);
 }
 
 static uint64_t holders_key(const struct reservations *r)
@@ -345,10 +207,10 @@ static void do_preempt(struct change *c)
 {
 	uint64_t key = c->request->action_key;
 
-	if (!knows_key(c))
-		conflict(c);
+	if (!change_knows_key(c))
+		change_conflict(c);
 	else if (!key && !reservation_is_all_registrants(c->before->type))
-		refuse(c, SENSE_INVALID_FIELD_IN_PARAMETERS);
+		change_refuse(c, SENSE_INVALID_FIELD_IN_PARAMETERS);
 	else if (key == holders_key(c->before))
 		preempt_reservation(c);
 	else
@@ -361,14 +223,14 @@ static bool may_move(struct change *c)
 {
 	const struct reservation_request *request = c->request;
 
-	if (!knows_key(c))
-		conflict(c);
+	if (!change_knows_key(c))
+		change_conflict(c);
 	else if (!c->before->type)
-		refuse(c, SENSE_INVALID_FIELD_IN_CDB);
-	else if (!is_holder(c) || reservation_is_all_registrants(c->before->type))
-		conflict(c);
-	else if (!request->action_key || same_registrant(request->others, &c->who))
-		refuse(c, SENSE_INVALID_FIELD_IN_PARAMETERS);
+		change_refuse(c, SENSE_INVALID_FIELD_IN_CDB);
+	else if (!change_is_holder(c) || reservation_is_all_registrants(c->before->type))
+		change_conflict(c);
+	else if (!request->action_key || registrant_same(request->others, &c->who))
+		change_refuse(c, SENSE_INVALID_FIELD_IN_PARAMETERS);
 	else
 		return true;
 	return false;
@@ -377,17 +239,17 @@ static bool may_move(struct change *c)
 static void do_register_and_move(struct change *c)
 {
 	const struct reservation_request *request = c->request;
-	unsigned to = index_of(c->before, request->others);
+	unsigned to = reservation_index(c->before, request->others);
 
 	assert(request->other_count == 1);
 	if (!may_move(c))
 		return;
-	if (to == c->before->count && !add_registration(c, request->others))
+	if (to == c->before->count && !change_add(c, request->others))
 		return;
 	c->after->registrations[to].key = request->action_key;
-	set_type(c, c->before->type, to);
+	change_set_type(c, c->before->type, to);
 	if (request->unreg)
-		remove_registration(c, c->own, SENSE_NONE);
+		change_remove(c, c->own, SENSE_NONE);
 	c->after->aptpl = request->aptpl;
 }
 
@@ -409,13 +271,6 @@ static const struct action actions[CDB_COUNT] = {
 	[CDB_PR_OUT_REGISTER_AND_MOVE] = { do_register_and_move, true },
 };
 
-static void copy(struct reservations *to, const struct reservations *from)
-{
-	memcpy(to, from, offsetof(struct reservations, registrations));
-	memcpy(to->registrations, from->registrations,
-	       from->count * sizeof(from->registrations[0]));
-}
-
 void reservation_out(const struct reservations *before, struct reservations *after,
 		     const struct reservation_request *request,
 		     struct reservation_outcome *outcome)
@@ -423,22 +278,20 @@ void reservation_out(const struct reservations *before, struct reservations *aft
 	const struct action *action = &actions[request->action];
 	struct change c = {
 		.before = before, .after = after, .request = request, .outcome = outcome,
-		.who = registrant_of(request->nexus),
 	};
 
 	assert(action->run && before != after);
 	memset(outcome, 0, sizeof(*outcome));
 	outcome->status = STATUS_GOOD;
 	if (before->reserver) {
-		conflict(&c);	/* SPC-2 §5.5.1: the two methods exclude each other */
+		change_conflict(&c);	/* SPC-2 §5.5.1: the two methods exclude each other */
 		return;
 	}
-	c.own = index_of(before, &c.who);
-	copy(after, before);
+	change_begin(&c);
 	action->run(&c);
 	if (outcome->status != STATUS_GOOD)
 		return;
-	settle(&c);
+	change_settle(&c);
 	after->generation += action->counts;
 	assert(after->count || !after->type);
 }

@@ -6,9 +6,11 @@
 
 #include <assert.h>
 
-#include "device.h"
 #include "stream.h"
+#include "target_conn.h"
 #include "target_private.h"
+#include "target_session.h"
+#include "target_task.h"
 
 void target_conf_init(struct target_conf *conf)
 {
@@ -34,19 +36,6 @@ void target_conf_init(struct target_conf *conf)
 	conf->params.max_connections = TARGET_MAX_CONNECTIONS;
 }
 
-struct scsi_lu *target_lu(const struct target_session *s, uint64_t wire_lun, bool *read_only)
-{
-	int number = lun_decode(wire_lun);
-	const struct access_lun *lun =
-		number < 0 || !s->map ? NULL : access_find_lun(s->map, (unsigned)number);
-
-	if (!lun)
-		return NULL;
-	if (read_only)
-		*read_only = lun->read_only || lun->export->read_only;
-	return target_instance(s->service, lun->export);
-}
-
 /*
  * EXTENDED COPY names units by what they are. It reaches those that the session of its
  * nexus has, and no others (CVE-2020-28374): every nexus that a unit of ours knows of is
@@ -60,16 +49,7 @@ static struct scsi_lu *find_by_naa(const struct lu_directory *directory, const s
 	const struct target_session *s = container_of(nexus, const struct target_session, nexus);
 
 	assert(s->service == service);
-	for (unsigned i = 0; s->map && i < s->map->count; i++) {
-		const struct access_lun *lun = &s->map->luns[i];
-		const struct lu_shared *shared = lun->export->device->lu_shared;
-
-		if (!shared || lu_shared_naa(shared) != naa)
-			continue;
-		*read_only = lun->read_only;
-		return target_instance(service, lun->export);
-	}
-	return NULL;
+	return target_session_lu_by_naa(s, naa, read_only);
 }
 
 void target_service_init(struct target_service *service)

@@ -35,7 +35,7 @@ void target_conf_init(struct target_conf *conf);
 
 /* What the sessions of all workers share: who is logged in, TSIHs. Thread-safe. NULL: no memory. */
 struct target_shared;
-struct target_shared *target_shared_new(const struct target_conf *conf);
+struct target_shared *target_shared_new(void);
 void target_shared_free(struct target_shared *shared);
 
 /* What the iSCSI connections of one worker share; the worker's. */

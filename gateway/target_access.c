@@ -1,67 +1,21 @@
 /*
- * What a snapshot of access rules (access.h) says to a login, and what becomes of the
- * sessions when another snapshot comes into force.
+ * What a session has of a snapshot of access rules (access.h), its logical units most of all,
+ * and what becomes of it when another snapshot comes into force.
  *
- * Called by login, and by target_follow(). A session holds the snapshot that it goes by;
- * of the one before it keeps hold as long as it uses a unit that it has lost.
+ * Called at the end of login, by target_follow(), and for every command. A session holds the
+ * snapshot that it goes by; of the one before it keeps hold as long as it uses a unit that it
+ * has lost.
  */
 #include <assert.h>
-#include <string.h>
 
-#include "log.h"
+#include "device.h"
+#include "disk_lu.h"
 #include "stream.h"
+#include "target_conn.h"
 #include "target_private.h"
-
-/* ---- where a login leads */
-
-static enum login_status redirected(enum access_redirect how, const char *to,
-				    const char **redirect_to)
-{
-	*redirect_to = to;
-	return (enum login_status)(LOGIN_REDIRECT | how);
-}
-
-/* It is known and may be used. Is it here? */
-static enum login_status find_target_itself(const struct target_place *place,
-					    const char **redirect_to)
-{
-	const struct access_portal_group *group = place->group;
-	const struct access_target *target = place->target;
-
-	if (target->offline)
-		return LOGIN_SERVICE_UNAVAILABLE;
-	if (target->redirect != ACCESS_STAY)
-		return redirected(target->redirect, target->redirect_to, redirect_to);
-	if (group->redirect != ACCESS_STAY)
-		return redirected(group->redirect, group->redirect_to, redirect_to);
-	return LOGIN_OK;
-}
-
-enum login_status target_find_place(const struct access *access, uint16_t group,
-				    const struct nexus *who, bool discovery, int fd,
-				    struct target_place *place, const char **redirect_to)
-{
-	const struct access_entrance *entrance = NULL;
-	union target_address address;
-	const struct sockaddr *from = target_portal_from(fd, &address);
-
-	*place = (struct target_place){ .group = access_find_portal_group(access, group) };
-	/* The connection came to a portal that has been closed since. */
-	if (!place->group)
-		return LOGIN_SERVICE_UNAVAILABLE;
-	if (!discovery) {
-		place->target = access_find_target(access, who->target_name);
-		if (place->target)
-			entrance = access_find_entrance(place->target, group);
-		if (!entrance)
-			return LOGIN_NOT_FOUND;
-	}
-	place->auth = discovery ? place->group->discovery_auth : entrance->auth;
-	if (!access_admits_address(place->auth, from)
-	    || !access_admits_name(place->auth, who->initiator_name))
-		return LOGIN_FORBIDDEN;
-	return discovery ? LOGIN_OK : find_target_itself(place, redirect_to);
-}
+#include "target_session.h"
+#include "target_task.h"
+#include "target_tmf.h"
 
 void target_session_settle_in(struct target_session *s, const struct target_place *place,
 			      const struct chap_user *user)
@@ -74,7 +28,37 @@ void target_session_settle_in(struct target_session *s, const struct target_plac
 		s->map = access_map_of(place->target, place->group, s->nexus.initiator_name);
 }
 
-/* ---- another snapshot is in force */
+/* ---- its logical units */
+
+static struct scsi_lu *unit_of(const struct target_session *s, const struct access_lun *lun,
+			       bool *read_only)
+{
+	if (read_only)
+		*read_only = lun->read_only || lun->export->read_only;
+	return target_instance(s->service, lun->export);
+}
+
+struct scsi_lu *target_session_lu(const struct target_session *s, uint64_t wire_lun, bool *read_only)
+{
+	int number = lun_decode(wire_lun);
+	const struct access_lun *lun =
+		number < 0 || !s->map ? NULL : access_find_lun(s->map, (unsigned)number);
+
+	return lun ? unit_of(s, lun, read_only) : NULL;
+}
+
+struct scsi_lu *target_session_lu_by_naa(const struct target_session *s, uint64_t naa,
+					 bool *read_only)
+{
+	for (unsigned i = 0; s->map && i < s->map->count; i++) {
+		const struct access_lun *lun = &s->map->luns[i];
+		const struct lu_shared *shared = lun->export->device->lu_shared;
+
+		if (shared && lu_shared_naa(shared) == naa)
+			return unit_of(s, lun, read_only);
+	}
+	return NULL;
+}
 
 /* Is the unit of that LUN in the map, too? By the same number, most likely. */
 static bool has_unit(const struct access_map *map, const struct access_lun *like)
@@ -107,6 +91,8 @@ void target_session_each_lu(const struct target_session *s,
 {
 	each_lu(s, s->map, s->map, true, tell);
 }
+
+/* ---- another snapshot is in force */
 
 /* Does every number of this map stand for the same in the other? */
 static bool is_within(const struct access_map *map, const struct access_map *other)
@@ -151,7 +137,7 @@ static bool has_lost_unit(const struct target_task *task, bool copies)
 		return false;
 	if (task->state == TASK_SUBMITTED && task->scsi.cdb.id == CDB_EXTENDED_COPY_LID1)
 		return copies;
-	return target_lu(task->session, task->lun, NULL) != task->lu;
+	return target_session_lu(task->session, task->lun, NULL) != task->lu;
 }
 
 static struct target_task *find_lost(const struct target_session *s, bool copies)
@@ -246,7 +232,7 @@ static void ask_to_leave(struct target_session *s, const char *why)
 
 		if (c->phase == PHASE_FULL_FEATURE)
 			target_conn_ask_logout(c, why);
-		else if (c->phase == PHASE_TAKEOVER)
+		else if (c->phase == PHASE_REINSTATEMENT)
 			conn_fail(&c->conn, "%s", why);
 		/* One that is logging out is on its way. */
 	}
@@ -264,7 +250,7 @@ static enum login_status judge(const struct target_session *s, struct target_pla
 
 		if (!target_conn_alive(c))
 			continue;
-		status = target_find_place(s->service->access, c->group, &s->nexus, s->discovery,
+		status = target_place_find(s->service->access, c->group, &s->nexus, s->discovery,
 					   c->conn.stream->fd, place, &redirect_to);
 		if (!status && !access_admits_user(place->auth, s->user))
 			status = LOGIN_AUTHENTICATION_FAILURE;

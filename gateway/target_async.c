@@ -14,7 +14,8 @@
  */
 #include <math.h>
 
-#include "target_private.h"
+#include "target_conn.h"
+#include "target_session.h"
 
 static void send_message(struct target_conn *c, struct bhs *b)
 {

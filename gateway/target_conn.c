@@ -2,14 +2,18 @@
  * One iSCSI connection's life: from accept to its end, with the timer that bounds
  * every phase of it and the reasons for which it is not read for a while.
  *
- * What the bytes mean is target_receive.c's business. The connection frees itself
- * when it has died and its session knows.
+ * What comes by it is target_receive.c's and target_dispatch.c's business. The connection
+ * frees itself when it has died and its session knows.
  */
 #include <stdlib.h>
 
 #include "log.h"
 #include "stream.h"
+#include "target_conn.h"
+#include "target_login.h"
 #include "target_private.h"
+#include "target_session.h"
+#include "target_text.h"
 
 /* Seconds for the peer to take our last words; and when the process cannot wait. */
 #define FAREWELL_TIMEOUT	5
@@ -103,16 +107,17 @@ static void watch(struct target_conn *c)
 		set_timer(c, due > now ? due - now : 0);
 }
 
-void target_conn_ping(struct target_conn *c)
+bool target_conn_ping(struct target_conn *c)
 {
 	struct bhs b = { .op = OP_NOP_IN, .itt = ISCSI_NO_TAG, .stat_sn = c->stat_sn };
 
 	if (c->pinged > 0)
-		return;
+		return false;
 	b.ttt = target_session_ttt(c->session);
 	target_send_copy(c, &b, NULL, 0);
 	c->pinged = loop_now(c->service->loop);
 	watch(c);
+	return true;
 }
 
 /* Whoever has other connections hears of it by one of them. */
@@ -162,7 +167,7 @@ static void on_timer(struct ev_loop *ev, struct ev_timer *w, int events)
 	}
 	switch (c->phase) {
 	case PHASE_LOGIN:
-	case PHASE_TAKEOVER:
+	case PHASE_REINSTATEMENT:
 		conn_fail(&c->conn, "login takes too long");
 		return;
 	case PHASE_FULL_FEATURE:

@@ -10,7 +10,9 @@
 #include <strings.h>
 
 #include "stream.h"
-#include "target_private.h"
+#include "target_conn.h"
+#include "target_session.h"
+#include "target_text.h"
 
 /* By this entrance, to this initiator. A filter does what those before it do, too. */
 static bool is_told(const struct target_conn *c, const struct access_entrance *entrance)

@@ -8,7 +8,9 @@
  * has logged in or ended.
  */
 
+#include "target_conn.h"
 #include "target_private.h"
+#include "target_shared.h"
 
 /* A login takes milliseconds. Who is pushed out by so many others at a time tries again. */
 #define LOGINS_MAX	1000

@@ -1,5 +1,5 @@
 /*
- * Further connections of a session (RFC 7143 §6.3.3), and connections in the place of
+ * Further connections of a session (RFC 7143 §6.3.1), and connections in the place of
  * older ones (§6.3.4).
  *
  * A session lives on one worker, and so do all its connections; but the listener, which
@@ -15,7 +15,11 @@
 
 #include "log.h"
 #include "stream.h"
+#include "target_conn.h"
+#include "target_login.h"
 #include "target_private.h"
+#include "target_session.h"
+#include "target_shared.h"
 
 /*
  * A connection on its way. A descriptor that is no longer watched stays in libev's epoll

@@ -10,6 +10,8 @@
 #include "pool.h"
 #include "scsi_data.h"
 #include "target_private.h"
+#include "target_session.h"
+#include "target_task.h"
 
 /* SPC-4 §6.6.2: peripheral qualifier 011b, device type 1Fh: nothing can be connected there. */
 #define NO_DEVICE_QUALIFIER	3

@@ -2,7 +2,7 @@
  * Login phase (RFC 7143 §6.3, §11.12, §11.13): stages, continuation of long text in
  * both directions, refusals with their status, and the way into full feature phase.
  *
- * Called by target_receive.c with every Login Request. What an unknown peer can make us
+ * Called by target_dispatch.c with every Login Request. What an unknown peer can make us
  * hold is a struct target_login, and what target_guard.c grants of text. A session, and with
  * it all that the initiator can ask for, is made after it has proved who it is.
  */
@@ -14,27 +14,24 @@
 
 #include "log.h"
 #include "pool.h"
+#include "stream.h"
+#include "target_conn.h"
+#include "target_session.h"
 
 /* Requests of one login: far more than any initiator needs, text in 8 KiB pieces included. */
 #define LOGIN_REQUESTS_MAX	64
 
-static struct loop *loop_of(const struct target_conn *c)
+static struct pool *pool_of(const struct target_conn *c)
 {
-	return c->conn.loop;
-}
-
-static void drop_text(struct loop *loop, char **text)
-{
-	pool_put(loop->pool, *text, TARGET_TEXT_MAX);
-	*text = NULL;
+	return c->conn.loop->pool;
 }
 
 void target_login_free(struct target_conn *c)
 {
 	if (!c->login)
 		return;
-	drop_text(loop_of(c), &c->login->in);
-	drop_text(loop_of(c), &c->login->out.text);
+	target_pieces_drop_in(&c->login->text, pool_of(c));
+	target_pieces_drop_out(&c->login->text, pool_of(c));
 	access_drop(c->login->access);
 	free(c->login);
 	c->login = NULL;
@@ -86,21 +83,19 @@ static bool may_go_on(const struct target_login *l)
 static void respond(struct target_conn *c)
 {
 	struct target_login *l = c->login;
-	uint32_t left = (uint32_t)(l->out.len - l->out_sent);
-	uint32_t len = left < KEYS_TEXT_MAX ? left : KEYS_TEXT_MAX;
-	struct bhs b = { .csg = l->stage, .cont = len < left };
+	struct bhs b = { .csg = l->stage };
+	const char *piece;
+	uint32_t len;
 
+	b.cont = target_pieces_next(&l->text, KEYS_TEXT_MAX, &piece, &len);
 	if (!b.cont && may_go_on(l)) {
 		b.final = true;
 		b.nsg = l->request.nsg;
 		l->stage = b.nsg;
 	}
-	send_response(c, &b, len ? l->out.text + l->out_sent : NULL, len);
-	l->out_sent += len;
-	if (b.cont)
-		return;
-	drop_text(loop_of(c), &l->out.text);
-	l->out.len = l->out_sent = 0;
+	send_response(c, &b, piece, len);
+	if (!b.cont)
+		target_pieces_drop_out(&l->text, pool_of(c));
 }
 
 /* The last response has been queued. */
@@ -114,7 +109,7 @@ static void enter_full_feature(struct target_conn *c)
 		return;
 	target_session_attach(c->session);
 	target_conn_established(c);
-	target_conn_release(c, HOLD_TAKEOVER);
+	target_conn_release(c, HOLD_REINSTATEMENT);
 	if (target_conn_is_news(c))
 		log_info("iSCSI %s: %s: %s session 0x%04x, connection %u", c->peer,
 			 nexus->initiator_name, c->session->discovery ? "discovery" : "normal",
@@ -123,9 +118,9 @@ static void enter_full_feature(struct target_conn *c)
 		target_conn_ask_logout(c, "shutting down");
 }
 
-void target_login_takeover_done(struct target_conn *c)
+void target_login_reinstated(struct target_conn *c)
 {
-	if (c->phase == PHASE_TAKEOVER && target_conn_alive(c))
+	if (c->phase == PHASE_REINSTATEMENT && target_conn_alive(c))
 		enter_full_feature(c);
 }
 
@@ -140,7 +135,7 @@ static enum login_status judge_again(struct target_conn *c)
 	enum login_status status;
 
 	r->user = l->proving ? l->chap.user : NULL;
-	status = target_find_place(c->service->access, c->group, &r->nexus, r->discovery,
+	status = target_place_find(c->service->access, c->group, &r->nexus, r->discovery,
 				   c->conn.stream->fd, &r->place, &l->redirect_to);
 	if (status || !access_admits_user(r->place.auth, r->user))
 		return LOGIN_SERVICE_UNAVAILABLE;
@@ -180,9 +175,9 @@ static void conclude(struct target_conn *c)
 	}
 	/* RFC 7143 §6.3.5: first the old session dies, which may be another worker's. Whoever joins
 	 * finds that done, though tasks of the old one may still be under way. */
-	if (!l->request.tsih && c->session->takeover.pending) {
-		c->phase = PHASE_TAKEOVER;
-		target_conn_hold(c, HOLD_TAKEOVER);
+	if (!l->request.tsih && c->session->reinstatement.pending) {
+		c->phase = PHASE_REINSTATEMENT;
+		target_conn_hold(c, HOLD_REINSTATEMENT);
 	} else {
 		enter_full_feature(c);
 	}
@@ -239,7 +234,7 @@ static enum login_status check_request(struct target_conn *c, const struct bhs *
 	if (++l->requests > LOGIN_REQUESTS_MAX)
 		return LOGIN_INITIATOR_ERROR;
 	/* While our text goes out in pieces, the initiator only says "go on" (RFC 7143 §6.2). */
-	if (l->out.len && (b->data_len || b->cont))
+	if (l->text.out.len && (b->data_len || b->cont))
 		return LOGIN_INITIATOR_ERROR;
 	return c->service->shutting_down ? LOGIN_SERVICE_UNAVAILABLE : LOGIN_OK;
 }
@@ -248,16 +243,15 @@ static enum login_status check_request(struct target_conn *c, const struct bhs *
 static enum login_status take_text(struct target_conn *c, const char *text, size_t len)
 {
 	struct target_login *l = c->login;
+	const struct key_text *out = &l->text.out;
 	enum login_status status;
 
-	l->out.text = pool_get(loop_of(c)->pool, TARGET_TEXT_MAX);
-	l->out.room = TARGET_TEXT_MAX;
-	if (!l->out.text)
+	if (!target_pieces_begin_out(&l->text, pool_of(c), TARGET_TEXT_MAX))
 		return LOGIN_OUT_OF_RESOURCES;
 	status = target_login_take(c, text, len);
 	/* What does not go out at once is held. */
-	if (!status && (l->out.overflow || (l->out.len > KEYS_TEXT_MAX &&
-					    !target_guard_text(c, l->out.len))))
+	if (!status && (out->overflow || (out->len > KEYS_TEXT_MAX &&
+					  !target_guard_text(c, out->len))))
 		status = LOGIN_OUT_OF_RESOURCES;
 	return status;
 }
@@ -268,7 +262,7 @@ static void answer_request(struct target_conn *c)
 
 	/* With more than one piece left to send, the way on opens with the last. */
 	if (may_go_on(l) && l->request.nsg == STAGE_FULL_FEATURE
-	    && l->out.len - l->out_sent <= KEYS_TEXT_MAX)
+	    && l->text.out.len - l->text.out_sent <= KEYS_TEXT_MAX)
 		conclude(c);
 	else
 		respond(c);
@@ -280,17 +274,16 @@ static enum login_status take_request(struct target_conn *c, const struct target
 	const struct bhs *b = &pdu->bhs;
 	enum login_status status;
 
-	if (l->out.len)
+	if (l->text.out.len)
 		return LOGIN_OK;	/* the next piece of what is already known */
-	if (b->cont || l->in) {
+	if (b->cont || l->text.in) {
 		if (!target_guard_text(c, TARGET_TEXT_MAX) ||
-		    !target_text_gather(loop_of(c), &l->in, &l->in_len, pdu->data, b->data_len))
+		    !target_pieces_gather(&l->text, pool_of(c), pdu->data, b->data_len))
 			return LOGIN_OUT_OF_RESOURCES;
 		if (b->cont)
 			return LOGIN_OK;
-		status = take_text(c, l->in, l->in_len);
-		drop_text(loop_of(c), &l->in);
-		l->in_len = 0;
+		status = take_text(c, l->text.in, l->text.in_len);
+		target_pieces_drop_in(&l->text, pool_of(c));
 		return status;
 	}
 	return take_text(c, pdu->data ? (const char *)pdu->data : "", b->data_len);

@@ -9,6 +9,7 @@
 
 #include "log.h"
 #include "stream.h"
+#include "target_conn.h"
 #include "target_login.h"
 
 static bool lists(const char *list, const char *value)
@@ -46,7 +47,7 @@ static enum login_status take_session_type(struct target_login *l, const char *v
 
 static enum login_status take_operational(struct target_login *l, const struct key_pair *pair)
 {
-	switch (negotiation_take(&l->negotiation, pair, &l->out)) {
+	switch (negotiation_take(&l->negotiation, pair, &l->text.out)) {
 	case NEGOTIATED:
 		return LOGIN_OK;
 	case NEGOTIATION_REJECTED:
@@ -150,7 +151,7 @@ static enum login_status find_place(struct target_conn *c)
 	struct target_login *l = c->login;
 	struct target_login_result *r = &l->result;
 
-	return target_find_place(l->access, c->group, &r->nexus, r->discovery, c->conn.stream->fd,
+	return target_place_find(l->access, c->group, &r->nexus, r->discovery, c->conn.stream->fd,
 				 &r->place, &l->redirect_to);
 }
 
@@ -181,7 +182,7 @@ static enum login_status prove(struct target_conn *c)
 {
 	struct target_login *l = c->login;
 
-	if (chap_step(&l->chap, &l->out) != CHAP_FAILED)
+	if (chap_step(&l->chap, &l->text.out) != CHAP_FAILED)
 		return LOGIN_OK;
 	if (target_conn_is_news(c))
 		log_warning("iSCSI %s: %s: authentication failed: %s", c->peer,
@@ -202,7 +203,7 @@ static enum login_status authenticate(struct target_conn *c)
 		if (!lists(l->auth_methods, method))
 			return LOGIN_AUTHENTICATION_FAILURE;
 		l->auth_methods = NULL;
-		keys_put(&l->out, key_row(KEY_AUTH_METHOD)->name, method);
+		keys_put(&l->text.out, key_row(KEY_AUTH_METHOD)->name, method);
 		l->proving = auth->auth == ACCESS_CHAP;
 		if (l->proving)
 			chap_target(&l->chap, auth->users, auth->user_count, CHAP_ALL);
@@ -223,8 +224,8 @@ static void greet(struct target_conn *c)
 	if (!target)
 		return;
 	if (target->alias)
-		keys_put(&l->out, key_row(KEY_TARGET_ALIAS)->name, target->alias);
-	keys_put_number(&l->out, KEY_TARGET_PORTAL_GROUP_TAG, l->result.place.group->tag);
+		keys_put(&l->text.out, key_row(KEY_TARGET_ALIAS)->name, target->alias);
+	keys_put_number(&l->text.out, KEY_TARGET_PORTAL_GROUP_TAG, l->result.place.group->tag);
 }
 
 /* All keys of the step are taken: what do they come to? */
@@ -240,7 +241,7 @@ static enum login_status conclude_step(struct target_conn *c)
 	if (!l->identified)
 		greet(c);
 	if (l->stage == STAGE_OPERATIONAL && !l->declared) {
-		negotiation_declare(&l->negotiation, &l->out);
+		negotiation_declare(&l->negotiation, &l->text.out);
 		l->declared = true;
 	}
 	return LOGIN_OK;

@@ -6,11 +6,13 @@
  * A discovery session is only closed as a whole: §4.3 has everything else rejected. (open-iscsi
  * and our own initiator say "close the session" there.)
  *
- * Called by target_receive.c in CmdSN order, and when tasks have gone. Logouts that wait
+ * Called by target_dispatch.c in CmdSN order, and when tasks have gone. Logouts that wait
  * are the session's; each has a connection of it that is to go.
  */
 #include "pool.h"
+#include "target_conn.h"
 #include "target_private.h"
+#include "target_session.h"
 
 /* RFC 7143 §11.14.1, §11.15.1 */
 enum { LOGOUT_SESSION = 0, LOGOUT_CONNECTION = 1, LOGOUT_RECOVERY = 2 };

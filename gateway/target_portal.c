@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "target_private.h"
+#include "target_portal.h"
 
 /* The address alone, in RFC 7143 §13.8 form: brackets around IPv6. An IPv4 address that came
  * through an IPv6 socket is told as what it is. False for what is no internet address. */

@@ -11,19 +11,17 @@
 #include "crc32c.h"
 #include "log.h"
 #include "pool.h"
+#include "target_conn.h"
+#include "target_login.h"
 #include "target_private.h"
+#include "target_session.h"
+#include "target_task.h"
 
 /*
  * So many PDUs, or so many bytes as a session may have in flight, may wait to be
  * sent; then we read no more until half of it has gone.
  */
 #define UNSENT_MAX	2048
-
-static void put_digest(uint8_t *p, uint32_t crc)
-{
-	for (int i = 0; i < DIGEST_LEN; i++)
-		p[i] = (uint8_t)(crc >> 8 * i);
-}
 
 static bool too_much_unsent(const struct target_conn *c, unsigned share)
 {
@@ -72,12 +70,22 @@ struct target_out *target_out_new(struct target_conn *c)
 	return out;
 }
 
+/* Whose window of commands it is, also in a login that is to join a session; NULL: nobody's yet. */
+static struct target_session *session_of(const struct target_conn *c)
+{
+	if (c->session || !c->login || !c->login->request.tsih)
+		return c->session;
+	return target_session_find(c->service, c->login->request.tsih);
+}
+
 /* The numbers that every PDU to an initiator carries (RFC 7143 §4.2.2.1). */
 static void put_command_window(struct target_conn *c, struct bhs *b)
 {
-	if (c->session) {
-		b->max_cmd_sn = target_session_max_cmd_sn(c->session);
-		b->exp_cmd_sn = c->session->exp_cmd_sn;
+	struct target_session *s = session_of(c);
+
+	if (s) {
+		b->max_cmd_sn = target_cmd_sn_max(s);
+		b->exp_cmd_sn = s->exp_cmd_sn;
 	} else {
 		b->exp_cmd_sn = c->login_cmd_sn;
 		b->max_cmd_sn = c->login_cmd_sn + c->service->conf->queue_depth - 1;
@@ -86,37 +94,56 @@ static void put_command_window(struct target_conn *c, struct bhs *b)
 
 static void add_slice(struct target_out *out, const void *p, size_t len)
 {
-	if (len)
-		out->out.iov[out->out.count++] = (struct iovec){ (void *)(uintptr_t)p, len };
+	out->out.iov[out->out.count++] = (struct iovec){ (void *)(uintptr_t)p, len };
+}
+
+static void add_header(struct target_out *out, const struct bhs *b, bool digest)
+{
+	size_t len = BHS_LEN;
+
+	bhs_encode(b, out->header);
+	if (digest) {
+		digest_put(out->header + len, crc32c(0, out->header, len));
+		len += DIGEST_LEN;
+	}
+	add_slice(out, out->header, len);
+}
+
+static void add_data(struct target_out *out, const void *data, uint32_t len, bool digest)
+{
+	uint32_t pad = bhs_pad(len), tail_len = pad;
+
+	if (len == 0)
+		return;
+	if (digest) {
+		digest_put(out->tail + pad, crc32c(crc32c(0, data, len), out->tail, pad));
+		tail_len += DIGEST_LEN;
+	}
+	add_slice(out, data, len);
+	if (tail_len)
+		add_slice(out, out->tail, tail_len);
+}
+
+void target_pdu_trace(const struct target_conn *c, char direction, const struct bhs *b)
+{
+	char text[512];
+
+	if (!log_is_on(iscsi_debug_pdu))
+		return;
+	bhs_format(b, text, sizeof(text));
+	log_line(LOG_LEVEL_TRACE, "iSCSI %s: %c %s", c->peer, direction, text);
 }
 
 void target_out_send(struct target_out *out, struct bhs *b, const void *data, uint32_t len)
 {
 	struct target_conn *c = out->conn;
 	bool login = b->op == OP_LOGIN_RESPONSE;
-	uint32_t pad = bhs_pad(len);
-	size_t header_len = BHS_LEN, tail_len = pad;
 
 	b->data_len = len;
 	put_command_window(c, b);
-	bhs_encode(b, out->header);
-	if (!login && c->params.header_digest == DIGEST_CRC32C) {
-		put_digest(out->header + BHS_LEN, crc32c(0, out->header, BHS_LEN));
-		header_len += DIGEST_LEN;
-	}
-	if (!login && len && c->params.data_digest == DIGEST_CRC32C) {
-		put_digest(out->tail + pad, crc32c(crc32c(0, data, len), out->tail, pad));
-		tail_len += DIGEST_LEN;
-	}
-	if (log_is_on(iscsi_debug_pdu)) {
-		char text[512];
-
-		bhs_format(b, text, sizeof(text));
-		log_line(LOG_LEVEL_TRACE, "iSCSI %s: > %s", c->peer, text);
-	}
-	add_slice(out, out->header, header_len);
-	add_slice(out, data, len);
-	add_slice(out, out->tail, tail_len);
+	target_pdu_trace(c, '>', b);
+	add_header(out, b, !login && c->params.header_digest == DIGEST_CRC32C);
+	add_data(out, data, len, !login && c->params.data_digest == DIGEST_CRC32C);
 	c->unsent++;
 	if (out->task)
 		out->task->unsent++;

@@ -12,7 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "target_private.h"
+#include "target_session.h"
+#include "target_shared.h"
 
 #define TSIH_MAX	65535
 
@@ -31,11 +32,10 @@ struct drop_order {
 	uint16_t tsih;
 };
 
-struct target_shared *target_shared_new(const struct target_conf *conf)
+struct target_shared *target_shared_new(void)
 {
 	struct target_shared *shared = calloc(1, sizeof(*shared));
 
-	(void)conf;
 	if (!shared)
 		return NULL;
 	if (pthread_mutex_init(&shared->mutex, NULL) != 0) {

@@ -7,14 +7,18 @@
  * tags do not repeat, so what comes late is known to belong to nothing, and is thrown
  * away.
  *
- * Called by target_receive.c in CmdSN order (or at once, for immediate requests).
+ * Called by target_dispatch.c in CmdSN order (or at once, for immediate requests).
  * Functions under way are the session's.
  */
 #include <assert.h>
 
 #include "log.h"
 #include "pool.h"
+#include "target_conn.h"
 #include "target_private.h"
+#include "target_session.h"
+#include "target_task.h"
+#include "target_tmf.h"
 
 struct target_tmf;
 
@@ -37,12 +41,7 @@ struct target_tmf {
 	uint64_t before;		/* tasks with a smaller serial are meant, */
 	uint32_t cmd_sn;		/* ... and CmdSN */
 	unsigned busy;			/* units that are not done */
-	/* What the initiator is to have heard on its other connections before the answer. */
-	struct {
-		struct target_conn *conn;
-		uint32_t stat_sn;	/* as it was to be next */
-	} unheard[TARGET_MAX_CONNECTIONS];
-	unsigned unheard_count;
+	struct target_unheard unheard;	/* what is to be heard before the answer */
 	unsigned count;
 	struct unit units[];
 };
@@ -144,47 +143,13 @@ static void on_unit_done(struct scsi_tmf *scsi)
 	target_session_settle(tmf->session);
 }
 
-/* Does the peer still listen, and have we said something that it may not have heard? */
-static bool is_unheard(const struct target_conn *c, uint32_t stat_sn)
-{
-	return target_conn_alive(c) && c->phase == PHASE_FULL_FEATURE && !(c->holds & HOLD_SHUTDOWN)
-	       && sn_lt(c->heard_sn, stat_sn);
-}
-
-/*
- * RFC 7143 §4.2.3.3, d: a status that left by another connection before must not come after
- * the answer, or the initiator would take it for that of a task to come. A NOP-In has the
- * initiator tell what it has got.
- */
-static void attend(struct target_tmf *tmf)
-{
-	list_for_each(node, &tmf->session->connections) {
-		struct target_conn *c = container_of(node, struct target_conn, session_node);
-
-		if (c == tmf->conn || !is_unheard(c, c->stat_sn))
-			continue;
-		tmf->unheard[tmf->unheard_count].conn = c;
-		tmf->unheard[tmf->unheard_count++].stat_sn = c->stat_sn;
-		target_conn_ping(c);
-	}
-}
-
-static bool is_all_heard(const struct target_tmf *tmf)
-{
-	for (unsigned i = 0; i < tmf->unheard_count; i++)
-		if (tmf->unheard[i].conn
-		    && is_unheard(tmf->unheard[i].conn, tmf->unheard[i].stat_sn))
-			return false;
-	return true;
-}
-
 static void start(struct target_tmf *tmf)
 {
 	struct target_task *task;
 
 	while ((task = find_task(tmf, false)))
 		target_task_abort(task);
-	attend(tmf);
+	target_heard_begin(&tmf->unheard, tmf->session, tmf->conn);
 	target_session_settle(tmf->session);
 }
 
@@ -209,7 +174,7 @@ static void manage(struct target_tmf *tmf, unsigned i, struct scsi_lu *lu)
 static void on_lun(struct target_pdu *pdu)
 {
 	struct target_conn *c = pdu->conn;
-	struct scsi_lu *lu = target_lu(c->session, pdu->bhs.lun, NULL);
+	struct scsi_lu *lu = target_session_lu(c->session, pdu->bhs.lun, NULL);
 	struct target_tmf *tmf = lu ? new_tmf(pdu, 1) : NULL;
 
 	if (!tmf) {
@@ -247,8 +212,8 @@ static void on_target(struct target_pdu *pdu)
  * taking the CmdSN as received. */
 static enum tmf_response abort_unseen(struct target_session *s, const struct bhs *b)
 {
-	if (target_session_expects(s, b->ref_cmd_sn) && sn_lt(b->ref_cmd_sn, b->cmd_sn)
-	    && target_session_skip(s, b->ref_cmd_sn))
+	if (target_cmd_sn_expects(s, b->ref_cmd_sn) && sn_lt(b->ref_cmd_sn, b->cmd_sn)
+	    && target_cmd_sn_skip(s, b->ref_cmd_sn))
 		return TMF_COMPLETE;
 	return TMF_NO_TASK;
 }
@@ -298,21 +263,11 @@ static bool must_wait(const struct target_session *s, const struct bhs *b)
 	}
 }
 
-void target_tmf_request(struct target_pdu *pdu)
+static void begin(struct target_pdu *pdu)
 {
 	struct target_conn *c = pdu->conn;
 	const struct bhs *b = &pdu->bhs;
 
-	log_trace(iscsi_debug_session, "iSCSI %s: task management function %u", c->peer,
-		  b->function);
-	if (b->immediate && must_wait(c->session, b)
-	    && target_session_hold_immediate(c->session, pdu))
-		return;
-	if (under_way(c->session) >= TARGET_MAX_TMFS || (b->immediate && must_wait(c->session, b))) {
-		respond(c, b->itt, TMF_REJECTED);
-		target_pdu_drop(pdu);
-		return;
-	}
 	switch (b->function) {
 	case TMF_ABORT_TASK:
 		on_task(pdu);
@@ -332,6 +287,22 @@ void target_tmf_request(struct target_pdu *pdu)
 	default:
 		respond(c, b->itt, TMF_NOT_SUPPORTED);
 	}
+}
+
+void target_tmf_request(struct target_pdu *pdu)
+{
+	struct target_conn *c = pdu->conn;
+	const struct bhs *b = &pdu->bhs;
+	bool waits = b->immediate && must_wait(c->session, b);
+
+	log_trace(iscsi_debug_session, "iSCSI %s: task management function %u", c->peer,
+		  b->function);
+	if (waits && target_cmd_sn_hold_immediate(c->session, pdu))
+		return;
+	if (waits || under_way(c->session) >= TARGET_MAX_TMFS)
+		respond(c, b->itt, TMF_REJECTED);
+	else
+		begin(pdu);
 	target_pdu_drop(pdu);
 }
 
@@ -341,7 +312,7 @@ void target_tmf_settle(struct target_session *s)
 		struct target_tmf *tmf = container_of(node, struct target_tmf, node);
 		bool cold = tmf->function == TMF_TARGET_COLD_RESET;
 
-		if (tmf->busy || find_task(tmf, true) || !is_all_heard(tmf))
+		if (tmf->busy || find_task(tmf, true) || !target_heard_all(&tmf->unheard))
 			continue;
 		/* To who has been told that nothing comes any more nothing does. */
 		if (tmf->conn && target_conn_alive(tmf->conn))
@@ -380,8 +351,6 @@ void target_tmf_forget(struct target_session *s, const struct target_conn *c)
 
 		if (tmf->conn == c)
 			tmf->conn = NULL;
-		for (unsigned i = 0; i < tmf->unheard_count; i++)
-			if (tmf->unheard[i].conn == c)
-				tmf->unheard[i].conn = NULL;
+		target_heard_forget(&tmf->unheard, c);
 	}
 }

@@ -3,7 +3,7 @@
  * data, R2Ts and the Data-Out PDUs that answer them, Data-In sequences, SCSI
  * Responses with residuals.
  *
- * Called by target_receive.c with what comes in, by target_task.c for what is to go
+ * Called by target_dispatch.c with what comes in, by target_task.c for what is to go
  * out. Data is received into the task's buffer and sent from it.
  */
 #include <assert.h>
@@ -11,7 +11,9 @@
 
 #include "field.h"
 #include "min.h"
-#include "target_private.h"
+#include "target_conn.h"
+#include "target_session.h"
+#include "target_task.h"
 
 /* Data-In PDUs of one task that wait to be sent. */
 #define DATA_IN_UNSENT_MAX	16

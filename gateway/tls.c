@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "log.h"
 #include "tls_private.h"
@@ -41,20 +40,6 @@ static bool load_certificates(struct tls *tls, const char *directory, char *why,
 	return true;
 }
 
-static bool load_psk(struct tls *tls, const char *file, char *why, size_t size)
-{
-	int rc;
-
-	if (access(file, R_OK) < 0) {
-		snprintf(why, size, "%s: %m", file);
-		return false;
-	}
-	rc = gnutls_psk_allocate_server_credentials(&tls->psk);
-	if (rc >= 0)
-		rc = gnutls_psk_set_server_credentials_file(tls->psk, file);
-	return rc >= 0 || refuse(why, size, file, rc);
-}
-
 /* Who may come in: the configuration may go before its credentials do. */
 static bool copy_rules(struct tls *tls, const struct tls_conf *conf)
 {
@@ -82,7 +67,7 @@ struct tls *tls_new(const struct tls_conf *conf, char *why, size_t size)
 	if (ok && conf->certificates)
 		ok = load_certificates(tls, conf->certificates, why, size);
 	if (ok && conf->psk)
-		ok = load_psk(tls, conf->psk, why, size);
+		ok = tls_psk_load(tls, conf->psk, why, size);
 	if (ok) {
 		rc = gnutls_priority_init(&tls->priority, conf->psk ? PRIORITY_PSK : PRIORITY, NULL);
 		ok = rc >= 0 || refuse(why, size, "TLS priorities", rc);
@@ -109,8 +94,7 @@ void tls_drop(struct tls *tls)
 	free(tls->allow);
 	if (tls->x509)
 		gnutls_certificate_free_credentials(tls->x509);
-	if (tls->psk)
-		gnutls_psk_free_server_credentials(tls->psk);
+	tls_psk_free(tls);
 	if (tls->priority)
 		gnutls_priority_deinit(tls->priority);
 	free(tls);

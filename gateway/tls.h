@@ -25,7 +25,7 @@ struct tls_conf {
 struct tls;
 
 /* Reads the files (blocking; the keys once more with each client that uses one, so that they
- * can be changed). conf is copied. With one hold, the caller's. NULL with a one-line reason that
+ * can be added to). conf is copied. With one hold, the caller's. NULL with a one-line reason that
  * names the file. */
 struct tls *tls_new(const struct tls_conf *conf, char *why, size_t size);
 
@@ -40,8 +40,8 @@ void tls_drop(struct tls *tls);
  */
 struct stream *tls_server_stream(struct tls *tls, struct stream *plain);
 
-/* Would the client, whose handshake is over, have come in by these credentials, as far as it is by
- * its certificate's name? */
+/* Would the client, whose handshake is over, have come in by these credentials? Its key must still be
+ * one of theirs; else, if they want a certificate, its own must be of their CA, and its name allowed. */
 bool tls_stream_is_allowed(const struct stream *stream, const struct tls *tls);
 
 /* The distinguished name (RFC 4514) of the certificate by which the client has proved itself; NULL:

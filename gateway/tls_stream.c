@@ -2,40 +2,19 @@
  * A stream that is the server's end of TLS over another stream.
  *
  * The handshake is not a phase of its own to the connection above: recv() and
- * send() make it as far as it goes and say EAGAIN. What a conn gathers for one send is
- * packed into full records here, since each record costs a tag and a header.
+ * send() make it as far as it goes (tls_handshake.c) and say EAGAIN. What a conn gathers for
+ * one send is packed into full records here, since each record costs a tag and a header.
  */
 #include "config.h"
 
 #include <errno.h>
-#include <gnutls/gnutls.h>
-#include <gnutls/x509.h>
-#include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "list.h"
-#include "log.h"
 #include "tls_private.h"
 
-#define RECORD_LEN	16384	/* RFC 8446 §5.1 */
-#define READ_AHEAD	(4 * RECORD_LEN)
-
-struct tls_stream {
-	struct stream stream;
-	struct stream *plain;
-	struct tls *tls;
-	gnutls_session_t session;
-	bool established, closing;
-	bool interrupted;		/* a record waits inside GnuTLS: go on with that one first */
-	int plain_errno;		/* of the plain stream's last failure */
-	char *name;			/* in the client's certificate; NULL: none */
-	char why[160];
-	size_t ahead_at, ahead_len;	/* received, and not yet asked for by GnuTLS */
-	uint8_t ahead[READ_AHEAD];
-	uint8_t record[RECORD_LEN];	/* slices on their way into one record */
-};
+#define PUSH_SLICES	16	/* of what GnuTLS writes at a time; it comes again with the rest */
 
 /* What GnuTLS reads and writes goes through the plain stream. */
 
@@ -82,137 +61,21 @@ static ssize_t pull(gnutls_transport_ptr_t opaque, void *data, size_t len)
 static ssize_t push(gnutls_transport_ptr_t opaque, const giovec_t *giov, int count)
 {
 	struct tls_stream *t = opaque;
-	struct iovec iov[16];
+	struct iovec iov[PUSH_SLICES];
 	ssize_t n;
 
-	if (count > 16)
-		count = 16;
+	if (count > PUSH_SLICES)
+		count = PUSH_SLICES;
 	for (int i = 0; i < count; i++)
 		iov[i] = (struct iovec){ giov[i].iov_base, giov[i].iov_len };
 	n = t->plain->ops->send(t->plain, iov, count);
 	return n < 0 ? plain_failed(t) : n;
 }
 
-static void explain(struct tls_stream *t, const char *what, const char *detail)
-{
-	/* The first reason is the cause of all that follow. */
-	if (!t->why[0])
-		snprintf(t->why, sizeof(t->why), "TLS: %s%s%s", what, detail[0] ? ": " : "", detail);
-}
-
-static void explain_certificate(struct tls_stream *t)
-{
-	gnutls_datum_t text = { 0 };
-
-	gnutls_certificate_verification_status_print(
-		gnutls_session_get_verify_cert_status(t->session), GNUTLS_CRT_X509, &text, 0);
-	/* GnuTLS puts a blank behind every sentence. */
-	if (text.size > 0 && text.data[text.size - 1] == ' ')
-		text.data[text.size - 1] = '\0';
-	explain(t, "the client's certificate is refused", text.data ? (const char *)text.data : "");
-	gnutls_free(text.data);
-}
-
-/* Keep the words for whoever asks why. What the client itself said is the best of them. */
-static void explain_error(struct tls_stream *t, int rc)
-{
-	const char *alert;
-
-	switch (rc) {
-	case GNUTLS_E_FATAL_ALERT_RECEIVED:
-		alert = gnutls_alert_get_name(gnutls_alert_get(t->session));
-		explain(t, "the client gives up", alert ? alert : "");
-		return;
-	case GNUTLS_E_CERTIFICATE_VERIFICATION_ERROR:
-		explain_certificate(t);
-		return;
-	case GNUTLS_E_PULL_ERROR:
-	case GNUTLS_E_PUSH_ERROR:
-	case GNUTLS_E_PREMATURE_TERMINATION:
-		/* That is how some say that they do not trust our certificate. */
-		explain(t, "the client hangs up in the handshake", "");
-		return;
-	}
-	explain(t, gnutls_strerror(rc), "");
-}
-
-/* A GnuTLS error as errno; -1. */
-static ssize_t failure(struct tls_stream *t, int rc)
-{
-	/* A warning alert is no end, either. */
-	if (!gnutls_error_is_fatal(rc)) {
-		errno = EAGAIN;
-	} else if (t->established && (rc == GNUTLS_E_PULL_ERROR || rc == GNUTLS_E_PUSH_ERROR)) {
-		errno = t->plain_errno;
-	} else {
-		explain_error(t, rc);
-		t->stream.why = t->why;
-		errno = EPROTO;
-	}
-	return -1;
-}
-
-/* The name in the certificate, if there is one. It is of our CA: GnuTLS has seen to that. */
-static void learn_name(struct tls_stream *t)
-{
-	gnutls_datum_t name = { 0 };
-	const gnutls_datum_t *chain;
-	gnutls_x509_crt_t cert;
-	unsigned count;
-
-	if (!t->tls->verify_peer || gnutls_auth_get_type(t->session) == GNUTLS_CRD_PSK)
-		return;
-	chain = gnutls_certificate_get_peers(t->session, &count);
-	if (!chain || gnutls_x509_crt_init(&cert) < 0)
-		return;
-	if (gnutls_x509_crt_import(cert, &chain[0], GNUTLS_X509_FMT_DER) >= 0 &&
-	    gnutls_x509_crt_get_dn3(cert, &name, 0) >= 0)
-		t->name = strdup((const char *)name.data);
-	gnutls_free(name.data);
-	gnutls_x509_crt_deinit(cert);
-}
-
-static bool name_is_allowed(const struct tls_stream *t, const struct tls *tls)
-{
-	/* Who has one of our keys has been let in by that: the list is of certificates. */
-	if (tls->allow_count == 0 || gnutls_auth_get_type(t->session) == GNUTLS_CRD_PSK)
-		return true;
-	for (unsigned i = 0; i < tls->allow_count && t->name; i++)
-		if (strcmp(t->name, tls->allow[i]) == 0)
-			return true;
-	return false;
-}
-
-bool tls_stream_is_allowed(const struct stream *stream, const struct tls *tls)
-{
-	const struct tls_stream *t = container_of(stream, const struct tls_stream, stream);
-	bool proved = t->tls->verify_peer || gnutls_auth_get_type(t->session) == GNUTLS_CRD_PSK;
-
-	return (proved || !tls->verify_peer) && name_is_allowed(t, tls);
-}
-
 /* True when there is a session; else errno is set. */
 static bool establish(struct tls_stream *t)
 {
-	int rc;
-
-	if (t->established)
-		return true;
-	rc = gnutls_handshake(t->session);
-	t->stream.unsent = rc == GNUTLS_E_AGAIN && gnutls_record_get_direction(t->session) == 1;
-	if (rc == GNUTLS_E_SUCCESS)
-		learn_name(t);
-	if (rc == GNUTLS_E_SUCCESS && !name_is_allowed(t, t->tls)) {
-		explain(t, "this client is not allowed", t->name ? t->name : "");
-		gnutls_alert_send(t->session, GNUTLS_AL_FATAL, GNUTLS_A_ACCESS_DENIED);
-		rc = GNUTLS_E_CERTIFICATE_ERROR;
-	} else if (rc < 0 && gnutls_error_is_fatal(rc)) {
-		gnutls_alert_send_appropriate(t->session, rc);
-	}
-	t->established = rc == GNUTLS_E_SUCCESS;
-	if (!t->established)
-		failure(t, rc);
-	return t->established;
+	return t->established || tls_handshake(t);
 }
 
 /* The end of the data, or of the stream under them: each NBD message tells its own length, so
@@ -244,7 +107,7 @@ static ssize_t tls_recv(struct stream *stream, const struct iovec *iov, int coun
 			/* What came before goes first; the end is met again by the next call. */
 			if (total || is_end(n))
 				return (ssize_t)total;
-			return failure(t, (int)n);
+			return tls_failure(t, (int)n);
 		}
 	}
 	return (ssize_t)total;
@@ -256,7 +119,7 @@ static const uint8_t *next_record(struct tls_stream *t, const struct iovec *iov,
 				  size_t skip, size_t *len)
 {
 	*len = 0;
-	for (int i = 0; i < count && *len < RECORD_LEN; i++) {
+	for (int i = 0; i < count && *len < TLS_RECORD_LEN; i++) {
 		size_t here = iov[i].iov_len;
 		const uint8_t *p = (const uint8_t *)iov[i].iov_base + skip;
 
@@ -266,12 +129,12 @@ static const uint8_t *next_record(struct tls_stream *t, const struct iovec *iov,
 		}
 		here -= skip;
 		skip = 0;
-		if (*len == 0 && here >= RECORD_LEN) {
-			*len = RECORD_LEN;
+		if (*len == 0 && here >= TLS_RECORD_LEN) {
+			*len = TLS_RECORD_LEN;
 			return p;
 		}
-		if (here > RECORD_LEN - *len)
-			here = RECORD_LEN - *len;
+		if (here > TLS_RECORD_LEN - *len)
+			here = TLS_RECORD_LEN - *len;
 		memcpy(t->record + *len, p, here);
 		*len += here;
 	}
@@ -299,7 +162,7 @@ static ssize_t tls_send(struct stream *stream, const struct iovec *iov, int coun
 		n = gnutls_record_send(t->session, record, len);
 		t->interrupted = n == GNUTLS_E_AGAIN || n == GNUTLS_E_INTERRUPTED;
 		if (n < 0)
-			return total ? (ssize_t)total : failure(t, (int)n);
+			return total ? (ssize_t)total : tls_failure(t, (int)n);
 		total += (size_t)n;
 	}
 }
@@ -330,7 +193,7 @@ static void tls_close(struct stream *stream)
 	tls_drop(t->tls);
 	t->plain->ops->close(t->plain);
 	gnutls_memset(t->record, 0, sizeof(t->record));
-	free(t->name);
+	free(t->client.name);
 	free(t);
 }
 
@@ -356,6 +219,7 @@ static bool configure(struct tls_stream *t)
 		gnutls_certificate_server_set_request(s, GNUTLS_CERT_REQUIRE);
 		gnutls_session_set_verify_cert(s, NULL, 0);
 	}
+	gnutls_session_set_ptr(s, &t->client);
 	gnutls_transport_set_ptr(s, t);
 	gnutls_transport_set_pull_function(s, pull);
 	gnutls_transport_set_vec_push_function(s, push);
@@ -375,6 +239,7 @@ struct stream *tls_server_stream(struct tls *tls, struct stream *plain)
 	t->stream.write_fd = plain->write_fd;
 	t->plain = plain;
 	t->tls = tls_hold(tls);
+	t->client.tls = tls;
 	if (gnutls_init(&t->session, GNUTLS_SERVER | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL) >= 0) {
 		if (configure(t))
 			return &t->stream;
@@ -383,9 +248,4 @@ struct stream *tls_server_stream(struct tls *tls, struct stream *plain)
 	tls_drop(tls);
 	free(t);
 	return NULL;
-}
-
-const char *tls_stream_name(struct stream *stream)
-{
-	return container_of(stream, struct tls_stream, stream)->name;
 }

@@ -124,7 +124,7 @@ bool worker_start(struct worker *worker, unsigned number, struct worker_conf *co
 		return false;
 	worker->nbd = (struct nbd_service){
 		.loop = worker->loop, .worker = number,
-		.limits = &worker->rules.nbd_limits,
+		.limits = &worker->rules.nbd_limits, .clients = &conf->nbd_clients,
 		.idle = nbd_idle, .follows = nbd_follows,
 	};
 	worker->target = (struct target_service){

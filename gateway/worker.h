@@ -9,6 +9,7 @@
 #define WORKER_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "export.h"
@@ -25,6 +26,7 @@ struct worker_conf {
 	struct loop *main_loop;			/* reports go there */
 	struct instance_conf instances;
 	struct target_shared *target_shared;
+	atomic_uint nbd_clients;		/* of all workers */
 	struct loop_msg single_ended;		/* to the main loop: worker_serve_stream()'s client has gone */
 };
 

@@ -24,6 +24,9 @@ enum chap_algorithm { CHAP_MD5 = 5, CHAP_SHA1 = 6, CHAP_SHA256 = 7, CHAP_SHA3_25
 /* "SHA-256"; static text. */
 const char *chap_algorithm_name(enum chap_algorithm algorithm);
 
+/* The one of this name, "len" characters, in any case; 0: there is none. */
+enum chap_algorithm chap_algorithm_find(const char *name, size_t len);
+
 #define CHAP_SECRET_MAX		255	/* bytes */
 #define CHAP_SECRET_ADVISED	12	/* 96 bits, RFC 7143 §9.2.1 */
 

@@ -67,7 +67,7 @@ struct conn_ops {
 };
 
 struct conn {
-	/* conn.c's; look, do not touch: */
+	/* conn*.c's; look, do not touch: */
 	const struct conn_ops *ops;
 	struct loop *loop;
 	struct stream *stream;

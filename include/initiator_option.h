@@ -25,10 +25,6 @@ const struct initiator_option *initiator_options(size_t *count);
 bool initiator_option_set(struct initiator_conf *conf, const struct initiator_option *option,
 			  const char *value, char *why, size_t size);
 
-/* yes, true, on or 1; no, false, off or 0; in letters of either case, as nbdkit, UCL and RFC 7143
- * have them. False: none of these. */
-bool initiator_option_bool(const char *text, bool *value);
-
 /* Are two alike, but for the time-outs (iscsi_lu_tune()), the ISID and the account? */
 bool initiator_option_same_session(const struct initiator_conf *a, const struct initiator_conf *b);
 

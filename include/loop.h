@@ -54,6 +54,22 @@ void loop_free(struct loop *loop);
 /* Run until loop_stop(). The calling thread becomes the loop's thread. */
 void loop_run(struct loop *loop);
 
+/*
+ * The same by hand, where several threads take turns at running a loop: each attends to it, runs
+ * so many turns, and leaves, or agrees with another that this one attends to it from now on. That
+ * they do so one after the other is for them to see to. A turn waits for something to happen;
+ * false: loop_stop() has been called, and what was posted before has run.
+ */
+void loop_attend(struct loop *loop);
+bool loop_turn(struct loop *loop);
+void loop_leave(struct loop *loop);
+
+/*
+ * "call" is told when there is something to do and nobody attends to the loop: on the thread that
+ * posts, or on the one that leaves. It must not wait. Before the first loop_attend().
+ */
+void loop_when_unattended(struct loop *loop, void (*call)(void *opaque), void *opaque);
+
 /* Any thread, also a signal watcher; loop_run() returns after the current turn. */
 void loop_stop(struct loop *loop);
 
@@ -86,7 +102,7 @@ static inline bool loop_call_pending(const struct loop_call *call)
 /* Seconds, as of the start of this turn (ev_now); no system call. */
 double loop_now(const struct loop *loop);
 
-/* Is the calling thread the one that runs this loop (or does nobody run it yet)? */
+/* Is the calling thread the one that runs this loop (or does nobody run it)? */
 bool loop_is_mine(const struct loop *loop);
 
 #endif

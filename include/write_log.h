@@ -88,6 +88,14 @@ bool write_log_collect(struct write_log *log);
 /* How often acknowledged writes may have been lost so far. */
 unsigned write_log_losses(const struct write_log *log);
 
+/*
+ * All of the above, for a request of a front end that the device has answered well; "mark" is
+ * that of the time when it was sent. False: acknowledged writes may be lost, and it is this
+ * flush or FUA write that has to fail, which blk_fail(EIO, "loss") has been told.
+ */
+bool write_log_answered(struct log_member *member, struct blk_req *req, uint64_t mark,
+			const char *loss);
+
 /* Loss and recovery; on the member's loop ---------------------------------- */
 
 /* The cache may have been lost: the member is held on return, unless nothing is at stake. */

@@ -32,6 +32,8 @@ static struct engine *engine_new(const struct engine_conf *conf, unsigned lanes)
 		lane->engine = engine;
 		lane->loop = loop_new();
 		sem_init(&lane->reported, 0, 0);
+		if (lane->loop)
+			lane_drive_init(lane);
 	}
 	return engine;
 }
@@ -53,6 +55,8 @@ static void engine_free(struct engine *engine)
 	offload_free(engine->offload);
 	for (unsigned i = 0; i < engine->lane_count; i++) {
 		free(engine->lanes[i].sessions);
+		if (engine->lanes[i].loop)
+			lane_drive_destroy(&engine->lanes[i]);
 		loop_free(engine->lanes[i].loop);
 		sem_destroy(&engine->lanes[i].reported);
 	}
@@ -94,18 +98,10 @@ static bool make_room(struct engine *engine, const uint16_t *luns, unsigned coun
 	return complete;
 }
 
-static void *run_loop(void *opaque)
-{
-	struct lane *lane = opaque;
-
-	loop_run(lane->loop);
-	return NULL;
-}
-
 /* 0 or an errno. */
 static int start_lane(struct lane *lane)
 {
-	int error = thread_start(&lane->thread, run_loop, lane);
+	int error = thread_start(&lane->thread, lane_keep, lane);
 
 	lane->running = error == 0;
 	return error;

@@ -1,10 +1,10 @@
 /*
- * The engine: threads that each run a loop with one iSCSI session per logical unit,
- * and block requests handed to them by nbdkit's threads, which wait.
+ * The engine: loops with one iSCSI session per logical unit each, and block requests
+ * handed to them by nbdkit's threads, which wait.
  *
- * nbdkit's callbacks block; the core never does. So a callback puts its request
- * and a semaphore on its own stack, posts it to a loop thread, and sleeps until
- * the request is done. nbdkit's buffer is the task's buffer all the way.
+ * nbdkit's callbacks block; the core never does. So a callback puts its request on its
+ * own stack, and either runs the loop itself until it is done, or, while another does,
+ * sleeps. nbdkit's buffer is the task's buffer all the way.
  *
  * Everybody is logged in when the engine has started, and stays so: clients come
  * and go without a word to the target.
@@ -30,7 +30,7 @@ struct engine_conf {
 	struct iscsi_url url;
 	/* The ISID is chosen per session. Its outage_timeout is scsi_blk's retry_timeout, too. */
 	struct initiator_conf initiator;
-	unsigned sessions;			/* > 0: threads, each with a session to every unit */
+	unsigned sessions;			/* > 0: loops, each with a session to every unit */
 	uint64_t write_log;			/* bytes per unit that are kept until they are flushed */
 	bool read_only;
 	/* Asked about once a second by whoever waits for a request, on its thread: does nobody

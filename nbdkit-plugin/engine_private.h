@@ -6,7 +6,8 @@
  *	lane 0	session		session
  *	lane 1	session		session
  *
- * A lane is a thread with a loop; engine.c gives it orders and waits for the report,
+ * A lane is a loop, and whoever drives it: one of nbdkit's threads that wait for it, or
+ * a thread of its own (engine_drive.c). engine.c gives it orders and waits for the report,
  * so what an order touches belongs to the lane until then, and to whoever waits
  * after it. engine_lane.c is what lanes do; engine_request.c hands them requests.
  */
@@ -40,11 +41,35 @@ struct session {
 	char why[WHY_LEN];		/* why it is not open */
 };
 
+/* Something to do on a lane's loop while its owner waits, on the owner's stack. */
+struct errand {
+	struct session *session;
+	struct loop_msg msg;
+	struct loop_msg hurry;
+	struct blk_req req;
+	struct blk_info *info;
+	bool done;			/* the driver's */
+	bool hurried;			/* its thread's: nobody wants it any more */
+	/* Of engine_drive.c: */
+	struct list node;		/* the lane's waiting */
+	bool drives;			/* its thread drives the loop, or is to */
+	bool hurrying;			/* "hurry" is on its way: not over before it has run */
+	sem_t wake;			/* posted once, if it did not drive from the start: it is over, or drives */
+};
+
 struct lane {
 	struct engine *engine;
 	struct loop *loop;
-	pthread_t thread;
-	bool running;			/* on a thread of its own; else engine_probe() runs it */
+	pthread_t thread;		/* the keeper's */
+	bool running;			/* it has a keeper; else engine_probe() runs it */
+	/* Of engine_drive.c: */
+	pthread_mutex_t lock;
+	bool driven;
+	unsigned drives, drives_seen;	/* how often somebody began to drive; as the keeper saw last */
+	struct list waiting;		/* errands whose threads sleep */
+	sem_t keeper;
+	struct ev_timer look;		/* the driver's, as is what follows */
+	bool look_due;			/* it is time to ask if the driver is still wanted */
 	struct loop_msg order;
 	sem_t reported;
 	unsigned pending;		/* sessions that are still opening or closing */
@@ -67,11 +92,39 @@ struct engine {
 	struct lane lanes[];
 };
 
+#define NS_PER_SECOND	UINT64_C(1000000000)
+#define ENGINE_LOOKS	1	/* seconds after which a waiting thread asks if it is still wanted */
+
 static inline void engine_wait(sem_t *sem)
 {
 	while (sem_wait(sem) < 0)
 		assert(errno == EINTR);
 }
+
+/* As engine_wait(), but for "ns" at most. False when nobody has posted it. */
+bool engine_sleep(sem_t *sem, uint64_t ns);
+
+/* Before and after the keeper runs; the loop is there. */
+void lane_drive_init(struct lane *lane);
+void lane_drive_destroy(struct lane *lane);
+
+/* The keeper's thread: it ends when the loop is stopped, and nobody drives then. */
+void *lane_keep(void *lane);
+
+/*
+ * Drive the loop on this thread, until lane_pass()? False: somebody else does; the errand is among
+ * those that wait, and errand->wake will be posted when it is over, or when it drives.
+ */
+bool lane_take(struct lane *lane, struct errand *errand);
+
+/* The driver's errand is over: pass the wheel to one that waits, or to nobody. */
+void lane_pass(struct lane *lane);
+
+/* By the thread of an errand that waits: post its "hurry", unless it is over. */
+void lane_hurry(struct lane *lane, struct errand *errand);
+
+/* On the driver's thread: this errand is done, and over unless it is hurrying. */
+void lane_wake(struct lane *lane, struct errand *errand);
 
 /* The orders; each is reported once, by the semaphore or by the end of loop_run(). On the loop. */
 void lane_list(struct loop_msg *order);		/* log in, fill luns, log out */

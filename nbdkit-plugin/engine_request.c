@@ -1,32 +1,19 @@
 /*
- * From nbdkit's threads to a lane and back: something to do on the lane's loop while
- * its owner waits, on the owner's stack.
+ * From nbdkit's threads to a lane and back: what an errand does on the lane's loop, and
+ * what its thread does meanwhile (see engine_drive.c).
  */
 #include "config.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 #include "engine_private.h"
-
-#define LOOK_AGAIN	1	/* seconds after which a waiting thread asks if it is still wanted */
-
-struct errand {
-	struct session *session;
-	struct loop_msg msg;
-	struct loop_msg hurry;
-	struct blk_req req;
-	struct blk_info *info;
-	bool done;			/* the loop's */
-	sem_t over;			/* posted by each message's end */
-};
 
 static void errand_done(struct errand *errand)
 {
 	errand->done = true;
-	sem_post(&errand->over);	/* last: it may be gone now */
+	lane_wake(errand->session->lane, errand);
 }
 
 static void request_done(struct blk_req *req)
@@ -61,42 +48,66 @@ static void hurry_here(struct loop_msg *msg)
 {
 	struct errand *errand = container_of(msg, struct errand, hurry);
 
-	if (!errand->done)
+	errand->hurrying = false;
+	if (errand->done)
+		lane_wake(errand->session->lane, errand);
+	else
 		blk_abort(errand->session->blk, &errand->req);
-	sem_post(&errand->over);
 }
 
-/* False when it took too long. A clock that is set meanwhile only makes us look too early, or late. */
-static bool wait_a_while(sem_t *sem)
+static bool wanted(const struct errand *errand)
 {
-	struct timespec until;
+	bool (*unwanted)(void) = errand->session->lane->engine->conf->unwanted;
 
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += LOOK_AGAIN;
-	while (sem_timedwait(sem, &until) < 0) {
-		if (errno == ETIMEDOUT)
-			return false;
-		assert(errno == EINTR);
+	return !unwanted || !unwanted();
+}
+
+/* Until somebody has done it, or leaves it to us to drive. */
+static void sleep_on(struct errand *errand)
+{
+	struct lane *lane = errand->session->lane;
+
+	while (!engine_sleep(&errand->wake, ENGINE_LOOKS * NS_PER_SECOND))
+		if (!errand->hurried && !wanted(errand)) {
+			errand->hurried = true;
+			lane_hurry(lane, errand);
+		}
+}
+
+static void drive(struct errand *errand, bool posted)
+{
+	struct lane *lane = errand->session->lane;
+
+	loop_attend(lane->loop);
+	if (!posted)
+		errand->msg.run(&errand->msg);
+	while (!errand->done || errand->hurrying) {
+		loop_turn(lane->loop);
+		if (!lane->look_due)
+			continue;
+		lane->look_due = false;
+		if (!errand->done && !errand->hurried && !wanted(errand)) {
+			errand->hurried = true;
+			hurry_here(&errand->hurry);
+		}
 	}
-	return true;
+	lane_pass(lane);
 }
 
 static void run_errand(struct errand *errand)
 {
-	struct loop *loop = errand->session->lane->loop;
-	bool (*unwanted)(void) = errand->session->lane->engine->conf->unwanted;
+	struct lane *lane = errand->session->lane;
+	bool took;
 
-	sem_init(&errand->over, 0, 0);
-	loop_post(loop, &errand->msg);
-	while (!wait_a_while(&errand->over)) {
-		if (!unwanted || !unwanted())
-			continue;
-		loop_post(loop, &errand->hurry);
-		engine_wait(&errand->over);
-		engine_wait(&errand->over);
-		break;
+	sem_init(&errand->wake, 0, 0);
+	took = lane_take(lane, errand);
+	if (!took) {
+		loop_post(lane->loop, &errand->msg);
+		sleep_on(errand);
 	}
-	sem_destroy(&errand->over);
+	if (errand->drives)
+		drive(errand, !took);
+	sem_destroy(&errand->wake);
 }
 
 void engine_submit(struct session *session, struct blk_req *req)

@@ -1,35 +1,27 @@
 /*
- * nbdkit-iscsi-plugin: nbdkit's callbacks, each a few lines over the engine.
+ * nbdkit-iscsi-plugin: nbdkit's callbacks, each a few lines over the engine. Here are those
+ * of the process, of the exports, and of what a client is told when it comes; its
+ * requests are in plugin_request.c.
  */
 #include "config.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define NBDKIT_API_VERSION 2
-#include <nbdkit-plugin.h>
-
-#include "engine.h"
 #include "log.h"
 #include "plugin_conf.h"
+#include "plugin_private.h"
 
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
 
-#define EXTENTS_AT_ONCE	256
-
-/* Of the units that the engine serves, the one that "" means. */
+/* A unit's export, by its LUN; "" means the first that the engine serves. */
+#define UNIT_NAME	"lun%u"
 #define DEFAULT_UNIT	0
 
 /* nbdkit has one plugin per process and no context argument before .open. */
 static struct plugin_conf conf;
 static struct engine *engine;
-
-struct handle {
-	struct session *session;
-	struct blk_info info;		/* as of .open, so that all answers to one client agree */
-};
 
 static void to_nbdkit(enum log_level level, const char *line)
 {
@@ -96,10 +88,10 @@ static void iscsi_unload(void)
 	plugin_conf_free(&conf);
 }
 
-/* "lun0", "lun1", ... It lives as long as nbdkit needs it; NULL without memory. */
+/* It lives as long as nbdkit needs it; NULL without memory. */
 static const char *unit_name(unsigned unit)
 {
-	return nbdkit_printf_intern("lun%u", engine_lun(engine, unit));
+	return nbdkit_printf_intern(UNIT_NAME, engine_lun(engine, unit));
 }
 
 /* The unit that an export name means; engine_units() when it is none. */
@@ -111,7 +103,7 @@ static unsigned find_unit(const char *name)
 	if (!*name)
 		return DEFAULT_UNIT;
 	for (; unit < engine_units(engine); unit++) {
-		snprintf(own, sizeof(own), "lun%u", engine_lun(engine, unit));
+		snprintf(own, sizeof(own), UNIT_NAME, engine_lun(engine, unit));
 		if (strcmp(own, name) == 0)
 			break;
 	}
@@ -150,7 +142,7 @@ static void *iscsi_open(int readonly)
 {
 	const char *name = nbdkit_export_name();
 	unsigned unit = name ? find_unit(name) : engine_units(engine);
-	struct handle *h;
+	struct plugin_handle *h;
 
 	if (unit == engine_units(engine)) {
 		nbdkit_error("there is no export \"%s\"", name ? name : "");
@@ -174,21 +166,21 @@ static void iscsi_close(void *handle)
 
 static const char *iscsi_export_description(void *handle)
 {
-	struct handle *h = handle;
+	struct plugin_handle *h = handle;
 
 	return nbdkit_strdup_intern(h->info.description);
 }
 
 static int64_t iscsi_get_size(void *handle)
 {
-	struct handle *h = handle;
+	struct plugin_handle *h = handle;
 
 	return (int64_t)h->info.size;
 }
 
 static int iscsi_block_size(void *handle, uint32_t *minimum, uint32_t *preferred, uint32_t *maximum)
 {
-	struct handle *h = handle;
+	struct plugin_handle *h = handle;
 
 	/* The waist takes any alignment, and reads, modifies and writes under a lock. */
 	*minimum = 1;
@@ -199,21 +191,21 @@ static int iscsi_block_size(void *handle, uint32_t *minimum, uint32_t *preferred
 
 static int iscsi_can_write(void *handle)
 {
-	struct handle *h = handle;
+	struct plugin_handle *h = handle;
 
 	return !h->info.read_only;
 }
 
 static int iscsi_is_rotational(void *handle)
 {
-	struct handle *h = handle;
+	struct plugin_handle *h = handle;
 
 	return h->info.rotational;
 }
 
 static int iscsi_can_trim(void *handle)
 {
-	struct handle *h = handle;
+	struct plugin_handle *h = handle;
 
 	return h->info.can_trim;
 }
@@ -234,129 +226,6 @@ static int cache_is_native(void *handle)
 {
 	(void)handle;
 	return NBDKIT_CACHE_NATIVE;
-}
-
-/* nbdkit knows few errno values: the others would reach the client as EINVAL. */
-static int reportable(int error)
-{
-	switch (error) {
-	case EPERM: case EROFS: case EIO: case ENOMEM: case EDQUOT: case EFBIG: case ENOSPC:
-	case EINVAL: case ENOTSUP:
-		return error;
-	}
-	return EIO;
-}
-
-static int run(struct handle *h, struct blk_req *req)
-{
-	engine_submit(h->session, req);
-	if (!req->error)
-		return 0;
-	if (req->error != ENOTSUP)
-		nbdkit_error("%s", req->why[0] ? req->why : strerror(req->error));
-	nbdkit_set_error(reportable(req->error));
-	return -1;
-}
-
-static int iscsi_pread(void *handle, void *buf, uint32_t count, uint64_t offset, uint32_t flags)
-{
-	struct blk_req req = { .op = BLK_READ, .offset = offset, .length = count, .data = buf };
-
-	(void)flags;
-	return run(handle, &req);
-}
-
-static uint32_t fua(uint32_t flags)
-{
-	return flags & NBDKIT_FLAG_FUA ? BLK_FUA : 0;
-}
-
-static int iscsi_pwrite(void *handle, const void *buf, uint32_t count, uint64_t offset,
-			uint32_t flags)
-{
-	/* The waist's buffers are not const because reads have them, too; a WRITE only reads it. */
-	struct blk_req req = {
-		.op = BLK_WRITE, .flags = fua(flags), .offset = offset, .length = count,
-		.data = (uint8_t *)(uintptr_t)buf,
-	};
-
-	return run(handle, &req);
-}
-
-static int iscsi_flush(void *handle, uint32_t flags)
-{
-	struct blk_req req = { .op = BLK_FLUSH };
-
-	(void)flags;
-	return run(handle, &req);
-}
-
-static int iscsi_trim(void *handle, uint32_t count, uint64_t offset, uint32_t flags)
-{
-	struct blk_req req = {
-		.op = BLK_TRIM, .flags = fua(flags), .offset = offset, .length = count,
-	};
-
-	return run(handle, &req);
-}
-
-static int iscsi_zero(void *handle, uint32_t count, uint64_t offset, uint32_t flags)
-{
-	struct blk_req req = {
-		.op = BLK_ZERO, .flags = fua(flags), .offset = offset, .length = count,
-	};
-
-	if (!(flags & NBDKIT_FLAG_MAY_TRIM))
-		req.flags |= BLK_NO_HOLE;
-	if (flags & NBDKIT_FLAG_FAST_ZERO)
-		req.flags |= BLK_FAST;
-	return run(handle, &req);
-}
-
-static int iscsi_cache(void *handle, uint32_t count, uint64_t offset, uint32_t flags)
-{
-	struct blk_req req = { .op = BLK_CACHE, .offset = offset, .length = count };
-
-	(void)flags;
-	return run(handle, &req);
-}
-
-static uint32_t extent_type(const struct blk_extent *extent)
-{
-	return (extent->flags & BLK_HOLE ? NBDKIT_EXTENT_HOLE : 0) |
-	       (extent->flags & BLK_ZEROES ? NBDKIT_EXTENT_ZERO : 0);
-}
-
-static int add_extents(struct nbdkit_extents *extents, const struct blk_req *req, uint64_t *at)
-{
-	for (uint32_t i = 0; i < req->extent_count; i++) {
-		const struct blk_extent *extent = &req->extents[i];
-
-		if (nbdkit_add_extent(extents, *at, extent->length, extent_type(extent)) < 0)
-			return -1;
-		*at += extent->length;
-	}
-	return 0;
-}
-
-static int iscsi_extents(void *handle, uint32_t count, uint64_t offset, uint32_t flags,
-			 struct nbdkit_extents *extents)
-{
-	struct blk_extent room[EXTENTS_AT_ONCE];
-	uint64_t at = offset, end = offset + count;
-
-	do {
-		struct blk_req req = {
-			.op = BLK_STATUS, .offset = at, .length = end - at,
-			.extents = room, .extent_room = EXTENTS_AT_ONCE,
-		};
-
-		if (flags & NBDKIT_FLAG_REQ_ONE)
-			req.flags |= BLK_REQ_ONE;
-		if (run(handle, &req) < 0 || add_extents(extents, &req, &at) < 0)
-			return -1;
-	} while (at < end && !(flags & NBDKIT_FLAG_REQ_ONE));
-	return 0;
 }
 
 static void iscsi_dump_plugin(void)
@@ -397,13 +266,13 @@ static struct nbdkit_plugin plugin = {
 	.can_fua = fua_is_native,
 	.can_cache = cache_is_native,
 	.can_multi_conn = always,	/* a flush is for the whole unit */
-	.pread = iscsi_pread,
-	.pwrite = iscsi_pwrite,
-	.flush = iscsi_flush,
-	.trim = iscsi_trim,
-	.zero = iscsi_zero,
-	.cache = iscsi_cache,
-	.extents = iscsi_extents,
+	.pread = plugin_pread,
+	.pwrite = plugin_pwrite,
+	.flush = plugin_flush,
+	.trim = plugin_trim,
+	.zero = plugin_zero,
+	.cache = plugin_cache,
+	.extents = plugin_extents,
 	.errno_is_preserved = 0,
 };
 

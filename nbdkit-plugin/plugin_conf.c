@@ -9,12 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NBDKIT_API_VERSION 2
-#include <nbdkit-plugin.h>
-
 #include "bhs.h"
 #include "initiator_option.h"
 #include "plugin_conf.h"
+#include "plugin_private.h"
 
 #define MAX_SESSIONS	64
 #define HELP_COLUMN	26

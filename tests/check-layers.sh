@@ -9,12 +9,12 @@ cd "${1:-$(dirname "$0")/..}"
 # without its suffix, has it. A file on no line is an error: it has no place in the house.
 layers='
 0 list min need utf8 log pool loop thread offload
-1 field field_inline bhs keys keys_value negotiation crc32c nbd_wire
-2 cdb cdb_table sense scsi_data port_group vpd errmap
+1 field field_inline bhs keys keys_value negotiation option_value crc32c nbd_wire
+2 cdb cdb_table sense scsi_data mode port_group vpd errmap
 3 lu blk blk_* range_lock write_log write_log_*
-4 stream conn login chap chap_* tls tls_*
+4 stream conn conn_* login chap chap_* tls tls_*
 5 initiator initiator_* iscsi_url discovery scsi_*
-5 access access_* target target_* lu_shared lu_ports disk_* reservation reservation_* sanitize_mark transport_id rsoc export device nbd_* file_blk file_io mem_blk mail_blk
+5 access access_* target target_* lu_shared lu_nexus lu_ports disk_* reservation reservation_* sanitize_mark transport_id rsoc export device nbd_* file_blk file_io mem mem_blk mail_blk
 6 main gateway gateway_* conf conf_* accounts import import_* ucl ucl_* discover discover_* address uri front worker listener captive instance plugin plugin_* engine engine_*
 '
 

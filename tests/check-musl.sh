@@ -11,7 +11,7 @@ command -v "$MUSL_GCC" >/dev/null || { echo "musl-gcc is missing" >&2; exit 77; 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-sources="bhs cdb cdb_table crc32c errmap field keys keys_value negotiation port_group scsi_data sense utf8 vpd"
+sources="bhs cdb cdb_table crc32c errmap field keys keys_value mode negotiation option_value port_group scsi_data sense utf8 vpd"
 objects=
 for source in $sources; do
 	"$MUSL_GCC" -std=c11 -D_POSIX_C_SOURCE=200809L -pedantic -Wall -Wextra -Werror -O2 \

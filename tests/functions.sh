@@ -10,7 +10,7 @@
 #	qemu_io ARG...		of whose commands none may fail, nor find other bytes than -P names
 #	fio_verify URI ARG...	a random load over NBD that checks what it reads
 #	$tools, $nbd_model		programs for tests, built in tests/tools
-#	free_port		a TCP port of 127.0.0.1 that nobody listens on
+#	free_port		a TCP port of 127.0.0.1 that nobody has, nor gets by chance
 #
 # Every process is ended at exit by its pid; all of a test's files are in $tmp.
 
@@ -95,8 +95,22 @@ end_process() {
 	kill "$1" 2>/dev/null && timeout 20 tail -s 0.05 --pid="$1" -f /dev/null || kill -9 "$1" 2>/dev/null || :
 }
 
+# Not of those that connect() takes (from 32768 on, if the system has not been told otherwise): another
+# test's client may have it before our server, or while that is away; who connects in vain to one of
+# them may even come to be connected to himself. A process that asks begins with a number of its own.
 free_port() {
-	python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+	python3 - <<-'END'
+	import os, socket
+	port = os.getpid()
+	while True:
+	    with socket.socket() as s:
+	        try:
+	            s.bind(("127.0.0.1", 10000 + port % 22000))
+	            print(s.getsockname()[1])
+	            break
+	        except OSError:
+	            port += 7919
+	END
 }
 
 accepts() {	# HOST PORT: does anybody listen there?
@@ -281,7 +295,7 @@ random_image() {
 iscsi_suite() {
 	requires iscsi-test-cu
 	local log=$tmp/suite.$1.log
-	timeout 300 iscsi-test-cu ${suite_options--d} -v -f -t "ALL.$1" "$2" ${3:+"$3"} >"$log" 2>&1 || :
+	timeout 900 iscsi-test-cu ${suite_options--d} -v -f -t "ALL.$1" "$2" ${3:+"$3"} >"$log" 2>&1 || :
 	# A line of its summary: tests, total, run, passed, failed, inactive.
 	set -- "$1" $(sed -n 's/^ *tests  *\([0-9].*\)$/\1/p' "$log")
 	echo "iscsi-test-cu $1: ${3:-0} run, ${4:-0} passed, ${5:-?} failed," \

@@ -1,11 +1,13 @@
 /*
- * Between blk.c, blk_split.c and blk_rmw.c: how one request of a front end becomes
- * several requests of the executor's kind.
+ * Between the files of the block waist: how one request of a front end becomes several
+ * requests of the executor's kind.
  *
  *   blk.c	what fits goes straight to the executor; the rest becomes a split
  *   blk_split.c	a split cuts its range into children, and makes one result of theirs
  *   blk_rmw.c	a child on its way: the range lock, and the bounce buffer of a block
  *		of which only a part was asked for
+ *   blk_rules.c	which is which
+ *   blk_look.c	has the device changed? For all who ask
  *
  * A child is a request like any other: aligned, holding its range where that is
  * needed (BLK_LOCKED), and so it fits, unless the device changes in the meantime.
@@ -65,6 +67,9 @@ bool blk_fits(struct blkdev *dev, const struct blk_req *req);
 
 /* As blk_submit(), for a child; one that does not fit the device any more fails, later. */
 void blk_issue(struct blkdev *dev, struct blk_req *req);
+
+/* blk_look.c */
+void blk_look_init(struct blkdev *dev);
 
 /* blk_split.c: take a request that does not fit. */
 void blk_split_start(struct blkdev *dev, struct blk_req *req);

@@ -10,7 +10,7 @@
  *	initiator	trust()
  *
  * Called by the login of both roles, with the keys of one whole step. Secrets are read
- * here and nowhere else; they enter a digest, and no text.
+ * here and in chap_algorithm.c only; they enter a digest, and no text.
  */
 #include <assert.h>
 #include <gnutls/crypto.h>
@@ -19,25 +19,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "chap.h"
+#include "chap_private.h"
 
-#define DIGEST_MAX	32	/* of all the algorithms */
 #define BINARY_MAX	1024	/* bytes of a CHAP_C, RFC 7143 §12.1.3 */
-
-/* In the order of our offer. MD5 is the one that every target knows, and comes last. */
-static const struct row {
-	enum chap_algorithm number;
-	const char *name;
-	gnutls_digest_algorithm_t digest;
-	size_t len;
-} rows[] = {
-	{ CHAP_SHA3_256, "SHA3-256", GNUTLS_DIG_SHA3_256, 32 },
-	{ CHAP_SHA256, "SHA-256", GNUTLS_DIG_SHA256, 32 },
-	{ CHAP_SHA1, "SHA1", GNUTLS_DIG_SHA1, 20 },
-	{ CHAP_MD5, "MD5", GNUTLS_DIG_MD5, 16 },
-};
-
-#define ROWS	(sizeof(rows) / sizeof(rows[0]))
 
 /* A set of keys, each by its letter. */
 #define KEY_BIT(id)	(1u << ((id) - KEY_CHAP_A))
@@ -46,22 +30,6 @@ static const struct row {
 #define C	KEY_BIT(KEY_CHAP_C)
 #define N	KEY_BIT(KEY_CHAP_N)
 #define R	KEY_BIT(KEY_CHAP_R)
-
-static const struct row *row_of(uint32_t number)
-{
-	for (size_t i = 0; i < ROWS; i++)
-		if (rows[i].number == number)
-			return &rows[i];
-	return NULL;
-}
-
-const char *chap_algorithm_name(enum chap_algorithm algorithm)
-{
-	const struct row *row = row_of(algorithm);
-
-	assert(row);
-	return row->name;
-}
 
 const char *chap_user_refusal(const struct chap_user *user, const struct chap_user *users,
 			      unsigned count)
@@ -125,6 +93,13 @@ static enum chap_result fail(struct chap *chap, const char *fmt, ...)
 	return CHAP_FAILED;
 }
 
+static enum chap_result succeed(struct chap *chap, const struct chap_user *user)
+{
+	chap->user = user;
+	chap->state = CHAP_OVER;
+	return CHAP_DONE;
+}
+
 /* Were all of these keys taken, once each, and no others? */
 static bool has_keys(struct chap *chap, unsigned wanted)
 {
@@ -142,24 +117,6 @@ static bool has_keys(struct chap *chap, unsigned wanted)
 	if (chap->repeated)
 		fail(chap, "a key came twice");
 	return !chap->repeated;
-}
-
-/* RFC 1994 §4.1: the digest of identifier, secret and challenge, row->len bytes. */
-static bool respond_to(const struct row *row, uint8_t identifier,
-		       const struct chap_secret *secret, const uint8_t *challenge,
-		       size_t challenge_len, uint8_t response[DIGEST_MAX])
-{
-	gnutls_hash_hd_t hash;
-	bool ok;
-
-	if (gnutls_hash_init(&hash, row->digest) < 0)
-		return false;
-	assert(gnutls_hash_get_len(row->digest) == row->len);
-	ok = gnutls_hash(hash, &identifier, 1) >= 0
-	     && gnutls_hash(hash, secret->bytes, secret->len) >= 0
-	     && gnutls_hash(hash, challenge, challenge_len) >= 0;
-	gnutls_hash_deinit(hash, response);
-	return ok;
 }
 
 /* A challenge of our own: CHAP_I and CHAP_C. */
@@ -180,8 +137,7 @@ static bool put_challenge(struct chap *chap, struct key_text *out)
 static bool put_response(struct chap *chap, const char *name, const struct chap_secret *secret,
 			 struct key_text *out)
 {
-	const struct row *row = row_of(chap->algorithm);
-	uint8_t challenge[BINARY_MAX], response[DIGEST_MAX];
+	uint8_t challenge[BINARY_MAX], response[CHAP_RESPONSE_MAX];
 	int len = keys_binary(value_of(chap, KEY_CHAP_C), challenge, sizeof(challenge));
 	uint32_t identifier;
 
@@ -192,29 +148,31 @@ static bool put_response(struct chap *chap, const char *name, const struct chap_
 	/* RFC 7143 §9.2.1: whoever sends our own challenge back wants us to answer it for him. */
 	else if (len == CHAP_CHALLENGE_LEN && memcmp(challenge, chap->challenge, CHAP_CHALLENGE_LEN) == 0)
 		fail(chap, "CHAP_C is our own challenge");
-	else if (!respond_to(row, (uint8_t)identifier, secret, challenge, (size_t)len, response))
-		fail(chap, "%s is not available here", row->name);
+	else if (!chap_response(chap->algorithm, (uint8_t)identifier, secret, challenge, (size_t)len,
+				response))
+		fail(chap, "%s is not available here", chap_algorithm_name(chap->algorithm));
 	if (chap->state == CHAP_BROKEN)
 		return false;
 	keys_put(out, key_row(KEY_CHAP_N)->name, name);
-	keys_put_binary(out, KEY_CHAP_R, response, row->len);
+	keys_put_binary(out, KEY_CHAP_R, response, chap_response_len(chap->algorithm));
 	return true;
 }
 
 /* Does CHAP_R answer our challenge? The time it takes does not tell how nearly. */
 static bool proves(struct chap *chap, const struct chap_secret *secret)
 {
-	const struct row *row = row_of(chap->algorithm);
-	uint8_t response[DIGEST_MAX], expected[DIGEST_MAX];
+	const char *name = chap_algorithm_name(chap->algorithm);
+	size_t wanted = chap_response_len(chap->algorithm);
+	uint8_t response[CHAP_RESPONSE_MAX], expected[CHAP_RESPONSE_MAX];
 	int len = keys_binary(value_of(chap, KEY_CHAP_R), response, sizeof(response));
 
-	if (len < 0 || (size_t)len != row->len)
-		fail(chap, "CHAP_R is not a response of %s, %zu bytes", row->name, row->len);
-	else if (!respond_to(row, chap->identifier, secret, chap->challenge,
-			     sizeof(chap->challenge), expected))
-		fail(chap, "%s is not available here", row->name);
+	if (len < 0 || (size_t)len != wanted)
+		fail(chap, "CHAP_R is not a response of %s, %zu bytes", name, wanted);
+	else if (!chap_response(chap->algorithm, chap->identifier, secret, chap->challenge,
+				sizeof(chap->challenge), expected))
+		fail(chap, "%s is not available here", name);
 	else
-		return gnutls_memcmp(response, expected, row->len) == 0;
+		return gnutls_memcmp(response, expected, wanted) == 0;
 	return false;
 }
 
@@ -222,49 +180,14 @@ static bool proves(struct chap *chap, const struct chap_secret *secret)
 static enum chap_result offer(struct chap *chap, struct key_text *out)
 {
 	const char *refusal = chap_user_refusal(chap->users, chap->users, chap->user_count);
-	char list[sizeof("8,7,6,5")];
-	size_t len = 0;
+	char list[CHAP_LIST_LEN];
 
 	if (refusal)
 		return fail(chap, "%s", refusal);
-	for (size_t i = 0; i < ROWS; i++)
-		if (chap->algorithms & CHAP_BIT(rows[i].number))
-			len += (size_t)snprintf(list + len, sizeof(list) - len, "%s%u", len ? "," : "",
-						(unsigned)rows[i].number);
-	assert(len < sizeof(list));
+	chap_algorithm_list(chap->algorithms, list);
 	keys_put(out, key_row(KEY_CHAP_A)->name, list);
 	chap->state = CHAP_AWAITS_CHALLENGE;
 	return CHAP_MORE;
-}
-
-/* One number of a list, len characters; 0 if it is none that we know. */
-static enum chap_algorithm parse_algorithm(const char *text, size_t len)
-{
-	char number[8];
-	const struct row *row;
-	uint32_t value;
-
-	if (len >= sizeof(number))
-		return 0;
-	memcpy(number, text, len);
-	number[len] = '\0';
-	row = keys_number(number, &value) ? row_of(value) : NULL;
-	return row ? row->number : 0;
-}
-
-/* The first of the initiator's list that we accept (RFC 7143 §6.2.1), or 0. */
-static enum chap_algorithm choose(const struct chap *chap, const char *list)
-{
-	for (;;) {
-		size_t len = strcspn(list, ",");
-		enum chap_algorithm algorithm = parse_algorithm(list, len);
-
-		if (algorithm && chap->algorithms & CHAP_BIT(algorithm))
-			return algorithm;
-		if (!list[len])
-			return 0;
-		list += len + 1;
-	}
 }
 
 /* The target, to an offer. */
@@ -272,7 +195,7 @@ static enum chap_result challenge(struct chap *chap, struct key_text *out)
 {
 	if (!has_keys(chap, A))
 		return CHAP_FAILED;
-	chap->algorithm = choose(chap, value_of(chap, KEY_CHAP_A));
+	chap->algorithm = chap_algorithm_choose(value_of(chap, KEY_CHAP_A), chap->algorithms);
 	if (!chap->algorithm)
 		return fail(chap, "no algorithm in common, CHAP_A=%.32s", value_of(chap, KEY_CHAP_A));
 	keys_put_number(out, KEY_CHAP_A, chap->algorithm);
@@ -290,16 +213,13 @@ static enum chap_result respond(struct chap *chap, struct key_text *out)
 
 	if (!has_keys(chap, A | I | C))
 		return CHAP_FAILED;
-	chap->algorithm = parse_algorithm(a, strlen(a));
+	chap->algorithm = chap_algorithm_parse(a, strlen(a));
 	if (!chap->algorithm || !(chap->algorithms & CHAP_BIT(chap->algorithm)))
 		return fail(chap, "CHAP_A=%.32s was not offered", a);
 	if (!put_response(chap, self->name, self->secret, out))
 		return CHAP_FAILED;
-	if (!self->mutual_secret) {
-		chap->user = self;
-		chap->state = CHAP_OVER;
-		return CHAP_DONE;
-	}
+	if (!self->mutual_secret)
+		return succeed(chap, self);
 	if (!put_challenge(chap, out))
 		return CHAP_FAILED;
 	chap->state = CHAP_AWAITS_PROOF;
@@ -342,9 +262,7 @@ static enum chap_result admit(struct chap *chap, struct key_text *out)
 		return fail(chap, "user \"%.64s\" wants a proof, and there is no secret for it", name);
 	if (mutual && !put_response(chap, user->mutual_name, user->mutual_secret, out))
 		return CHAP_FAILED;
-	chap->user = user;
-	chap->state = CHAP_OVER;
-	return CHAP_DONE;
+	return succeed(chap, user);
 }
 
 /* The initiator, to the target's response. That it is not what we should have answered to our
@@ -361,9 +279,7 @@ static enum chap_result trust(struct chap *chap)
 		       ? CHAP_FAILED : fail(chap, "the target does not know the secret of its own");
 	if (self->mutual_name && strcmp(self->mutual_name, name) != 0)
 		return fail(chap, "the target calls itself \"%.64s\"", name);
-	chap->user = self;
-	chap->state = CHAP_OVER;
-	return CHAP_DONE;
+	return succeed(chap, self);
 }
 
 static enum chap_result step(struct chap *chap, struct key_text *out)

@@ -6,13 +6,10 @@
  */
 #include <assert.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "initiator_option.h"
-
-#define MAX_SECONDS	86400
+#include "option_value.h"
 
 enum kind { KIND_NAME, KIND_DIGEST, KIND_YES_NO, KIND_KEY, KIND_SECONDS, KIND_TASKS, KIND_ALGORITHMS };
 
@@ -104,40 +101,13 @@ static bool set_digest(struct initiator_conf *conf, const char *value, char *why
 	return true;
 }
 
-bool initiator_option_bool(const char *text, bool *value)
-{
-	static const char *const words[] = { "no", "yes", "false", "true", "off", "on", "0", "1" };
-
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		if (strcasecmp(text, words[i]) == 0) {
-			*value = i & 1;
-			return true;
-		}
-	return false;
-}
-
 static bool parse_yes_no(const char *value, uint32_t *number, char *why, size_t size)
 {
 	bool yes;
 
-	if (!initiator_option_bool(value, &yes)) {
-		snprintf(why, size, "neither yes nor no");
+	if (!option_value_bool(value, &yes, why, size))
 		return false;
-	}
 	*number = yes;
-	return true;
-}
-
-static bool parse_number(const char *value, uint32_t min, uint32_t max, uint32_t *number, char *why,
-			 size_t size)
-{
-	uint32_t n;
-
-	if (!keys_number(value, &n) || n < min || n > max) {
-		snprintf(why, size, "not a number from %u to %u", min, max);
-		return false;
-	}
-	*number = n;
 	return true;
 }
 
@@ -152,34 +122,7 @@ static bool set_key(struct login_params *params, enum key_id id, const char *val
 		member = &params->our_max_recv_data_segment_length;
 	if (row->rule == KEY_RULE_AND || row->rule == KEY_RULE_OR)
 		return parse_yes_no(value, member, why, size);
-	return parse_number(value, row->min, row->max, member, why, size);
-}
-
-static bool set_seconds(double *seconds, double least, const char *value, char *why, size_t size)
-{
-	char *end;
-	double number = strtod(value, &end);
-
-	if (end == value || *end || !(number >= least && number <= MAX_SECONDS)) {
-		snprintf(why, size, "not a number of seconds from %g to %d", least, MAX_SECONDS);
-		return false;
-	}
-	*seconds = number;
-	return true;
-}
-
-/* Lower case, as users write them: "sha-256" for chap.c's "SHA-256". 0 if it is none. */
-static unsigned algorithm_bit(const char *name, size_t len)
-{
-	static const enum chap_algorithm all[] = { CHAP_MD5, CHAP_SHA1, CHAP_SHA256, CHAP_SHA3_256 };
-
-	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-		const char *known = chap_algorithm_name(all[i]);
-
-		if (strlen(known) == len && strncasecmp(known, name, len) == 0)
-			return CHAP_BIT(all[i]);
-	}
-	return 0;
+	return option_value_number(value, row->min, row->max, member, why, size);
 }
 
 static bool set_algorithms(struct initiator_conf *conf, const char *value, char *why, size_t size)
@@ -188,14 +131,14 @@ static bool set_algorithms(struct initiator_conf *conf, const char *value, char 
 
 	for (;;) {
 		size_t len = strcspn(value, ",");
-		unsigned bit = algorithm_bit(value, len);
+		enum chap_algorithm algorithm = chap_algorithm_find(value, len);
 
-		if (!bit) {
+		if (!algorithm) {
 			snprintf(why, size, "\"%.*s\" is not md5, sha1, sha-256 or sha3-256",
 				 len < 32 ? (int)len : 32, value);
 			return false;
 		}
-		algorithms |= bit;
+		algorithms |= CHAP_BIT(algorithm);
 		if (!value[len])
 			break;
 		value += len + 1;
@@ -220,11 +163,13 @@ bool initiator_option_set(struct initiator_conf *conf, const struct initiator_op
 	case KIND_KEY:
 		return set_key(&conf->params, reading->key, value, why, size);
 	case KIND_SECONDS:
-		return set_seconds(member, reading->least, value, why, size);
+		return option_value_seconds(value, reading->least, OPTION_VALUE_MAX_SECONDS, member,
+					    why, size);
 	case KIND_ALGORITHMS:
 		return set_algorithms(conf, value, why, size);
 	case KIND_TASKS:
-		return parse_number(value, 1, INITIATOR_MAX_TASKS, &conf->max_tasks, why, size);
+		return option_value_number(value, 1, INITIATOR_MAX_TASKS, &conf->max_tasks, why,
+					   size);
 	case KIND_YES_NO:
 		if (!parse_yes_no(value, &number, why, size))
 			return false;

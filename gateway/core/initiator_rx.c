@@ -28,11 +28,6 @@ void rx_reset(struct initiator *ini)
 	memset(rx, 0, sizeof(*rx));
 }
 
-static uint32_t get_digest(const uint8_t *p)
-{
-	return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-}
-
 /* Many things listen on ports; the first byte already tells that this is none of ours. */
 static void not_iscsi(struct initiator *ini, const uint8_t *p, size_t n)
 {
@@ -146,7 +141,7 @@ static void whole_pdu(struct initiator *ini)
 
 static bool header_digest_ok(struct initiator *ini, const uint8_t *p, size_t len)
 {
-	if (ini->params.header_digest == DIGEST_NONE || get_digest(p + len) == crc32c(0, p, len))
+	if (ini->params.header_digest == DIGEST_NONE || digest_get(p + len) == crc32c(0, p, len))
 		return true;
 	/* Not even the length can be trusted: RFC 7143 §7.8 */
 	conn_fail(&ini->conn, "header digest error");
@@ -161,12 +156,8 @@ static void got_header(struct initiator *ini, const uint8_t *p, size_t len)
 
 	if (!header_digest_ok(ini, p, len))
 		return;
-	if (log_is_on(iscsi_debug_pdu)) {
-		char text[256];
-
-		bhs_format(&rx->bhs, text, sizeof(text));
-		log_trace(iscsi_debug_pdu, "initiator receives %s", text);
-	}
+	if (log_is_on(iscsi_debug_pdu))
+		pdu_trace("receives", &rx->bhs);
 	if (!known || !expected(ini, &rx->bhs)) {
 		conn_fail(&ini->conn, "unexpected opcode 0x%02x from the target", rx->bhs.op);
 		return;
@@ -220,7 +211,7 @@ static size_t parse_trailer(struct initiator *ini, const uint8_t *p, size_t n)
 		return 0;
 	/* ErrorRecoveryLevel 0 knows one remedy: a new session (RFC 7143 §7.8). */
 	if (ini->params.data_digest == DIGEST_CRC32C
-	    && get_digest(p + pad) != crc32c(crc32c(0, rx->payload, rx->bhs.data_len), p, pad))
+	    && digest_get(p + pad) != crc32c(crc32c(0, rx->payload, rx->bhs.data_len), p, pad))
 		conn_fail(&ini->conn, "data digest error in a %s", bhs_op_name(rx->bhs.op));
 	else
 		whole_pdu(ini);

@@ -31,13 +31,6 @@ static void pdu_sent(struct conn_out *out, bool ok)
 		ini->bare_unsent--;
 }
 
-/* The digest goes out least significant byte first (RFC 7143 §13.1 and appendix A.4). */
-static void put_digest(uint8_t *p, uint32_t crc)
-{
-	for (int i = 0; i < DIGEST_LEN; i++)
-		p[i] = (uint8_t)(crc >> 8 * i);
-}
-
 static void add_slice(struct conn_out *out, const void *data, size_t len)
 {
 	assert(out->count < CONN_OUT_IOV);
@@ -54,7 +47,7 @@ static void add_header(struct pdu *pdu, const struct bhs *bhs, const uint8_t *ah
 		memcpy(pdu->header + len, ahs, ahs_len);
 	len += ahs_len;
 	if (pdu->ini->params.header_digest == DIGEST_CRC32C) {
-		put_digest(pdu->header + len, crc32c(0, pdu->header, len));
+		digest_put(pdu->header + len, crc32c(0, pdu->header, len));
 		len += DIGEST_LEN;
 	}
 	add_slice(&pdu->out, pdu->header, len);
@@ -67,11 +60,19 @@ static void add_payload(struct pdu *pdu, const void *payload, uint32_t len)
 	add_slice(&pdu->out, payload, len);
 	memset(pdu->trailer, 0, pad);
 	if (pdu->ini->params.data_digest == DIGEST_CRC32C) {
-		put_digest(pdu->trailer + pad, crc32c(crc32c(0, payload, len), pdu->trailer, pad));
+		digest_put(pdu->trailer + pad, crc32c(crc32c(0, payload, len), pdu->trailer, pad));
 		trailer += DIGEST_LEN;
 	}
 	if (trailer)
 		add_slice(&pdu->out, pdu->trailer, trailer);
+}
+
+void pdu_trace(const char *does, const struct bhs *bhs)
+{
+	char text[256];
+
+	bhs_format(bhs, text, sizeof(text));
+	log_trace(iscsi_debug_pdu, "initiator %s %s", does, text);
 }
 
 void pdu_send(struct initiator *ini, const struct bhs *bhs, const uint8_t *ahs,
@@ -101,12 +102,8 @@ void pdu_send(struct initiator *ini, const struct bhs *bhs, const uint8_t *ahs,
 		slot->unsent++;
 	else
 		ini->bare_unsent++;
-	if (log_is_on(iscsi_debug_pdu)) {
-		char text[256];
-
-		bhs_format(bhs, text, sizeof(text));
-		log_trace(iscsi_debug_pdu, "initiator sends %s", text);
-	}
+	if (log_is_on(iscsi_debug_pdu))
+		pdu_trace("sends", bhs);
 	conn_send(&ini->conn, &pdu->out);
 }
 

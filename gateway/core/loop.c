@@ -37,8 +37,11 @@ struct loop_private {
 	struct list late;
 	_Atomic(struct loop_msg *) mailbox;	/* newest first */
 	atomic_bool stopping;
-	atomic_bool running;
-	pthread_t thread;		/* valid while running */
+	bool stopped;			/* and everything posted before has run */
+	atomic_bool attended;
+	pthread_t thread;		/* valid while attended */
+	void (*on_unattended)(void *);
+	void *opaque;
 };
 
 static void run_messages(struct loop_private *p)
@@ -104,11 +107,12 @@ static void run_calls(struct loop_private *p)
 static void on_wakeup(struct ev_loop *ev, struct ev_async *w, int events)
 {
 	struct loop_private *p = container_of(w, struct loop_private, wakeup);
+	bool stopping = atomic_load(&p->stopping);
 
+	(void)ev;
 	(void)events;
 	run_messages(p);
-	if (atomic_load(&p->stopping))
-		ev_break(ev, EVBREAK_ONE);
+	p->stopped = stopping;
 }
 
 static void end_turn(struct loop_private *p)
@@ -196,7 +200,7 @@ void loop_free(struct loop *loop)
 	if (!loop)
 		return;
 	p = loop->private;
-	assert(!atomic_load(&p->running));
+	assert(!atomic_load(&p->attended));
 	while (atomic_load(&p->mailbox) || calls_left(p)) {
 		run_messages(p);
 		run_calls(p);
@@ -208,23 +212,66 @@ void loop_free(struct loop *loop)
 	release(p);
 }
 
+void loop_attend(struct loop *loop)
+{
+	struct loop_private *p = loop->private;
+
+	p->thread = pthread_self();
+	atomic_store(&p->attended, true);
+	ev_now_update(loop->ev);
+}
+
+bool loop_turn(struct loop *loop)
+{
+	assert(loop_is_mine(loop));
+	ev_run(loop->ev, EVRUN_ONCE);
+	return !loop->private->stopped;
+}
+
+static void call_if_unattended(const struct loop_private *p)
+{
+	if (p->on_unattended && !atomic_load(&p->attended))
+		p->on_unattended(p->opaque);
+}
+
+/* A message that comes now has either seen that nobody is here, or is seen here. */
+void loop_leave(struct loop *loop)
+{
+	struct loop_private *p = loop->private;
+
+	assert(loop_is_mine(loop));
+	atomic_store(&p->attended, false);
+	if (atomic_load(&p->mailbox) || calls_left(p))
+		call_if_unattended(p);
+}
+
 void loop_run(struct loop *loop)
 {
 	struct loop_private *p = loop->private;
 
-	assert(!atomic_load(&p->running));
-	p->thread = pthread_self();
-	atomic_store(&p->running, true);
-	ev_run(loop->ev, 0);
+	assert(!atomic_load(&p->attended));
+	loop_attend(loop);
+	while (loop_turn(loop))
+		;
 	run_calls(p);		/* the last turn is a whole one, too */
 	atomic_store(&p->stopping, false);
-	atomic_store(&p->running, false);
+	p->stopped = false;
+	loop_leave(loop);
+}
+
+void loop_when_unattended(struct loop *loop, void (*call)(void *opaque), void *opaque)
+{
+	loop->private->on_unattended = call;
+	loop->private->opaque = opaque;
 }
 
 void loop_stop(struct loop *loop)
 {
-	atomic_store(&loop->private->stopping, true);
-	ev_async_send(loop->ev, &loop->private->wakeup);
+	struct loop_private *p = loop->private;
+
+	atomic_store(&p->stopping, true);
+	ev_async_send(loop->ev, &p->wakeup);
+	call_if_unattended(p);
 }
 
 void loop_post(struct loop *loop, struct loop_msg *msg)
@@ -236,10 +283,12 @@ void loop_post(struct loop *loop, struct loop_msg *msg)
 	do
 		msg->next = head;
 	while (!atomic_compare_exchange_weak_explicit(&p->mailbox, &head, msg,
-						      memory_order_release, memory_order_relaxed));
+						      memory_order_seq_cst, memory_order_relaxed));
 	/* Whoever found it empty wakes the loop, for all that come until it looks. */
-	if (!head)
-		ev_async_send(loop->ev, &p->wakeup);
+	if (head)
+		return;
+	ev_async_send(loop->ev, &p->wakeup);
+	call_if_unattended(p);
 }
 
 void loop_call_init(struct loop_call *call, void (*run)(struct loop_call *))
@@ -283,5 +332,5 @@ bool loop_is_mine(const struct loop *loop)
 {
 	const struct loop_private *p = loop->private;
 
-	return !atomic_load(&p->running) || pthread_equal(p->thread, pthread_self());
+	return !atomic_load(&p->attended) || pthread_equal(p->thread, pthread_self());
 }

@@ -103,16 +103,10 @@ bool scsi_log_undone(const struct scsi_job *job)
 void scsi_log_account(struct scsi_job *job)
 {
 	struct scsi_blk *sb = job->sb;
-	struct blk_req *req = job->req;
 
 	if (scsi_is_own(job) || !has_cache(sb))
 		return;
-	if (blk_modifies(req->op))
-		write_log_ack(&sb->member, req);
-	else if (req->op == BLK_FLUSH)
-		write_log_flushed(sb->member.log, job->mark);
-	if ((req->op == BLK_FLUSH || req->flags & BLK_FUA) && write_log_collect(sb->member.log)) {
+	if (!write_log_answered(&sb->member, job->req, job->mark,
+				"a reset of the unit may have lost acknowledged writes"))
 		job->error = EIO;
-		blk_fail(req, EIO, "a reset of the unit may have lost acknowledged writes");
-	}
 }

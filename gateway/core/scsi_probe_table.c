@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "field.h"
-#include "scsi_blk_private.h"
+#include "scsi_probe_private.h"
 
 #define TARGET_PORT		1	/* what a designator is associated with, SPC-4 §7.8.6.1 */
 

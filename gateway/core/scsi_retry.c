@@ -3,13 +3,10 @@
  *
  * errmap.c judges each status and sense data; here the judgement becomes action.
  * Commands of scsi_blk are idempotent, so that they may be sent again when it is not
- * known what became of them; those that are not say so (scsi_op.once). The
- * queue of commands that wait for their turn, and how many the unit may have at
- * once, are here as well, since BUSY and TASK SET FULL govern them.
+ * known what became of them; those that are not say so (scsi_op.once).
  */
 #include <assert.h>
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 
 #include "scsi_blk_private.h"
@@ -19,9 +16,6 @@
 
 #define FIRST_DELAY	0.008	/* seconds */
 #define LAST_DELAY	1.0
-
-/* A depth that is no limit any more. */
-#define DEPTH_FULLY_GROWN 1024
 
 bool scsi_retry_delay(const struct scsi_blk *sb, struct scsi_attempts *attempts,
 		      const struct sense *sense, double *delay)
@@ -40,80 +34,6 @@ bool scsi_retry_delay(const struct scsi_blk *sb, struct scsi_attempts *attempts,
 	for (unsigned i = 1; i < attempts->count && *delay < LAST_DELAY; i++)
 		*delay *= 2;
 	return true;
-}
-
-/* TASK SET FULL, BUSY: the unit has more than it takes. Halve at once, grow one by one. What was
- * sent before the last cut says nothing new. */
-static void shrink_depth(struct scsi_blk *sb)
-{
-	if (sb->running >= sb->depth)
-		return;
-	sb->depth = sb->running > 2 ? sb->running / 2 : 1;
-	sb->since_grown = 0;
-}
-
-static void grow_depth(struct scsi_blk *sb)
-{
-	if (sb->depth == UINT_MAX || ++sb->since_grown < sb->depth)
-		return;
-	sb->since_grown = 0;
-	if (++sb->depth > DEPTH_FULLY_GROWN)
-		sb->depth = UINT_MAX;
-}
-
-void scsi_pump(struct scsi_blk *sb)
-{
-	/* Nothing was under way when the path ended, so nothing has told of it. */
-	if (sb->lu->losses != sb->lu_losses)
-		scsi_path_lost(sb);
-	while (!sb->lost && sb->running < sb->depth) {
-		struct list *node = list_pop(&sb->urgent);
-		struct scsi_io *io;
-
-		if (!node && !sb->member.held)
-			node = list_pop(&sb->queue);
-		if (!node)
-			return;
-		io = container_of(node, struct scsi_io, node);
-		io->state = SCSI_IO_RUNNING;
-		io->resets = sb->resets;
-		sb->running++;
-		lu_submit(sb->lu, &io->task);
-	}
-}
-
-void scsi_io_send(struct scsi_io *io)
-{
-	struct scsi_blk *sb = io->job->sb;
-
-	bool own = scsi_is_own(io->job);
-
-	if (sb->lost && own) {
-		scsi_io_fail(io, ENOTCONN, NULL, SCSI_LOST_TEXT);
-		return;
-	}
-	if (sb->given_up) {
-		scsi_io_fail(io, EIO, NULL, SCSI_LOST_TEXT);
-		return;
-	}
-	io->state = SCSI_IO_QUEUED;
-	list_add_tail(own ? &sb->urgent : &sb->queue, &io->node);
-	scsi_pump(sb);
-}
-
-static void on_timer(struct ev_loop *ev, ev_timer *timer, int events)
-{
-	(void)ev;
-	(void)events;
-	scsi_io_send(timer->data);
-}
-
-static void send_later(struct scsi_io *io, double delay)
-{
-	io->state = SCSI_IO_WAITING;
-	ev_timer_init(&io->timer, on_timer, delay, 0.);
-	io->timer.data = io;
-	ev_timer_start(io->job->sb->dev.loop->ev, &io->timer);
 }
 
 static void protect(struct scsi_blk *sb)
@@ -205,7 +125,7 @@ static void try_again(struct scsi_io *io, const struct sense *sense, int error, 
 	if (io->job->aborted || !scsi_retry_delay(io->job->sb, &io->attempts, sense, &delay))
 		give_up(io, sense, error, why);
 	else if (delay > 0)
-		send_later(io, delay);
+		scsi_io_send_later(io, delay);
 	else
 		scsi_io_send(io);
 }
@@ -292,6 +212,20 @@ static void do_again(struct scsi_io *io)
 		scsi_io_send(io);
 }
 
+/* What the end of a command says of the unit, whatever becomes of the command. */
+static void learn(struct scsi_blk *sb, const struct scsi_task *task, enum errmap_action action,
+		  const struct sense *sense)
+{
+	if (action == ERRMAP_OK) {
+		sb->lost_delay = 0;
+		scsi_queue_grow(sb);
+	}
+	if (task->status == STATUS_TASK_SET_FULL || task->status == STATUS_BUSY)
+		scsi_queue_shrink(sb);
+	if (sense->reason)
+		scsi_news(sb, sense);
+}
+
 void scsi_io_done(struct scsi_task *task)
 {
 	struct scsi_io *io = container_of(task, struct scsi_io, task);
@@ -315,14 +249,7 @@ void scsi_io_done(struct scsi_task *task)
 		wait_for_path(io, &sense);
 		return;
 	}
-	if (action == ERRMAP_OK) {
-		sb->lost_delay = 0;
-		grow_depth(sb);
-	}
-	if (task->status == STATUS_TASK_SET_FULL || task->status == STATUS_BUSY)
-		shrink_depth(sb);
-	if (sense.reason)
-		scsi_news(sb, &sense);
+	learn(sb, task, action, &sense);
 	scsi_pump(sb);
 	scsi_log_look(sb);
 	/* Last: the device may be closed in it. */

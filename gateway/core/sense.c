@@ -173,6 +173,22 @@ static size_t announced(const uint8_t *wire, size_t len)
 	return end < len ? end : len;
 }
 
+/* Other keys keep other things there, as retry counts (table 48). */
+static void take_key_specific(const struct parts *p, struct sense *sense)
+{
+	if (p->key == SENSE_KEY_ILLEGAL_REQUEST) {
+		sense->has_field = true;
+		sense->in_cdb = p->in_cdb;
+		sense->byte = p->byte;
+		sense->has_bit = p->bpv;
+		sense->bit = p->bpv ? p->bit : 0;
+	}
+	if (p->key == SENSE_KEY_NO_SENSE || p->key == SENSE_KEY_NOT_READY) {
+		sense->has_progress = true;
+		sense->progress = p->byte;
+	}
+}
+
 bool sense_parse(const uint8_t *wire, size_t len, struct sense *sense)
 {
 	struct parts p = { .response = 0 };
@@ -195,18 +211,8 @@ bool sense_parse(const uint8_t *wire, size_t len, struct sense *sense)
 	sense->has_information = p.valid;
 	sense->information = p.valid ? p.information : 0;
 	sense->command_specific = p.command_specific;
-	/* Other keys keep other things there, as retry counts (table 48). */
-	if (p.sksv && p.key == SENSE_KEY_ILLEGAL_REQUEST) {
-		sense->has_field = true;
-		sense->in_cdb = p.in_cdb;
-		sense->byte = p.byte;
-		sense->has_bit = p.bpv;
-		sense->bit = p.bpv ? p.bit : 0;
-	}
-	if (p.sksv && (p.key == SENSE_KEY_NO_SENSE || p.key == SENSE_KEY_NOT_READY)) {
-		sense->has_progress = true;
-		sense->progress = p.byte;
-	}
+	if (p.sksv)
+		take_key_specific(&p, sense);
 	return true;
 }
 

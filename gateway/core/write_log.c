@@ -206,6 +206,21 @@ bool write_log_collect(struct write_log *log)
 	       atomic_exchange(&log->debt, false);
 }
 
+bool write_log_answered(struct log_member *member, struct blk_req *req, uint64_t mark,
+			const char *loss)
+{
+	bool flush = req->op == BLK_FLUSH;
+
+	if (blk_modifies(req->op))
+		write_log_ack(member, req);
+	else if (flush)
+		write_log_flushed(member->log, mark);
+	if (!(flush || req->flags & BLK_FUA) || !write_log_collect(member->log))
+		return true;
+	blk_fail(req, EIO, "%s", loss);
+	return false;
+}
+
 unsigned write_log_losses(const struct write_log *log)
 {
 	return atomic_load(&log->losses);

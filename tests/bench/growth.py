@@ -66,9 +66,16 @@ class Gateway:
 
     def rss(self):
         """KiB, when it has come to rest."""
-        time.sleep(0.3)
-        with open(f"/proc/{self.process.pid}/status") as f:
-            return int(next(line for line in f if line.startswith("VmRSS:")).split()[1])
+        before, now = None, self.resident()
+        while now != before:
+            time.sleep(0.3)
+            before, now = now, self.resident()
+        return now
+
+    def resident(self):
+        """Exactly: /proc/PID/status is wrong by what each processor has not told."""
+        with open(f"/proc/{self.process.pid}/smaps_rollup") as f:
+            return int(next(line for line in f if line.startswith("Rss:")).split()[1])
 
     def cpu(self):
         return cpu_seconds([self.process.pid])

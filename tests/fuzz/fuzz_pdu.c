@@ -7,8 +7,6 @@
 #include "crc32c.h"
 #include "field.h"
 
-#define DIGEST_LEN	4
-
 static bool is_login(const uint8_t *wire)
 {
 	uint8_t op = wire[0] & 0x3f;

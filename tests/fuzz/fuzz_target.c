@@ -110,7 +110,7 @@ static void bed_init(struct bed *b, struct loop *loop, uint8_t flags)
 	b->lu_shared = lu_shared_new(&lu_conf);
 	target_conf_init(&b->conf);
 	b->conf.params.header_digest = b->conf.params.data_digest = DIGEST_CRC32C;
-	b->shared = target_shared_new(&b->conf);
+	b->shared = target_shared_new();
 	if (!b->mem || !b->blk_shared.ranges || !b->lu_shared || !b->shared)
 		abort();
 	b->instance.blk = mem_blk_open(b->mem, loop, &b->blk_shared);

@@ -49,7 +49,7 @@ grep -q "Target:$sn1 " "$tmp/ls.txt" && grep -q "Target:$sn2 " "$tmp/ls.txt" || 
 iscsi-inq -i $esx -e 1 -c 128 "iscsi://esx1%chap-secret-12345@$portal/$sn1/0?$mutual" |
 	grep -q '5f2a3f3e-7c8a-4b8f-9a57-0d8a1c0a7b11' || fail "the serial number of LUN 0"
 iscsi-readcapacity16 -i $esx "iscsi://esx1%chap-secret-12345@$portal/$sn1/5?$mutual" |
-	grep -q 'Block Length *: *4096\|Block Size *: *4096\|4096' || fail "the block size of LUN 5"
+	grep -qx 'LOGICAL BLOCK LENGTH IN BYTES:4096' || fail "the block size of LUN 5"
 ! iscsi-inq -i $esx "iscsi://esx1%chap-secret-12345@$portal/$sn1/1?$mutual" >/dev/null 2>&1 || fail "LUN 1 is mapped"
 ! iscsi-inq -i iqn.2026-11.test:other "iscsi://esx1%chap-secret-12345@$portal/$sn1/0?$mutual" >/dev/null 2>&1 ||
 	fail "another initiator is let in"

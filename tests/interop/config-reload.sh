@@ -55,7 +55,8 @@ while True:
     print(s.recv(4096).decode().replace("\n", " "), flush=True)
 ' "$notify" >"$tmp/notify.txt" &
 cleanup_fn "kill $! 2>/dev/null"
-wait_for $! test -S "$notify"
+heard=$!
+wait_for $heard test -S "$notify"
 
 before
 export NOTIFY_SOCKET="$notify"
@@ -74,10 +75,13 @@ reload() {
 }
 refuse() { hang_up $target "$log" 'the configuration before stays in force'; }
 
+# Until $tmp/stop is there, however long the changes take here; what is dropped fails the run it is in.
 load() {	# NAME SOCKET
-	fio --name="$1" --ioengine=nbd --uri="nbd+unix:///?socket=$2" --rw=randrw --bs=4k-64k --size=64m \
-		--iodepth=16 --verify=crc32c --verify_state_save=0 --verify_backlog=64 --time_based --runtime=$seconds \
-		--aux-path="$tmp" --output="$tmp/fio.$1.log" &
+	until [ -e "$tmp/stop" ]; do
+		fio --name="$1" --ioengine=nbd --uri="nbd+unix:///?socket=$2" --rw=randrw --bs=4k-64k --size=64m \
+			--iodepth=16 --verify=crc32c --verify_state_save=0 --verify_backlog=64 --time_based \
+			--runtime=3 --aux-path="$tmp" --output="$tmp/fio.$1.log" || exit 1
+	done &
 	loads="$loads $!"
 	cleanup_fn "kill $! 2>/dev/null"
 }
@@ -96,7 +100,7 @@ size() { nbdinfo --size "nbd+unix:///$1?socket=$tmp/nbd.sock" 2>/dev/null; }
 there() { iscsi-inq "$1" >/dev/null 2>&1; }
 gone() { ! "$@"; }
 
-end=$(($(date +%s) + seconds - 2))
+end=$(($(date +%s) + seconds))
 until [ $reloads -gt 2 ] && [ "$(date +%s)" -ge $end ]; do
 	[ "$(size second)" = 2097152 ] && gone size third && there "$lun/1" && gone there "$lun/2" &&
 		gone there "iscsi://127.0.0.1:$extra/$iqn/0" || fail "before the change"
@@ -121,13 +125,14 @@ write_conf "nbd = \"127.0.0.1:$port\"" ''
 refuse
 [ "$(size second)" = 2097152 ] && there "$lun/1" || fail "a wrong file has changed something"
 
-# The load has run all the time, over the sessions that it began with.
+# The load is there to the end, and so are the sessions of QEMU and of the chain from the beginning.
 for pid in $loads $qemu; do
-	kill -0 $pid || { cat "$tmp/qemu.log" >&2; fail "a load has ended early"; }
+	kill -0 $pid || { cat "$tmp"/*.log >&2; fail "a load has ended early"; }
 done
 [ "$(grep -c "$iqn:qemu: " "$log")" = 1 ] || fail "QEMU's session has not stayed"
 ! grep -q 'gateway.initiator.*: connection ended' "$log" || fail "the chain's session has not stayed"
 kill $qemu
+: >"$tmp/stop"
 for pid in $loads; do
 	wait $pid || { cat "$tmp"/fio.*.log >&2; fail "a load has failed"; }
 done
@@ -136,6 +141,7 @@ echo "$reloads reloads under load"
 
 kill -TERM $target
 wait $target || fail "exit status $?"
+wait_for $heard grep -q STOPPING=1 "$tmp/notify.txt"
 changes=$((reloads + 3))
 sed 's/ MONOTONIC_USEC=[0-9]*$//' "$tmp/notify.txt" >"$tmp/heard.txt"
 {

@@ -1,4 +1,4 @@
-"""Sessions of several connections against a running target (RFC 7143 §4.2.2, §6.3.3, §6.3.4).
+"""Sessions of several connections against a running target (RFC 7143 §4.2.2, §6.3.1, §6.3.4).
 Usage: connections.py HOST:PORT/TARGET/LUN"""
 import random
 import socket

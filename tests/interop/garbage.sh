@@ -6,7 +6,7 @@ requires python3 nbdinfo iscsi-inq
 echo "user:$(printf %064d 0)" >"$tmp/keys.psk"
 start_gateway -n 127.0.0.1:0 -i 127.0.0.1:0 --tls=on --tls-psk="$tmp/keys.psk" mem:16M
 
-rss() { awk '/VmRSS/ { print $2 }' /proc/$gateway_pid/status; }
+rss() { awk '/^Rss:/ { print $2 }' /proc/$gateway_pid/smaps_rollup; }
 before=$(rss)
 python3 "$srcdir/interop/garbage.py" "${nbd_uri#nbd://}" "${iscsi_uri#iscsi://}"
 [ "$(nbdinfo --size "$nbd_uri")" = 16777216 ] || fail "NBD no longer serves"

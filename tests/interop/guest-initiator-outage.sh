@@ -21,18 +21,19 @@ done
 kernel_says
 
 # It stalls for longer than a command may take: the command is aborted once it has come to an end,
-# and is done again.
+# and is done again. (What is done before has the time that it takes here.)
+kill -STOP $far_pid
 in_guest <<-END
 echo 1 >/sys/module/libiscsi/parameters/debug_libiscsi_eh
 echo 1 >/far/device/timeout
+begin stalled dd if=/dev/far of=/dev/null bs=4k count=1 iflag=direct
+until_it_is eval "dmesg | grep iscsi_eh_abort"
+echo 30 >/far/device/timeout
 END
-they_work	# ... so that what is in flight has this timeout
-kill -STOP $far_pid
-in_guest 'until_it_is eval "dmesg | grep iscsi_eh_abort"'
 kill -CONT $far_pid
 in_guest <<-END
 until_it_is eval "dmesg | grep 'abort success'"
-echo 30 >/far/device/timeout
+finish stalled
 echo 0 >/sys/module/libiscsi/parameters/debug_libiscsi_eh
 dmesg -c >/dev/null
 END

@@ -95,7 +95,9 @@ for disk in near far; do
 	dd if=/dev/\$disk bs=1M count=4 iflag=direct | cmp - /tmp/expected
 done
 END
-[ "$(stat -c %b "$tmp/disks/far")" -eq $((before - 2048)) ] || fail "not given back, or not kept"
+# A MiB less, whatever else the filesystem takes to know where the rest of it is.
+less=$((before - $(stat -c %b "$tmp/disks/far")))
+[ $less -gt 1024 ] && [ $less -lt 3072 ] || fail "not given back, or not kept: $less sectors less"
 
 in_guest <<-END
 mkfs.ext4 -q /dev/far

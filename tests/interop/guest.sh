@@ -69,7 +69,7 @@ start_guest() {
 	exec {guest_in}<>"$control.in" {guest_out}<>"$control.out"
 	[ -e "$tmp/initramfs" ] ||
 		(cd "$guest_root" && find . | cpio -o -H newc --quiet) >"$tmp/initramfs"
-	timeout "${guest_seconds:-300}" qemu-system-x86_64 -M q35 -accel tcg -m 256 -nodefaults \
+	timeout "${guest_seconds:-900}" qemu-system-x86_64 -M q35 -accel tcg -m 256 -nodefaults \
 		-display none -no-reboot \
 		-kernel "$guest_kernel" -initrd "$tmp/initramfs" -append "console=ttyS0 quiet panic=-1" \
 		-serial "file:$tmp/console.$guests.log" \

@@ -522,6 +522,15 @@ class Client(Wire):
                            fields={20: NO_TAG, **self.numbers(immediate)}, **how))
         return itt
 
+    def heard(self):
+        """What has come by the time that a ping is answered: the target has seen all sent before."""
+        itt, pdus = self.ping(), []
+        while True:
+            p = self.get()
+            if p.op == NOP_IN and p.itt == itt:
+                return pdus
+            pdus.append(p)
+
     def text_pdu(self, pairs=(), flags=F, ttt=NO_TAG, itt=None, immediate=False, length=None):
         return self.pdu(TEXT, flags, itt=self.tag() if itt is None else itt, data=text_of(pairs),
                         immediate=immediate, length=length,

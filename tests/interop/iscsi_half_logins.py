@@ -10,12 +10,8 @@ import sys
 
 sys.dont_write_bytecode = True
 
+from conformance import resident
 from iscsi_rules import *
-
-
-def resident(pid):
-    with open("/proc/%s/status" % pid, encoding="ascii") as lines:
-        return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
 
 
 def hold_most(c):

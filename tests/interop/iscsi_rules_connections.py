@@ -21,7 +21,7 @@ def two(**keys):
     return first, second
 
 
-@test("MUST", "RFC 7143 6.3.3")
+@test("MUST", "RFC 7143 6.3.1")
 def a_connection_joins_the_session_of_its_TSIH():
     first, second = two()
     with first, second:
@@ -112,7 +112,7 @@ def the_same_CID_replaces_the_connection():
         first.lives()
 
 
-@test("MUST", "RFC 7143 6.3.3")
+@test("MUST", "RFC 7143 6.3.1")
 def a_TSIH_is_of_use_to_its_initiator_only():
     first, second = two()
     with first, second, joined(first, 3) as thief:

@@ -1,6 +1,7 @@
 """How the target defends itself: those who are slow, mute, many, or in a hurry."""
 import time
 
+from conformance import resident
 from iscsi_rules import *
 
 HALF_LOGINS = 200
@@ -16,8 +17,7 @@ def memory():
     """Resident KiB of the target."""
     if not Settings.pid:
         raise NotHere("the target's process is not told (-p)")
-    with open("/proc/%s/status" % Settings.pid, encoding="ascii") as lines:
-        return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
+    return resident(Settings.pid)
 
 
 @test("OURS", "RFC 7143 6.3")

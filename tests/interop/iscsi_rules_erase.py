@@ -28,9 +28,17 @@ def sanitizing():
     return c
 
 
+def to_the_end(c, cdb, **how):
+    """A command that is answered when all of the unit is done, however slow that is."""
+    c.s.settimeout(30 * c.seconds)
+    result = c.scsi(cdb, **how)
+    c.s.settimeout(c.seconds)
+    return result
+
+
 def overwrite(c, pattern, count=1, flags=0):
     body = overwrite_list(pattern, count)
-    return c.scsi(sanitize(OVERWRITE, len(body), flags), write=body)
+    return to_the_end(c, sanitize(OVERWRITE, len(body), flags), write=body)
 
 
 def erasing():
@@ -58,14 +66,16 @@ def still(c, cdb, **how):
 
 
 def wait(c):
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
+    progress, deadline = None, 0
+    while True:
         result = c.scsi(TUR)
         if result.status == GOOD:
             return
         check(result.key in (IN_PROGRESS, RESET_OCCURRED, *POWER_ON), result)
+        if result.sense[16:18] != progress:
+            progress, deadline = result.sense[16:18], time.monotonic() + 60
+        check(time.monotonic() < deadline, "it does not go on")
         time.sleep(0.02)
-    check(False, "it does not end")
 
 
 @contextlib.contextmanager
@@ -131,7 +141,8 @@ def OVERWRITE_repeats_the_pattern_in_each_block():
 def the_last_pass_of_OVERWRITE_is_not_inverted():
     with sanitizing() as c:
         body = overwrite_list(b"\x0f", 2, 0x80)
-        c.good(sanitize(OVERWRITE, len(body)), write=body)
+        result = to_the_end(c, sanitize(OVERWRITE, len(body)), write=body)
+        check(result.status == GOOD, result)
         holds(c, Unit.blocks - 1, b"\x0f" * Unit.block_len)
 
 
@@ -194,7 +205,8 @@ def erased_blocks_are_unmapped_and_can_be_read_as_WABEREQ_says():
     with erasing() as c:
         for lba in (0, Unit.blocks - 8):
             fill(c, lba, 8, 71)
-        c.good(sanitize(BLOCK_ERASE))
+        result = to_the_end(c, sanitize(BLOCK_ERASE))
+        check(result.status == GOOD, result)
         page = c.good(inquiry(255, 0xb1), read=255).data
         check(page[7] & 0xc0, "WABEREQ is 0")
         if page[7] >> 6 == 1 and provisioning(c)[5] & 4:

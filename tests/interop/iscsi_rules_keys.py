@@ -338,8 +338,26 @@ def SendTargets_has_no_place_in_a_login():
         check(p.login_status == INITIATOR_ERROR or dict(p.pairs).get("SendTargets") == "Reject", p)
 
 
-@test("OURS", "RFC 7143 13.21")
-def session_wide_keys_in_a_discovery_session_do_no_harm():
+# Discovery --------------------------------------------------------------------------------------
+
+# "Irrelevant when: SessionType=Discovery" (13): offers that need an answer, and what it may be.
+# 6.2 allows "Irrelevant", and discourages its excessive use.
+IRRELEVANT = {"MaxConnections": ("4", ("1", "2", "3", "4")),
+              "InitialR2T": ("No", ("Yes", "No")),
+              "ImmediateData": ("Yes", ("Yes", "No")),
+              "MaxBurstLength": ("512", ("512",)),
+              "FirstBurstLength": ("512", ("512",)),
+              "MaxOutstandingR2T": ("1", ("1",)),
+              "DataPDUInOrder": ("No", ("Yes", "No")),
+              "DataSequenceInOrder": ("No", ("Yes", "No"))}
+
+
+@test("MUST", "RFC 7143 6.2, 6.2.2")
+def keys_that_are_irrelevant_to_discovery_are_answered_there():
     with Client(login=False, discovery=True) as c:
-        p = c.login({"MaxBurstLength": 65536, "InitialR2T": "No", "MaxConnections": 4}, first=True)
+        p = c.login({key: offer for key, (offer, _) in IRRELEVANT.items()}, first=True)
         check(p.login_status == OK, "login status %04x" % p.login_status)
+        answers = dict(p.pairs)
+        for key, (_, values) in IRRELEVANT.items():
+            check(answers.get(key) in (*values, "Irrelevant", "Reject"), key, "is answered by",
+                  answers.get(key))

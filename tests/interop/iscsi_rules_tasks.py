@@ -128,8 +128,8 @@ def the_writes_of_others_end_too_while_they_wait_for_their_data():
             check(c.manage(function) in (T_COMPLETE, T_NOT_SUPPORTED))
             other.ready()
             other.answer_r2t(r2t, noise(8 * Unit.block_len, 81))
-            if not other.silent():
-                p = other.get(SCSI_RESPONSE, itt)
+            for p in other.heard():
+                check(p.op == SCSI_RESPONSE and p.itt == itt, p)
                 check(p.header[3] not in (GOOD, CHECK_CONDITION), "status", p.header[3])
             c.ready()
             holds(c, 0, data)

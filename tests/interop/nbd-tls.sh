@@ -72,8 +72,8 @@ python3 "$srcdir/interop/nbd_conformance.py" -k FORCEDTLS "${nbd_uri#nbd://}" >"
 
 truncate -s 2M "$tmp/small.img"
 start_gateway -n 127.0.0.1:0 --tls=on --tls-certificates="$tmp/server" --tls-only=secret \
-	--handshake-timeout=2 open=mem:64M small=mem:2M secret=mem:3M
-python3 "$srcdir/interop/nbd_conformance.py" -T "$tmp/server/ca-cert.pem" -t 2 -o small \
+	open=mem:64M small=mem:2M secret=mem:3M
+python3 "$srcdir/interop/nbd_conformance.py" -T "$tmp/server/ca-cert.pem" -o small \
 	"${nbd_uri#nbd://}" >"$tmp/tap.log" || { grep -A1 '^not ok' "$tmp/tap.log"; fail "rules"; }
 tail -n 1 "$tmp/tap.log"
 nbdinfo --list "$nbd_uri" >"$tmp/list.log"
@@ -82,6 +82,10 @@ nbdinfo --list "$nbd_uri" >"$tmp/list.log"
 [ "$(nbdinfo --size "$nbd_uri/open")" = 67108864 ] || fail "a plain client has not the open export"
 nbdinfo --list "$(secure '' "$tmp/nobody")" | grep -q secret || fail "the secret is not listed"
 [ "$(nbdinfo --size "$(secure secret "$tmp/nobody")")" = 3145728 ] || fail "the secret export"
+
+start_gateway -n 127.0.0.1:0 --tls=on --tls-certificates="$tmp/server" --handshake-timeout=3 mem:2M
+python3 "$srcdir/interop/nbd_conformance.py" -T "$tmp/server/ca-cert.pem" -t 3 -k deadline \
+	"${nbd_uri#nbd://}" >"$tmp/tap.log" || { grep -A1 '^not ok' "$tmp/tap.log"; fail "deadlines"; }
 
 # Certificates of clients --------------------------------------------------------------------------
 

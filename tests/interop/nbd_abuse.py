@@ -15,6 +15,7 @@ import time
 
 sys.dont_write_bytecode = True
 
+from conformance import resident
 from nbd_client import (ANSWER_SECONDS, Client, EXPORT_NAME, GO, IHAVEOPT, INFO, KIB, MIB, READ,
                         SET_META, Settings, check)
 
@@ -22,16 +23,8 @@ from nbd_client import (ANSWER_SECONDS, Client, EXPORT_NAME, GO, IHAVEOPT, INFO,
 BYTES_PER_CONNECTION = 64 * MIB
 
 
-def rss(pid):
-    with open("/proc/%s/status" % pid, encoding="ascii") as status:
-        for line in status:
-            if line.startswith("VmRSS"):
-                return int(line.split()[1]) * KIB
-    raise AssertionError("the gateway is gone")
-
-
 def bounded(pid, before, most, what):
-    grown = rss(pid) - before
+    grown = (resident(pid) - before) * KIB
     print("%s: %d KiB more" % (what, grown // KIB))
     check("SANITIZED" in os.environ or grown <= most, what, "took", grown, "of", most, "bytes")
 
@@ -54,7 +47,7 @@ def half_open(pid, deadline, count):
     resource.setrlimit(resource.RLIMIT_NOFILE, (count + 100, most_files))
     host, port = Settings.server.rsplit(":", 1)
     served = Client().go()
-    before, connections = rss(pid), []
+    before, connections = resident(pid), []
     for i in range(count):
         s = socket.create_connection((host, int(port)))
         s.sendall(STOPS[i % len(STOPS)])
@@ -85,7 +78,7 @@ def slow(pid):
     filler = Client().go()
     for at in range(0, 64 * MIB, MIB):
         filler.write(at, os.urandom(MIB))
-    before, clients = rss(pid), []
+    before, clients = resident(pid), []
     for _ in range(4):
         c = Client().go()
         c.s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * KIB)

@@ -63,7 +63,7 @@ def a_silent_client_is_dropped_at_the_deadline():
         raise NotHere("no deadline given (-t)")
     with Client(greet=False) as c:
         c.recv(18)
-        c.s.settimeout(Settings.deadline + 5)
+        c.s.settimeout(Settings.deadline + ANSWER_SECONDS)
         check(c.is_closed())
 
 

@@ -163,7 +163,7 @@ def a_TLS_handshake_has_the_same_deadline():
     with Client(tls=False) as c:
         c.option(STARTTLS)
         c.send(b"\x16\x03\x01")     # the beginning of a ClientHello
-        c.s.settimeout(Settings.deadline + 5)
+        c.s.settimeout(Settings.deadline + ANSWER_SECONDS)
         check(c.is_closed())
 
 

@@ -19,9 +19,14 @@ start_forgetful() {	# [OPTION...]: sets disk_pid, disk_iscsi, disk_nbd
 	disk_nbd=nbd://127.0.0.1:$nbd_port
 }
 
+logins() {
+	grep -c 'logged in again' "$tmp/gateway.$gateways.log" || :
+}
+
 # SIGNAL PAUSE [OPTION...]: the model against $nbd_uri, while the disk gets the signal again and again.
+# USR2 ends the sessions of both workers: they are to be back before the pause.
 check_flushes() {
-	local signal=$1 pause=$2 model
+	local signal=$1 pause=$2 model due=0
 	shift 2
 	"$tools/flush_model" -c 4 -t $seconds "$@" "$nbd_uri" >"$tmp/model.log" 2>&1 &
 	model=$!
@@ -29,6 +34,8 @@ check_flushes() {
 	while kill -0 $model 2>/dev/null; do
 		sleep $pause
 		kill -"$signal" $disk_pid
+		[ "$signal" = USR1 ] || due=$((due + 2))
+		while kill -0 $model 2>/dev/null && [ "$(logins)" -lt $due ]; do sleep 0.05; done
 	done
 	wait $model || { cat "$tmp/model.log"; fail "flush_model, SIG$signal $*"; }
 	end_process $disk_pid
@@ -55,7 +62,7 @@ check_flushes USR1 0.2 -x
 written_again
 start_forgetful
 start_gateway -T 2 -n 127.0.0.1:0 --write-log=8M "$disk_iscsi"
-check_flushes USR2 2.5 -x -t 8		# a session is back after two seconds (DefaultTime2Wait)
+check_flushes USR2 0.5 -x -t 8		# a session is back after two seconds (DefaultTime2Wait)
 written_again
 
 # The target says that the power was gone (29/01), instead of a reset (29/04).

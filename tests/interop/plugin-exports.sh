@@ -47,7 +47,8 @@ before=$(sessions)
 for lun in 1 2 3 4 1 2 3 4; do size_of lun$lun >/dev/null; done
 expect "sessions" "$before" "$(sessions)"
 end_process $peer_pid
-expect "sessions after the end" "" "$(sessions)"
+no_sessions() { [ -z "$(sessions)" ]; }
+wait_for $tgt_pid no_sessions
 
 # lun=, the URL's LUN, the exportname filter.
 for arguments in "$target lun=3" "$target/3" "$target/3 lun=3"; do

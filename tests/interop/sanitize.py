@@ -1,11 +1,14 @@
 """One step of sanitizing a LUN: sanitize.py iscsi://HOST:PORT/TARGET/LUN STEP
 
-    erase, erase-leniently    begin, and do not wait (the latter with AUSE)
+    erase [PID]               begin, and do not wait; with PID, stop that process when a part is done
+    erase-leniently           begin, with AUSE
     is-busy                   it is under way
     becomes-ready             it ends well
     fails                     it ends, or has ended, in failure
     leaves-failure            EXIT FAILURE MODE
 """
+import os
+import signal
 import sys
 import time
 
@@ -32,13 +35,25 @@ def ended(c):
         time.sleep(0.05)
 
 
+def stop_amid(c, pid):
+    while True:
+        result = asked(c)
+        check(result.key == IN_PROGRESS, result)
+        if be(result.sense[16:18]):     # PROGRESS INDICATION
+            break
+        time.sleep(0.01)
+    os.kill(pid, signal.SIGSTOP)
+
+
 def main():
-    uri, step = sys.argv[1:]
+    uri, step, *pid = sys.argv[1:]
     Settings.parse(uri)
     with Client() as c:
         asked(c)
         if step == "erase":
             c.good(sanitize(BLOCK_ERASE, flags=IMMED))
+            if pid:
+                stop_amid(c, int(pid[0]))
         elif step == "erase-leniently":
             c.good(sanitize(BLOCK_ERASE, flags=IMMED | AUSE))
         elif step == "is-busy":

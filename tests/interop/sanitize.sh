@@ -31,13 +31,14 @@ start() {
 mkdir "$tmp/state"
 start_server
 start
-client erase
+client erase $server_pid
 client is-busy
 kill -9 $gateway_pid
 wait $gateway_pid 2>/dev/null || :
+kill -CONT $server_pid
 start
 client fails
-client erase
+client erase $server_pid
 client is-busy
 kill_server
 client is-busy

@@ -10,7 +10,7 @@ conf=$tmp/gateway.conf
 write_conf() {	# TARGET...; LUNs but for LUN 0 are in $more
 	cat >"$conf" <<-END
 	threads = 2
-	target-logout-timeout = 1
+	target-logout-timeout = 2
 	auth-group all { auth-type = none }
 	portal-group here { listen = 127.0.0.1:$port; tag = 1; discovery-auth-group = all }
 	END
@@ -40,3 +40,4 @@ write_conf stays
 step removal kill -HUP "$gateway_pid"
 step end kill -TERM "$gateway_pid"
 wait "$gateway_pid" || fail "the gateway ends with $?"
+! grep -q 'some peers did not leave' "$tmp/gateway.1.log" || fail "not within the time that initiators have"

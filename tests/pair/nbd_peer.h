@@ -1,7 +1,7 @@
 /*
  * A client of the NBD server in the same thread, over a socketpair, that speaks in
  * hexadecimal; and the device behind the server, which answers when and what the
- * test wants. For the tests of the NBD server.
+ * test wants. Time stands still (still_clock.h). For the tests of the NBD server.
  */
 #ifndef NBD_PEER_H
 #define NBD_PEER_H

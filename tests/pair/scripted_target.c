@@ -18,7 +18,7 @@
 #include "scsi_data.h"
 #include "unit.h"
 
-#define PATIENCE	5	/* seconds that a script waits for bytes */
+#define PATIENCE	20	/* seconds that a script waits for bytes: none that works waits so long */
 
 void check(struct run *run, bool ok, int line, const char *what)
 {

@@ -15,6 +15,7 @@
 
 #include "crc32c.h"
 #include "field.h"
+#include "still_clock.h"
 #include "stream.h"
 
 #define PATIENCE	5000		/* polls of a millisecond */
@@ -82,6 +83,7 @@ static void wait_a_moment(struct peer *p, short events)
 
 	rig_turn(p->rig);
 	poll(&poll_fd, 1, 1);
+	clock_pass(0.001);
 }
 
 void peer_send_raw(struct peer *p, const void *bytes, size_t len)

@@ -8,9 +8,11 @@
 
 #include "log.h"
 #include "pool.h"
+#include "still_clock.h"
 
 #define PATTERN_LEN	((1u << 20) - 1)
 #define SILENCE		20		/* turns without work for anybody */
+#define TURN_SECONDS	1e-6		/* that a turn takes: what is to run in the next one does */
 
 const uint8_t *rig_pattern(void)
 {
@@ -197,7 +199,7 @@ void rig_init(struct rig *rig)
 
 void rig_start(struct rig *rig)
 {
-	rig->shared = target_shared_new(&rig->conf);
+	rig->shared = target_shared_new();
 	assert(rig->shared);
 	for (unsigned w = 0; w < RIG_WORKERS; w++) {
 		rig->service[w] = (struct target_service){
@@ -219,9 +221,11 @@ void rig_follow(struct rig *rig, struct access *access)
 
 void rig_turn(struct rig *rig)
 {
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < 2; i++) {
+		clock_pass(TURN_SECONDS);
 		for (unsigned w = 0; w < RIG_WORKERS; w++)
 			ev_run(rig->loop[w]->ev, EVRUN_NOWAIT);
+	}
 }
 
 void rig_settle(struct rig *rig)

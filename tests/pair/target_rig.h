@@ -1,7 +1,8 @@
 /*
  * The iSCSI target between two things that a test controls to the byte: an initiator
  * made of bare PDUs over a socketpair (target_peer.h), and logical units that keep every
- * command until the test ends it.
+ * command until the test ends it. Time (still_clock.h) passes while the initiator waits
+ * for something that has not come, and hardly else.
  */
 #ifndef TARGET_RIG_H
 #define TARGET_RIG_H

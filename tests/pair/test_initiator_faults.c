@@ -263,7 +263,8 @@ static void a_silent_target_is_pinged_and_then_given_up(void)
 {
 	run_init(&run, silence_script);
 	SET_KEYS(&run, "DefaultTime2Wait=0");
-	run.conf.noop_interval = run.conf.noop_timeout = 0.1;
+	run.conf.noop_interval = 0.1;
+	run.conf.noop_timeout = 1;	/* in which the script has to answer, until it does not */
 	add_order(&run, CDB_DATA_IN, 512);
 	run.finished = once_more;
 	execute(&run);

@@ -133,8 +133,8 @@ static void round_script(struct run *r)
 	r->portal = 0;
 	login(r);
 	expect(r, OP_SCSI_COMMAND);
-	hang_up(r);
 	since = now();
+	hang_up(r);
 	login_stages(r);
 	CHECK(r, now() - since >= 0.12);	/* of the first delay, 0.25 s, half is certain */
 	serve_read(r);
@@ -164,6 +164,7 @@ static void time2wait_script(struct run *r)
 	login(r);
 	expect(r, OP_SCSI_COMMAND);
 	itt = r->got.itt;
+	since = now();		/* before whatever the initiator counts from */
 	if (whose == OF_MESSAGE) {
 		bhs = answer(r, OP_ASYNC_MESSAGE);
 		bhs.async_event = 2;
@@ -184,7 +185,6 @@ static void time2wait_script(struct run *r)
 		CHECK(r, !take(r));
 	}
 	hang_up(r);
-	since = now();
 	login_stages(r);
 	CHECK(r, now() - since >= 0.95);
 	serve_read(r);

@@ -293,8 +293,9 @@ static void a_refusal_to_open_says_why(void)
 		       "cannot parse socket parameter from NBD URI "
 		       "(did you mean to use \"nbd+unix:///?socket=...\"?)");
 	expect_refusal("nbd://127.0.0.1:1", NULL, "connect: Connection refused");
-	expect_refusal("nbd://no-such-host.invalid", NULL,
-		       "getaddrinfo: hostname \"no-such-host.invalid\" port \"10809\": "
+	/* A name that cannot be one: no DNS server is asked, of whom there may be none. */
+	expect_refusal("nbd://-no-host", NULL,
+		       "getaddrinfo: hostname \"-no-host\" port \"10809\": "
 		       "Name or service not known");
 }
 
@@ -382,6 +383,21 @@ static void an_idle_connection_is_made_anew_as_well(void)
 	kill_server();
 }
 
+/* Requests fail for this reason, once it has been tried to connect to what is there now: before,
+ * they fail for that of the connection that ended, or of an attempt that came too early. */
+static void expect_to_fail(struct bench *b, const char *why)
+{
+	for (;;) {
+		uint8_t data[PIECE];
+		struct request r = request(BLK_READ, 0, PIECE, data);
+
+		CU_ASSERT_EQUAL_FATAL(bench_run(b, &r), ENOTCONN);
+		if (strcmp(r.req.why, why) == 0)
+			break;
+		ev_run(b->loop->ev, EVRUN_ONCE);
+	}
+}
+
 static void requests_fail_once_the_outage_lasts_too_long_and_work_after_it(void)
 {
 	uint8_t data[PIECE] = { 0 };
@@ -400,12 +416,10 @@ static void requests_fail_once_the_outage_lasts_too_long_and_work_after_it(void)
 		bench_submit(&b, &r[i]);
 	}
 	loop_run(b.loop);
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < 3; i++)
 		CU_ASSERT_EQUAL(r[i].req.error, ENOTCONN);
-		CU_ASSERT_STRING_EQUAL(r[i].req.why, "not connected: connect: Connection refused");
-	}
 	/* From now on they fail at once, until there is a server again. */
-	CU_ASSERT_EQUAL(bench_do(&b, BLK_READ, 0, PIECE, data, 0), ENOTCONN);
+	expect_to_fail(&b, "not connected: connect: Connection refused");
 	bench_listen(&b);
 	start_file_server(&b, NULL, NULL);
 	while (bench_do(&b, BLK_READ, 0, PIECE, data, 0) != 0)
@@ -437,21 +451,6 @@ static void a_request_that_waits_for_a_server_can_be_aborted(void)
 	kill_server();
 }
 
-/* Requests fail for this reason, once the server that is there now has been asked: before, they
- * fail for that of the connection that ended, or of an attempt that came too early. */
-static void expect_other_export(struct bench *b, const char *why)
-{
-	for (;;) {
-		uint8_t data[PIECE];
-		struct request r = request(BLK_READ, 0, PIECE, data);
-
-		CU_ASSERT_EQUAL_FATAL(bench_run(b, &r), ENOTCONN);
-		if (strcmp(r.req.why, why) == 0)
-			break;
-		ev_run(b->loop->ev, EVRUN_ONCE);
-	}
-}
-
 static void a_smaller_export_does_not_take_the_place_of_the_lost_one(void)
 {
 	struct bench b;
@@ -464,7 +463,7 @@ static void a_smaller_export_does_not_take_the_place_of_the_lost_one(void)
 	kill_server();
 	make_disk(&b, DISK / 2);
 	start_file_server(&b, NULL, NULL);
-	expect_other_export(&b, "not connected: the export is not what it was: it is smaller");
+	expect_to_fail(&b, "not connected: the export is not what it was: it is smaller");
 	CU_ASSERT_EQUAL(b.dev->info.size, DISK);
 	bench_end(&b);
 	kill_server();
@@ -491,7 +490,7 @@ static void an_export_of_another_name_does_not(void)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(b.dev);
 	kill_server();
 	start_named_server(&b, "other");
-	expect_other_export(&b, "not connected: the export is not what it was: it has another name");
+	expect_to_fail(&b, "not connected: the export is not what it was: it has another name");
 	kill_server();
 	start_named_server(&b, "one");
 	while (bench_do(&b, BLK_READ, 0, PIECE, data, 0) == ENOTCONN)

@@ -10,9 +10,12 @@
 
 #include "keys.h"
 #include "reload_bed.h"
+#include "still_clock.h"
 #include "unit.h"
 
 enum { INITIATORS = 4 };
+
+#define STEP_SECONDS	0.0001	/* that a step takes: a tenth of what who has to leave has for it */
 
 static struct peer initiators[INITIATORS];
 static bool is_in[INITIATORS];
@@ -137,6 +140,7 @@ static void a_chance_step(void)
 		reset_by_chance(i);
 	else
 		use_by_chance(i);
+	clock_pass(STEP_SECONDS);
 	rig_turn(&rig);
 	for (i = 0; i < INITIATORS; i++)
 		if (is_in[i])
@@ -171,6 +175,7 @@ static void chance_leaves_nothing_behind(void)
 		for (unsigned w = 0; w < RIG_WORKERS; w++)
 			for (unsigned l = 0; l < 2; l++)
 				end_by_chance(&rig.lu[l][w]);
+		clock_pass(STEP_SECONDS);
 		rig_turn(&rig);
 	}
 	for (unsigned w = 0; w < RIG_WORKERS; w++) {

@@ -1,5 +1,5 @@
 /*
- * Sessions of several connections (RFC 7143 §4.2.2, §4.2.5.1, §6.3.3, §6.3.4, §11.14):
+ * Sessions of several connections (RFC 7143 §4.2.2, §4.2.5.1, §6.3.1, §6.3.4, §11.14):
  * one CmdSN space, each command's data and status on its own connection, and what becomes
  * of the rest when one is lost.
  */
@@ -317,7 +317,7 @@ static void data_belongs_to_the_connection_of_its_command(void)
 	finish();
 }
 
-static void the_window_is_one(void)
+static void begin_with_a_window_of_two(void)
 {
 	rig_init(&rig);
 	rig.conf.queue_depth = 2;
@@ -327,6 +327,11 @@ static void the_window_is_one(void)
 	tsih = first.got.tsih;
 	number(first.cmd_sn);
 	join(&second, 1, 2);
+}
+
+static void the_window_is_one(void)
+{
+	begin_with_a_window_of_two();
 	send_command(&first, 1);
 	send_command(&second, 2);
 	send_command(&second, 3);
@@ -340,6 +345,62 @@ static void the_window_is_one(void)
 	rig_end_good(&rig, lu, 0);
 	expect_good(&second, 2);
 	expect_good(&second, 4);
+	finish();
+}
+
+/* Two PDUs with one CmdSN, the second whole before the first: an initiator may have given up the
+ * connection of that, and not closed it. */
+static void a_CmdSN_is_taken_once(void)
+{
+	struct bhs b = peer_write(1, 512, 1, 512);
+	uint8_t wire[BHS_LEN];
+
+	begin(1);
+	b.cmd_sn = cmd_sn;
+	b.exp_stat_sn = second.stat_sn;
+	bhs_encode(&b, wire);
+	peer_send_raw(&second, wire, sizeof(wire));
+	peer_send_raw(&second, rig_pattern(), 256);
+	send_command(&first, 2);
+	CU_ASSERT_EQUAL(lu->count, 1);
+	peer_send_raw(&second, rig_pattern() + 256, 256);
+	send_command(&first, 3);
+	send_command(&first, 4);
+	CU_ASSERT_EQUAL_FATAL(lu->count, 3);
+	for (uint32_t itt = 2; itt <= 4; itt++) {
+		rig_end_good(&rig, lu, 0);
+		expect_good(&first, itt);
+	}
+	peer_expect_silence(&second);
+	finish();
+}
+
+/* RFC 7143 §4.2.2.1: what a login says of the window is about the session, too. */
+static void a_login_tells_the_window_of_the_session(void)
+{
+	static const char none[] = NAMES "\0AuthMethod=None";
+	struct bhs b;
+	uint32_t next;
+
+	begin(0);
+	next = cmd_sn;
+	number(next + 1);
+	send_command(&second, 2);
+	connect_to(&third, 1);
+	b = join_request(&third, 3, sizeof(none));
+	b.csg = 0;
+	b.nsg = 1;
+	CU_ASSERT_EQUAL_FATAL(ask_to_join(&third, &b, none), 0);
+	CU_ASSERT_EQUAL(third.got.exp_cmd_sn, next);
+	CU_ASSERT_EQUAL(third.got.max_cmd_sn, first.max_cmd_sn);
+	number(next);
+	send_command(&first, 1);
+	number(next + 2);
+	rig_end_good(&rig, lu, 0);
+	rig_end_good(&rig, lu, 0);
+	expect_good(&first, 1);
+	expect_good(&second, 2);
+	peer_disconnect(&third);
 	finish();
 }
 
@@ -410,6 +471,28 @@ static void commands_ahead_of_their_turn_go_with_their_connection(void)
 	rig_end_good(&rig, lu, 0);
 	rig_end_good(&rig, lu, 0);
 	expect_good(&first, 1);
+	expect_good(&first, 3);
+	peer_disconnect(&first);
+	rig_stop(&rig);
+}
+
+/* Nothing else would tell that it is open again: who may not send does not ask. */
+static void a_window_that_opens_without_an_answer_is_told(void)
+{
+	struct bhs news = { .op = OP_NOP_IN, .itt = ISCSI_NO_TAG, .ttt = ISCSI_NO_TAG };
+
+	begin_with_a_window_of_two();
+	send_command(&second, 1);
+	peer_expect_silence(&first);
+	send_command(&second, 2);
+	peer_disconnect(&second);
+	peer_expect(&first, &news, NULL, 0);
+	CU_ASSERT_EQUAL(first.got.max_cmd_sn, cmd_sn + 1);
+	rig_end(&rig, lu, 0, STATUS_TASK_ABORTED, 0, 0);
+	rig_end(&rig, lu, 0, STATUS_TASK_ABORTED, 0, 0);
+	peer_expect_silence(&first);
+	send_command(&first, 3);
+	rig_end_good(&rig, lu, 0);
 	expect_good(&first, 3);
 	peer_disconnect(&first);
 	rig_stop(&rig);
@@ -529,6 +612,40 @@ static void a_function_is_answered_when_the_other_connections_have_been_heard(vo
 	peer_expect(&first, &want, NULL, 0);
 	peer_disconnect(&first);
 	rig_stop(&rig);
+}
+
+/* ... though a connection has been asked already, and answers for what it had got by then. */
+static void who_has_not_heard_all_is_asked_again(void)
+{
+	struct rig_lu *other = &rig.lu[1][0];
+	struct bhs reset = tmf(TMF_LU_RESET, 9);
+	struct bhs want = { .op = OP_TMF_RESPONSE, .itt = 9 };
+	struct bhs ping = { .op = OP_NOP_IN, .itt = ISCSI_NO_TAG };
+	struct bhs pong = { .op = OP_NOP_OUT, .immediate = true, .itt = ISCSI_NO_TAG };
+
+	begin(1);
+	send_command(&second, 2);
+	send_command(&second, 3);
+	rig_end_good(&rig, lu, 0);
+	reset.lun = lun_encode(1);
+	send(&first, reset, NULL);
+	rig_end_tmf(&rig, other, TMF_COMPLETE);
+	rig_end_good(&rig, lu, 0);
+	reset.itt = 10;
+	send(&first, reset, NULL);
+	rig_end_tmf(&rig, other, TMF_COMPLETE);
+	expect_good(&second, 2);
+	peer_expect(&second, &ping, NULL, 0);
+	peer_send(&second, &pong, NULL);
+	peer_expect(&first, &want, NULL, 0);
+	peer_expect_silence(&first);
+	expect_good(&second, 3);
+	ping.ttt = pong.ttt = 1;
+	peer_expect(&second, &ping, NULL, 0);
+	peer_send(&second, &pong, NULL);
+	want.itt = 10;
+	peer_expect(&first, &want, NULL, 0);
+	finish();
 }
 
 static struct bhs logout(uint8_t reason, uint16_t cid)
@@ -696,14 +813,18 @@ static const struct unit_test tests[] = {
 	UNIT_TEST(commands_are_executed_in_order_over_all_connections),
 	UNIT_TEST(data_belongs_to_the_connection_of_its_command),
 	UNIT_TEST(the_window_is_one),
+	UNIT_TEST(a_CmdSN_is_taken_once),
+	UNIT_TEST(a_login_tells_the_window_of_the_session),
 	UNIT_TEST(the_session_outlives_a_connection),
 	UNIT_TEST(nothing_new_begins_before_the_tasks_of_a_lost_connection_have_ended),
 	UNIT_TEST(commands_ahead_of_their_turn_go_with_their_connection),
+	UNIT_TEST(a_window_that_opens_without_an_answer_is_told),
 	UNIT_TEST(a_login_with_the_same_cid_takes_the_place_of_the_old_connection),
 	UNIT_TEST(the_only_connection_may_be_replaced),
 	UNIT_TEST(a_new_session_ends_all_connections_of_the_old_one),
 	UNIT_TEST(a_function_ends_the_tasks_of_all_connections),
 	UNIT_TEST(a_function_is_answered_when_the_other_connections_have_been_heard),
+	UNIT_TEST(who_has_not_heard_all_is_asked_again),
 	UNIT_TEST(a_connection_logs_out_alone),
 	UNIT_TEST(a_connection_is_logged_out_by_another),
 	UNIT_TEST(a_session_logs_out_with_all_connections),

@@ -233,6 +233,27 @@ static void a_task_that_another_nexus_ended_gets_no_status(void)
 	finish();
 }
 
+/* ... but its place in the window is free, and it may have been the last. */
+static void the_window_that_another_nexus_opened_is_told(void)
+{
+	struct bhs news = { .op = OP_NOP_IN, .itt = ISCSI_NO_TAG, .ttt = ISCSI_NO_TAG };
+
+	rig_init(&rig);
+	rig.conf.queue_depth = 1;
+	rig_start(&rig);
+	peer_connect(&peer, &rig, 0);
+	peer_log_in(&peer);
+	send_command(1, 0);
+	rig_end(&rig, lu, 0, STATUS_TASK_ABORTED, 0, 0);
+	peer_expect(&peer, &news, NULL, 0);
+	CU_ASSERT_EQUAL(peer.got.max_cmd_sn, peer.cmd_sn);
+	peer_expect_silence(&peer);
+	send_command(2, 0);
+	rig_end_good(&rig, lu, 0);
+	expect_good(2);
+	finish();
+}
+
 static void the_unit_may_need_longer_than_the_tasks(void)
 {
 	begin();
@@ -319,6 +340,7 @@ static const struct unit_test tests[] = {
 	UNIT_TEST(abort_task_stops_the_data_of_a_read),
 	UNIT_TEST(functions_on_a_unit_end_its_tasks),
 	UNIT_TEST(a_task_that_another_nexus_ended_gets_no_status),
+	UNIT_TEST(the_window_that_another_nexus_opened_is_told),
 	UNIT_TEST(the_unit_may_need_longer_than_the_tasks),
 	UNIT_TEST(a_warm_reset_resets_every_unit),
 	UNIT_TEST(a_cold_reset_also_ends_every_session),

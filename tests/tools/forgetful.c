@@ -271,7 +271,7 @@ static void open_services(void)
 	nbd_server_follow(&nbd, nbd_exports());
 	target_conf_init(&target_conf);
 	target = (struct target_service){
-		.loop = loop, .conf = &target_conf, .shared = target_shared_new(&target_conf),
+		.loop = loop, .conf = &target_conf, .shared = target_shared_new(),
 		.idle = target_idle, .follows = target_idle,
 	};
 	if (!instance.lu || !target.shared)

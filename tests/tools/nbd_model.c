@@ -26,7 +26,11 @@
 #define MAX_CONNECTIONS	16
 #define MAX_DEPTH	256
 #define MAX_DOUBTS	4096
-#define SETTLE_SECONDS	2.0	/* a server may still be at work for a client that is gone */
+
+/* A server may still be at work for a client that is gone: for so many seconds, or so many times as
+ * long as what took longest so far for one that was there. */
+#define SETTLE_SECONDS	2.0
+#define SETTLE_TIMES	4
 
 enum action { READ, WRITE, ZERO, ZERO_NO_HOLE, TRIM, CACHE, STATUS, FLUSH, ACTIONS };
 static const char *const action_name[] = {
@@ -39,6 +43,7 @@ struct op {
 	uint32_t length;
 	uint32_t flags;
 	bool in_flight, ended;
+	double since;
 	int error;
 	uint8_t *buffer;
 };
@@ -55,7 +60,7 @@ struct model {
 	const char *uri;
 	unsigned connections, depth;
 	uint64_t operations;		/* to do, or 0: by time */
-	double seconds;
+	double seconds, slowest;
 	uint32_t grain, max_length;
 	uint64_t seed, rng;
 	uint64_t cut_every;		/* requests, on average; 0 = never */
@@ -227,6 +232,7 @@ static void submit(struct model *m, struct nbd_handle *nbd, struct op *op)
 
 	op->in_flight = true;
 	op->ended = false;
+	op->since = now();
 	switch (op->action) {
 	case READ:
 		cookie = nbd_aio_pread(nbd, op->buffer, op->length, op->offset, done, 0);
@@ -274,9 +280,18 @@ static void check(const struct model *m, const uint8_t *got, uint64_t offset, ui
 	}
 }
 
+static void note_time(struct model *m, const struct op *op)
+{
+	double took = now() - op->since;
+
+	if (took > m->slowest)
+		m->slowest = took;
+}
+
 static void reap(struct model *m, struct op *op)
 {
 	op->in_flight = false;
+	note_time(m, op);
 	m->done[op->action]++;
 	if (op->error) {
 		fprintf(stderr, "nbd_model: %s of %u bytes at %llu failed: %s\n",
@@ -346,6 +361,13 @@ static bool reap_all(struct model *m)
 	return any;
 }
 
+static double settled_at(const struct model *m)
+{
+	double seconds = SETTLE_TIMES * m->slowest;
+
+	return now() + (seconds > SETTLE_SECONDS ? seconds : SETTLE_SECONDS);
+}
+
 /* A request on a connection that is no more. */
 static void give_up(struct model *m, struct op *op)
 {
@@ -355,8 +377,9 @@ static void give_up(struct model *m, struct op *op)
 	if (op->action != WRITE && op->action != ZERO && op->action != ZERO_NO_HOLE &&
 	    op->action != TRIM)
 		return;
+	note_time(m, op);
 	*doubt = (struct doubt){
-		.offset = op->offset, .length = op->length, .settled = now() + SETTLE_SECONDS,
+		.offset = op->offset, .length = op->length, .settled = settled_at(m),
 	};
 	if (op->action == WRITE) {
 		doubt->intended = op->buffer;

@@ -148,6 +148,13 @@ static void stop_on_timer(struct ev_loop *ev, ev_timer *timer, int events)
 	loop_stop(timer->data);
 }
 
+void bed_settle(struct scsi_bed *bed)
+{
+	/* More than it takes to look at the unit from the beginning. */
+	for (int turn = 0; turn < 50; turn++)
+		ev_run(bed->loop->ev, EVRUN_NOWAIT);
+}
+
 void bed_run_for(struct scsi_bed *bed, double seconds)
 {
 	ev_timer timer;

@@ -48,7 +48,8 @@ int bed_write_one(struct scsi_bed *bed);	/* block 1 */
 /* The i-th CDB of the record; all zero when there were less. */
 const struct cdb *bed_sent(const struct scsi_bed *bed, unsigned i);
 
-/* Let the loop run: for what happens in the background. */
+/* Let happen in the background what waits for nothing; and what waits for its time. */
+void bed_settle(struct scsi_bed *bed);
 void bed_run_for(struct scsi_bed *bed, double seconds);
 
 #endif

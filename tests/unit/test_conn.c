@@ -300,7 +300,7 @@ static void answers_leave_before_the_next_question_is_received(void)
 		p->fail_in = ends ? IN_SENT : NOWHERE;
 		turn(p);
 		push(p, wire, put_message(wire, 0, 0));
-		ev_timer_init(&timer, answer_comes, 0, 0);
+		ev_timer_init(&timer, answer_comes, -1, 0);	/* due, by the coarsest clock */
 		timer.data = p;
 		ev_timer_start(p->loop->ev, &timer);
 		turn(p);

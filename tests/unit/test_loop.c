@@ -5,6 +5,8 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "offload.h"
 #include "unit.h"
@@ -144,31 +146,32 @@ static void a_pending_call_is_not_queued_twice_and_can_be_cancelled(void)
 	loop_free(loop);
 }
 
-static void on_timer(struct ev_loop *ev, struct ev_timer *w, int events)
+static void on_readable(struct ev_loop *ev, struct ev_io *w, int events)
 {
-	(void)ev;
-	(void)w;
 	(void)events;
-	note('t');
+	note('r');
+	ev_io_stop(ev, w);
 }
 
 static void a_call_that_defers_itself_neither_sleeps_nor_starves_the_watchers(void)
 {
 	struct loop *loop = new_loop();
 	struct step a = step(loop, 'a');
-	struct ev_timer timer;
+	int fd = eventfd(1, EFD_CLOEXEC);
+	struct ev_io io;
 
 	init(&a);
 	a.again = 30;
-	ev_timer_init(&timer, on_timer, 0., 0.);
-	ev_timer_start(loop->ev, &timer);
+	ev_io_init(&io, on_readable, fd, EV_READ);
+	ev_io_start(loop->ev, &io);
 	loop_defer(loop, &a.call);
-	/* Nothing but the timer is ever due: were the loop to sleep, this would hang. */
+	/* Nothing ever happens but that once: were the loop to sleep, this would hang. */
 	while (a.again > 0)
 		ev_run(loop->ev, EVRUN_ONCE);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(strchr(order, 't'));
-	CU_ASSERT(strchr(order, 't') < order + 20);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(strchr(order, 'r'));
+	CU_ASSERT(strchr(order, 'r') < order + 20);
 	loop_free(loop);
+	close(fd);
 }
 
 #define SENDERS		4
@@ -282,6 +285,92 @@ static void a_running_loop_belongs_to_its_thread_only(void)
 	loop_free(loop);
 }
 
+static void count_call(void *opaque)
+{
+	++*(unsigned *)opaque;
+}
+
+static void note_message(struct loop_msg *msg)
+{
+	(void)msg;
+	note('m');
+}
+
+static void who_posts_to_a_loop_that_nobody_attends_to_is_told(void)
+{
+	struct loop *loop = new_loop();
+	struct loop_msg first = { .run = note_message }, second = { .run = note_message };
+	unsigned told = 0;
+
+	loop_when_unattended(loop, count_call, &told);
+	loop_post(loop, &first);
+	CU_ASSERT_EQUAL(told, 1);
+	loop_attend(loop);
+	CU_ASSERT(loop_turn(loop));
+	CU_ASSERT_STRING_EQUAL(order, "m");
+	loop_post(loop, &second);
+	CU_ASSERT_EQUAL(told, 1);
+	loop_leave(loop);
+	CU_ASSERT_EQUAL(told, 2);
+	loop_stop(loop);
+	CU_ASSERT_EQUAL(told, 3);
+	loop_attend(loop);
+	CU_ASSERT(!loop_turn(loop));
+	CU_ASSERT_STRING_EQUAL(order, "mm");
+	loop_leave(loop);
+	CU_ASSERT_EQUAL(told, 3);
+	loop_free(loop);
+}
+
+#define DRIVERS	4
+#define TURNS	500
+
+struct driver {
+	struct loop *loop;
+	pthread_t thread;
+	pthread_mutex_t *wheel;
+	unsigned *turns;
+	bool theirs;		/* the loop was not its own while it drove */
+};
+
+static void *drive(void *arg)
+{
+	struct driver *d = arg;
+
+	for (unsigned i = 0; i < TURNS; i++) {
+		struct loop_msg msg = { .run = note_message };
+
+		pthread_mutex_lock(d->wheel);
+		loop_attend(d->loop);
+		d->theirs |= !loop_is_mine(d->loop);
+		loop_post(d->loop, &msg);
+		loop_turn(d->loop);
+		++*d->turns;
+		loop_leave(d->loop);
+		pthread_mutex_unlock(d->wheel);
+	}
+	return NULL;
+}
+
+static void threads_can_take_turns_at_a_loop(void)
+{
+	struct loop *loop = new_loop();
+	struct driver driver[DRIVERS];
+	pthread_mutex_t wheel = PTHREAD_MUTEX_INITIALIZER;
+	unsigned turns = 0;
+
+	for (int i = 0; i < DRIVERS; i++) {
+		driver[i] = (struct driver){ .loop = loop, .wheel = &wheel, .turns = &turns };
+		pthread_create(&driver[i].thread, NULL, drive, &driver[i]);
+	}
+	for (int i = 0; i < DRIVERS; i++) {
+		pthread_join(driver[i].thread, NULL);
+		CU_ASSERT(!driver[i].theirs);
+	}
+	CU_ASSERT_EQUAL(turns, DRIVERS * TURNS);
+	loop_free(loop);
+}
+
 struct sum {
 	struct offload_job job;
 	atomic_uint *worked;
@@ -352,6 +441,8 @@ static const struct unit_test tests[] = {
 	UNIT_TEST(every_message_arrives_once_and_in_its_senders_order),
 	UNIT_TEST(messages_left_behind_run_when_the_loop_is_freed),
 	UNIT_TEST(a_running_loop_belongs_to_its_thread_only),
+	UNIT_TEST(who_posts_to_a_loop_that_nobody_attends_to_is_told),
+	UNIT_TEST(threads_can_take_turns_at_a_loop),
 	UNIT_TEST(offloaded_jobs_are_done_elsewhere_and_end_here),
 	UNIT_TEST(freeing_the_offload_waits_for_what_was_handed_in),
 };

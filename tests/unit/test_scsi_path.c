@@ -102,7 +102,7 @@ static void news_of_the_access_state_have_it_looked_at(void)
 	s.fake->is.states[1] = O;
 	fake_inject(s.fake, CDB_READ_16, 1, CHECK, SENSE_ALUA_STATE_CHANGED);
 	CU_ASSERT_EQUAL(bed_do(&s, BLK_READ, 0, 0, 1, data, NULL), 0);
-	bed_run_for(&s, 0.02);
+	bed_settle(&s);
 	CU_ASSERT_EQUAL(s.fake->path, 1);
 	CU_ASSERT_EQUAL(bed_write_one(&s), 0);
 	bed_end(&s);
@@ -168,7 +168,8 @@ static void a_unit_may_be_looked_at_while_its_path_is_barred(void)
 	bed_submit(&s, &call);
 	bed_run_for(&s, 0.3);
 	s.fake->is.states[0] = O;
-	bed_run_for(&s, 3);
+	for (int i = 0; i < 100 && !call.done; i++)
+		bed_run_for(&s, 0.05);
 	CU_ASSERT(call.done && call.req.error == 0);
 	bed_end(&s);
 }

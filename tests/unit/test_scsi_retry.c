@@ -233,7 +233,7 @@ static void a_write_protect_makes_the_device_read_only(void)
 	/* Until the unit says that its mode has changed. */
 	fake_inject(s.fake, CDB_SYNCHRONIZE_CACHE_16, 1, CHECK, SENSE_MODE_PARAMETERS_CHANGED);
 	CU_ASSERT_EQUAL(bed_flush(&s), 0);
-	bed_run_for(&s, 0.01);
+	bed_settle(&s);
 	CU_ASSERT_FALSE(s.dev->info.read_only);
 	bed_end(&s);
 }
@@ -255,7 +255,7 @@ static void news_of_a_change_has_the_unit_looked_at_again(void)
 		s.fake->is.wp = true;
 		fake_inject(s.fake, CDB_READ_16, 1, CHECK, reasons[i]);
 		CU_ASSERT_EQUAL(bed_do(&s, BLK_READ, 0, 0, 1, (uint8_t[512]){ 0 }, NULL), 0);
-		bed_run_for(&s, 0.01);
+		bed_settle(&s);
 		CU_ASSERT_EQUAL(s.dev->info.size, BLOCKS / 2 * 512);
 		CU_ASSERT_TRUE(s.dev->info.read_only);
 		CU_ASSERT(s.dev->info.generation > generation);
@@ -293,7 +293,7 @@ static void an_lba_out_of_range_has_the_capacity_read_again(void)
 	bed_begin(&s, &bed_full);
 	s.fake->is.blocks = BLOCKS / 2;
 	CU_ASSERT_EQUAL(bed_do(&s, BLK_WRITE, 0, BLOCKS - 1, 1, data, NULL), ENOSPC);
-	bed_run_for(&s, 0.01);
+	bed_settle(&s);
 	CU_ASSERT_EQUAL(s.dev->info.size, BLOCKS / 2 * 512);
 	bed_end(&s);
 }
@@ -348,8 +348,7 @@ static void who_looks_sees_the_capacity_as_it_is(void)
 	look(&s, &gone);
 	blk_look_cancel(&gone.look);
 	fake_go_on(s.fake);
-	bed_run_for(&s, 0.01);
-	bed_run_for(&s, 0.01);
+	bed_settle(&s);
 	CU_ASSERT(a.seen == 1 && b.seen == 1 && gone.seen == 0);
 	CU_ASSERT_EQUAL(fake_count(s.fake, CDB_READ_CAPACITY_16), 3);
 	CU_ASSERT_EQUAL(s.dev->info.size, BLOCKS / 2 * 512);
@@ -378,7 +377,7 @@ static void have_mode_sensed_by(struct scsi_bed *s, struct blkdev *dev)
 	s->dev = dev;
 	fake_inject(s->fake, CDB_SYNCHRONIZE_CACHE_16, 1, CHECK, SENSE_MODE_PARAMETERS_CHANGED);
 	CU_ASSERT_EQUAL(bed_flush(s), 0);
-	bed_run_for(s, 0.01);
+	bed_settle(s);
 }
 
 static void what_one_instance_is_told_of_write_protection_all_know(void)
@@ -650,7 +649,8 @@ static void another_unit_at_the_old_address_gets_no_writes(void)
 	CU_ASSERT_EQUAL(fake_count(s.fake, CDB_WRITE_16), 1);
 	/* And when the right one is back, all is well. */
 	s.fake->is.serial = "S-1";
-	bed_run_for(&s, 0.5);
+	for (int i = 0; i < 100 && bed_write_one(&s) != 0; i++)
+		bed_run_for(&s, 0.05);
 	CU_ASSERT_EQUAL(bed_write_one(&s), 0);
 	bed_end(&s);
 }
@@ -700,7 +700,7 @@ static void an_aborted_request_ends_early_wherever_it_is(void)
 	fake_inject(s.fake, CDB_INQUIRY, 1000, LU_LOST, 0);
 	calls[1] = bed_request(BLK_READ, 0, 0, 1, data[1]);
 	bed_submit(&s, &calls[1]);
-	bed_run_for(&s, 0.01);			/* waiting for the path */
+	bed_settle(&s);				/* waiting for the path */
 	CU_ASSERT_FALSE(calls[1].done);
 	blk_abort(s.dev, &calls[1].req);
 	CU_ASSERT_FALSE(calls[1].done);

@@ -125,20 +125,11 @@ static void left(struct log_member *member)
 	(void)member;
 }
 
-static void stop_later(struct ev_loop *ev, ev_timer *timer, int events)
-{
-	(void)ev, (void)timer, (void)events;
-	loop_stop(loop);
-}
-
-/* Let everything happen that can. */
+/* Let everything happen that can: these many turns are always enough. */
 static void run(void)
 {
-	ev_timer timer;
-
-	ev_timer_init(&timer, stop_later, 0.002, 0.);
-	ev_timer_start(loop->ev, &timer);
-	loop_run(loop);
+	for (int i = 0; i < 20; i++)
+		ev_run(loop->ev, EVRUN_NOWAIT);
 }
 
 static void end(void)
