@@ -98,10 +98,17 @@ static bool is_named(const char *name, const char *const *names, unsigned count)
 static void serve_argument(struct conf *conf, struct access_map *map, unsigned lun)
 {
 	const struct conf_argument *argument = &conf->arguments[lun];
-	struct conf_device *device = conf_add_device(conf, argument->name, argument->uri);
+	struct conf_device *device;
 	struct nbd_export *export;
-	const char *why = access_add_lun(map, lun, device->export, false);
+	char refusal[256], shown[ISCSI_URL_SHOWN];
+	const char *why;
 
+	if (!device_uri_check(argument->uri, refusal, sizeof(refusal))) {
+		conf_wrong(conf, 0, "%s: %s", iscsi_url_shown(argument->uri, shown), refusal);
+		return;
+	}
+	device = conf_add_device(conf, argument->name, argument->uri);
+	why = access_add_lun(map, lun, device->export, false);
 	device->read_only = conf->read_only;
 	device->shared = is_named(argument->name, conf->shared, conf->shared_count);
 	device->lu.lun = (uint16_t)lun;

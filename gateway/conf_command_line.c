@@ -82,16 +82,43 @@ bool conf_is_given(const struct conf *conf, int value)
 	return false;
 }
 
-/* The option as the user wrote it, for the two mistakes that getopt finds. */
+/* NULL: there is none of this value. */
+static const char *name_of(int value)
+{
+	for (size_t i = 0; i < conf_option_count(); i++)
+		if (conf_option_at(i).value == value)
+			return conf_option_at(i).name;
+	return NULL;
+}
+
+static bool is_short_for_several(const char *argument)
+{
+	size_t len = strcspn(argument + 2, "=");
+	unsigned found = 0;
+
+	for (size_t i = 0; i < conf_option_count(); i++)
+		found += strncmp(conf_option_at(i).name, argument + 2, len) == 0;
+	return found > 1;
+}
+
+/* The option as the user wrote it, for the mistakes that getopt finds. */
 static void wrong_option(struct conf *conf, int value, char **argv)
 {
 	const char *argument = argv[optind - 1];
-	const char *says = value == ':' ? "needs an argument" : "no such option; try --help";
+	bool is_long = argument[0] == '-' && argument[1] == '-';
 
-	if (argument[0] == '-' && argument[1] == '-')
-		conf_wrong(conf, 0, "%s: %s", argument, says);
+	if (value == ':' && is_long)
+		conf_wrong(conf, 0, "%s: needs an argument", argument);
+	else if (value == ':')
+		conf_wrong(conf, 0, "-%c: needs an argument", optopt);
+	else if (optopt && name_of(optopt))
+		conf_wrong(conf, 0, "%s: --%s takes no argument", argument, name_of(optopt));
+	else if (optopt)	/* among letters, argv[] is not yet that far */
+		conf_wrong(conf, 0, "-%c: no such option; try --help", optopt);
+	else if (is_short_for_several(argument))
+		conf_wrong(conf, 0, "%s: that is short for several options; try --help-all", argument);
 	else
-		conf_wrong(conf, 0, "-%c: %s", optopt, says);
+		conf_wrong(conf, 0, "%s: no such option; try --help", argument);
 }
 
 static void fill_getopt(struct option *long_options, char *letters)

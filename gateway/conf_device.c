@@ -19,10 +19,10 @@ static struct conf_device *add_device(struct conf *conf, const char *key,
 				      const struct ucl_node *uri, unsigned line)
 {
 	struct conf_device *device;
-	char why[256];
+	char why[256], shown[ISCSI_URL_SHOWN];
 
 	if (!device_uri_check(uri->text, why, sizeof(why))) {
-		conf_wrong(conf, uri->line, "%.300s: %s", uri->text, why);
+		conf_wrong(conf, uri->line, "%.300s: %s", iscsi_url_shown(uri->text, shown), why);
 		return NULL;
 	}
 	device = conf_add_device(conf, key, uri->text);

@@ -37,14 +37,29 @@ static void take_key_value(struct conf *conf, const struct conf_option *row,
 		conf_wrong(conf, value->line, "%s = %.200s: %s", row->name, value->text, why);
 }
 
+/* Of two, which one is meant? */
+static bool says_it_once(struct conf *conf, const struct ucl_node *node)
+{
+	const struct ucl_node *first = ucl_find(conf->tree, node->key);
+	bool once = first == node && (node->type != UCL_ARRAY || node->first == node->last);
+
+	if (first != node)
+		conf_wrong(conf, node->line, "\"%s\" is given twice, first in line %u", node->key,
+			   first->line);
+	else if (!once)
+		conf_wrong(conf, node->line, "\"%s\" needs one value", node->key);
+	return once;
+}
+
 bool conf_take_key(struct conf *conf, const struct ucl_node *node)
 {
 	struct conf_option row;
 
 	if (!find_key(node->key, &row))
 		return false;
-	if (conf_is_given(conf, row.value))
-		return true;	/* the command line outdoes it */
+	if (conf_is_given(conf, row.value) ||	/* the command line outdoes it */
+	    (!(row.flags & REPEATS) && !says_it_once(conf, node)))
+		return true;
 	if (node->type != UCL_ARRAY)
 		take_key_value(conf, &row, node);
 	else

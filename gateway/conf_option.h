@@ -49,6 +49,7 @@ struct conf_option {
 #define OF_ISCSI	4u		/* one iscsi:// device may have a value of its own, ... */
 #define OF_NBD		8u		/* ... and one nbd:// device */
 #define OF_DEVICE	(OF_ISCSI | OF_NBD)
+#define REPEATS		16u		/* each value counts, not only the last */
 
 /* conf_option.c: all rows, in the order of --help: ours, then the limits, then those of sessions. */
 size_t conf_option_count(void);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "conf_section.h"
+#include "option_value.h"
 
 #define MESSAGE_LEN	1600
 #define KEY_LEN		40	/* longer ones are like none of ours */
@@ -183,14 +184,11 @@ void conf_take_section(struct conf *conf, const struct conf_key *keys,
 
 bool conf_bool(struct conf *conf, const struct ucl_node *node, const char *name, bool *value)
 {
-	static const char *const words[] = { "no", "yes", "false", "true", "off", "on" };
+	char why[64];
 
-	for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		if (strcmp(node->text, words[i]) == 0) {
-			*value = i & 1;
-			return true;
-		}
-	conf_wrong(conf, node->line, "%s = %.200s: neither yes nor no", name, node->text);
+	if (option_value_bool(node->text, value, why, sizeof(why)))
+		return true;
+	conf_wrong(conf, node->line, "%s = %.200s: %s", name, node->text, why);
 	return false;
 }
 

@@ -49,7 +49,7 @@ struct conf_key {
 void conf_take_section(struct conf *conf, const struct conf_key *keys,
 		       const struct ucl_node *section, const char *what, void *owner);
 
-/* yes, true, on; no, false, off. False: noted. name: of the key. */
+/* As option_value_bool(). False: noted. name: of the key. */
 bool conf_bool(struct conf *conf, const struct ucl_node *node, const char *name, bool *value);
 
 /* Decimal, from min to max. False: noted. */

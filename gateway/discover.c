@@ -112,9 +112,10 @@ int discover_run(const struct conf *conf)
 {
 	struct discover d = { .conf = conf };
 	bool ok = discover(&d);
+	char shown[ISCSI_URL_SHOWN];
 
 	if (!ok)
-		log_error("--discover=%s: %s", conf->discover.portal, d.why);
+		log_error("--discover=%s: %s", iscsi_url_shown(conf->discover.portal, shown), d.why);
 	else
 		ok = print(&d);
 	for (unsigned i = 0; i < d.count; i++) {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "nbd_exports.h"
+#include "utf8.h"
 
 #define NAME_MAX_BYTES	4096	/* NBD proto.md, "Values": strings */
 
@@ -49,6 +50,16 @@ void nbd_exports_drop(struct nbd_exports *exports)
 	free(exports);
 }
 
+/* proto.md, "Values": strings are UTF-8; a client may well take others for garbage. */
+static bool is_text(const char *text)
+{
+	unsigned len = 1;
+
+	for (; *text && len; text += len)
+		len = utf8_length(text);
+	return len;
+}
+
 const char *nbd_exports_add(struct nbd_exports *exports, const char *name, struct export *export,
 			    struct nbd_export **added)
 {
@@ -58,6 +69,8 @@ const char *nbd_exports_add(struct nbd_exports *exports, const char *name, struc
 		return "the name is empty";
 	if (strlen(name) > NAME_MAX_BYTES)
 		return "the name is longer than 4096 bytes";
+	if (!is_text(name))
+		return "the name is not UTF-8";
 	if (nbd_exports_find(exports, name, strlen(name)))
 		return "there are two of this name";
 	larger = realloc(exports->list, (exports->count + 1) * sizeof(*larger));
@@ -101,6 +114,8 @@ const char *nbd_export_describe(struct nbd_export *export, const char *descripti
 {
 	if (strlen(description) > NAME_MAX_BYTES)
 		return "the description is longer than 4096 bytes";
+	if (!is_text(description))
+		return "the description is not UTF-8";
 	free(export->description);
 	export->description = strdup(description);
 	return export->description ? NULL : "out of memory";

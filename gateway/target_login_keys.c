@@ -100,6 +100,30 @@ static bool is_identity(enum key_id id)
 	return id == KEY_INITIATOR_NAME || id == KEY_TARGET_NAME || id == KEY_SESSION_TYPE;
 }
 
+static bool is_name(const char *value, const char *known)
+{
+	char name[ISCSI_NAME_MAX + 1];
+
+	return take_name(name, value) && strcmp(name, known) == 0;
+}
+
+/*
+ * libiscsi, and with it QEMU, has to be let in where it has offered CHAP,None and None was chosen:
+ * it begins the operational stage with the names once more. §6.2 is against another value, and
+ * against haggling a second time; this is neither.
+ */
+static bool is_the_same_again(const struct target_login *l, const struct key_pair *pair)
+{
+	const struct target_login_result *r = &l->result;
+
+	if (!l->identified || l->stage != STAGE_OPERATIONAL)
+		return false;
+	if (pair->id == KEY_SESSION_TYPE)
+		return strcmp(pair->value, r->discovery ? "Discovery" : "Normal") == 0;
+	return (pair->id == KEY_INITIATOR_NAME && is_name(pair->value, r->nexus.initiator_name)) ||
+	       (pair->id == KEY_TARGET_NAME && is_name(pair->value, r->nexus.target_name));
+}
+
 static enum login_status take_pair(struct target_login *l, const struct key_pair *pair)
 {
 	uint64_t bit;
@@ -110,6 +134,8 @@ static enum login_status take_pair(struct target_login *l, const struct key_pair
 	/* CHAP_I and CHAP_C may come from both sides; chap.c knows when. */
 	if (is_chap(pair->id))
 		return take_security(l, pair);
+	if (is_the_same_again(l, pair))
+		return LOGIN_OK;
 	bit = UINT64_C(1) << pair->id;
 	if (l->seen & bit || (l->identified && is_identity(pair->id)))
 		return LOGIN_INITIATOR_ERROR;

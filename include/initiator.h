@@ -49,6 +49,12 @@ struct iscsi_url {
 /* False, with "why" a one-line reason that names what was wrong. A password in the URL is refused. */
 bool iscsi_url_parse(const char *url, struct iscsi_url *out, char *why, size_t why_size);
 
+#define ISCSI_URL_SHOWN	512
+
+/* The URL (any other URI, or user@host) as it may go into a message: what looks like a password in
+ * it is "...", and it is cut off at the length of "text", which is returned. */
+const char *iscsi_url_shown(const char *url, char text[ISCSI_URL_SHOWN]);
+
 struct initiator_conf {
 	char	 initiator_name[ISCSI_NAME_MAX + 1];
 	uint8_t	 isid[6];		/* of this session; see initiator_random_isid() */

@@ -18,6 +18,10 @@
 bool option_value_number(const char *text, uint32_t least, uint32_t most, uint32_t *number,
 			 char *why, size_t size);
 
+/* yes, true, on or 1; no, false, off or 0; in letters of either case: what nbdkit, UCL and RFC 7143
+ * have. */
+bool option_value_bool(const char *text, bool *value, char *why, size_t size);
+
 /* Seconds, also parts of one. */
 bool option_value_seconds(const char *text, double least, double most, double *seconds, char *why,
 			  size_t size);

@@ -211,14 +211,14 @@ bool plugin_conf_set(struct plugin_conf *conf, const char *key, const char *valu
 bool plugin_conf_complete(struct plugin_conf *conf)
 {
 	struct iscsi_url *url = &conf->engine.url;
-	char why[256];
+	char why[256], shown[ISCSI_URL_SHOWN];
 
 	if (!conf->url) {
 		nbdkit_error("what to serve is missing: url=iscsi://HOST[:PORT]/TARGET[/LUN]");
 		return false;
 	}
 	if (!iscsi_url_parse(conf->url, url, why, sizeof(why))) {
-		nbdkit_error("%s: %s", conf->url, why);
+		nbdkit_error("%s: %s", iscsi_url_shown(conf->url, shown), why);
 		return false;
 	}
 	if (conf->has_lun && url->has_lun && conf->lun != url->lun) {

@@ -103,12 +103,10 @@ static bool set_digest(struct initiator_conf *conf, const char *value, char *why
 
 static bool parse_yes_no(const char *value, uint32_t *number, char *why, size_t size)
 {
-	bool yes = strcmp(value, "yes") == 0;
+	bool yes;
 
-	if (!yes && strcmp(value, "no") != 0) {
-		snprintf(why, size, "neither yes nor no");
+	if (!option_value_bool(value, &yes, why, size))
 		return false;
-	}
 	*number = yes;
 	return true;
 }

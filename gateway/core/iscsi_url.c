@@ -7,6 +7,7 @@
  * URL: command lines are everybody's to read. Owns nothing.
  */
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -215,6 +216,19 @@ static bool take_lun(const char *p, size_t len, struct iscsi_url *out,
 		return refuse(complain, "the LUN is not a number from 0 to %d", LUN_MAX);
 	out->has_lun = true;
 	return true;
+}
+
+const char *iscsi_url_shown(const char *url, char text[ISCSI_URL_SHOWN])
+{
+	const char *scheme = strstr(url, "://"), *user = scheme ? scheme + 3 : url;
+	const char *at = strrchr(user, '@');
+	size_t len = strcspn(user, ":%");
+
+	if (at && user + len < at)
+		snprintf(text, ISCSI_URL_SHOWN, "%.*s...%s", (int)(user - url + (ptrdiff_t)len + 1), url, at);
+	else
+		snprintf(text, ISCSI_URL_SHOWN, "%s", url);
+	return text;
 }
 
 bool iscsi_url_parse(const char *url, struct iscsi_url *out, char *why, size_t why_size)

@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include "keys.h"
 #include "option_value.h"
@@ -20,6 +21,19 @@ bool option_value_number(const char *text, uint32_t least, uint32_t most, uint32
 	}
 	*number = n;
 	return true;
+}
+
+bool option_value_bool(const char *text, bool *value, char *why, size_t size)
+{
+	static const char *const words[] = { "no", "yes", "false", "true", "off", "on", "0", "1" };
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strcasecmp(text, words[i]) == 0) {
+			*value = i & 1;
+			return true;
+		}
+	snprintf(why, size, "neither yes nor no");
+	return false;
 }
 
 bool option_value_seconds(const char *text, double least, double most, double *seconds, char *why,

@@ -26,6 +26,9 @@ expect 2 "no DEVICE to serve; for example: $example" -n :0 -i :0
 expect 2 "nothing to listen on: give --nbd=ADDR or --iscsi=ADDR; for example: $example" mem:1M
 expect 2 "--frobnicate: no such option; try --help" --frobnicate
 expect 2 "-q: no such option; try --help" -q
+expect 2 "-q: no such option; try --help" --nbd=:0 -qr mem:1M
+expect 2 "--read-only=yes: --read-only takes no argument" --read-only=yes mem:1M
+expect 2 "--tls-=x: that is short for several options; try --help-all" --tls-=x
 expect 2 "--nbd: needs an argument" --nbd
 expect 2 "-P: needs an argument" -P
 expect 2 '--nbd=localhost:70000: "70000" is not a port from 0 to 65535' -n localhost:70000 mem:1M
@@ -47,15 +50,18 @@ expect 2 "--debug=scsi.nothing: no such area; there are: *scsi.cdb*" --debug=scs
 expect 2 '=mem:1M: the name before '"'='"' is empty' -n :0 =mem:1M
 expect 2 'two devices are named "a"' -n :0 a=mem:1M a=mem:1M
 
-expect 1 'mem:lots: "lots" is not a size (for example 64M, 10G, 1T)' -n 127.0.0.1:0 mem:lots
-expect 1 'mem:0: "0" is not a size (for example 64M, 10G, 1T)' -n 127.0.0.1:0 mem:0
-expect 1 'mem:9E: "9E" is not a size (for example 64M, 10G, 1T)' -n 127.0.0.1:0 mem:9E
+expect 2 'mem:lots: "lots" is not a size (for example 64M, 10G, 1T)' -n 127.0.0.1:0 mem:lots
+expect 2 'mem:0: "0" is not a size (for example 64M, 10G, 1T)' -n 127.0.0.1:0 mem:0
+expect 2 'mem:9E: "9E" is not a size (for example 64M, 10G, 1T)' -n 127.0.0.1:0 mem:9E
 expect 1 "file:$tmp/none: No such file or directory" -n 127.0.0.1:0 "file:$tmp/none"
 expect 1 "file:$tmp: Is a directory" -n 127.0.0.1:0 "file:$tmp"
-expect 1 "file:: the path is empty" -n 127.0.0.1:0 file:
-expect 1 "http://x/: not a DEVICE: expected iscsi://, nbd://, nbds://, nbd+unix://, nbds+unix://, file:PATH or mem:SIZE" \
+expect 2 "file:: the path is empty" -n 127.0.0.1:0 file:
+expect 2 "iscsi://me%...@host/iqn.2026-11.test:x/0: a password in the URL can be read by everybody: *" \
+	-n 127.0.0.1:0 iscsi://me%secret@host/iqn.2026-11.test:x/0
+expect 2 "?: the name is not UTF-8" -n 127.0.0.1:0 $'\xff=mem:1M'
+expect 2 "http://x/: not a DEVICE: expected iscsi://, nbd://, nbds://, nbd+unix://, nbds+unix://, file:PATH or mem:SIZE" \
 	-n 127.0.0.1:0 http://x/
-expect 1 "iscsi://127.0.0.1/iqn.2026-11.test:x: the LUN is missing: iscsi://host\\[:port\\]/target-iqn/lun" \
+expect 2 "iscsi://127.0.0.1/iqn.2026-11.test:x: the LUN is missing: iscsi://host\\[:port\\]/target-iqn/lun" \
 	-n 127.0.0.1:0 iscsi://127.0.0.1/iqn.2026-11.test:x
 
 # Nobody there.

@@ -23,6 +23,9 @@ done
 iscsi-ls -s "iscsi://$(echo "$iscsi_uri" | cut -d/ -f3)" >"$tmp/ls.txt"
 [ "$(grep -c 'Lun:' "$tmp/ls.txt")" = 3 ] || fail "iscsi-ls: $(cat "$tmp/ls.txt")"
 
+# Who would log in by CHAP is let in where nobody has to (libiscsi tells its names twice then).
+iscsi-inq "iscsi://user%password-of-it@${iscsi_uri#iscsi://}" >"$tmp/inq.txt" || fail "with a password"
+
 # SIGTERM ends it in good order, with clients connected and idle, and the pidfile goes.
 kill -TERM $gateway_pid
 wait $gateway_pid || fail "exit status $? after SIGTERM"

@@ -79,7 +79,8 @@ wrong "$group$target"'lun 0 { device = mem:1M; x = y } }' \
 	"2: unknown key \"x\" in lun \"0\"; there are: device, read-only, $device_keys"
 wrong 'threads = 0' '1: threads = 0: not a number from 1 to 256'
 wrong 'threads = { a = 1 }' '1: "threads" needs a value, not a block'
-wrong 'threads = [2, x]' '1: threads = x: not a number from 1 to 256'
+wrong 'threads = [2, 3]' '1: "threads" needs one value'
+wrong 'threads = 2\nread-only = no\nthreads = 2' '3: "threads" is given twice, first in line 1'
 wrong 'read-only = maybe' '1: read-only = maybe: neither yes nor no'
 wrong 'nbd = localhost:http' '1: nbd = localhost:http: "http" is not a port from 0 to 65535'
 wrong 'tls = sometimes' '1: tls = sometimes: not off, on or require'
@@ -104,7 +105,7 @@ wrong "tls = on\ntls-psk = none.psk\nnbd = :0\nnbd-export e { device = mem:1M }"
 	'1: TLS: none.psk: No such file or directory'
 wrong "$group$target"'alias = a\nalias = b }' '3: "alias" is given twice, first in line 2'
 wrong "$group$target"'alias = [a] }' '2: "alias" needs one value'
-wrong "$group$target"'offline = 1 }' '2: offline = 1: neither yes nor no'
+wrong "$group$target"'offline = 2 }' '2: offline = 2: neither yes nor no'
 wrong 'target {}' '1: "target" needs a name and a block: target NAME { ... }'
 wrong 'target = x' '1: "target" needs a name and a block: target NAME { ... }'
 wrong "$group$target"'lun 0 }' '2: "lun" needs a name and a block: lun NAME { ... }'
@@ -272,6 +273,8 @@ wrong "$group$target"'lun 0 { device = mem:1M }\nportal-group { name = none; lun
 wrong 'nbd-export e { read-only = yes }' '1: nbd-export "e" has no device'
 wrong 'nbd-export e { device = mem:1M }\nnbd-export e { device = mem:1M }' \
 	'2: nbd-export "e": there are two of this name'
+wrong 'nbd-export e { device = mem:1M; description = "\xff" }' \
+	'1: nbd-export "e": the description is not UTF-8'
 wrong 'nbd-export e { device = mem:1M; tls-only = yes }' '1: "tls-only" needs tls = on'
 wrong 'nbd-export e { device = mem:1M; allow = CN=x }' '1: "allow" needs tls-verify-peer = yes'
 
@@ -308,6 +311,7 @@ check
 # What is right is right, in each form; and in JSON.
 right "${group}target IQN.2026-11.Test:T { lun 0 { device = mem:1M } }"
 right "nbd = :0\nnbd-export e { device = mem:1M }"
+right "nbd = :0\nnbd-export e { device = mem:1M; read-only = Yes }\nimmediate-data = true\ninitial-r2t = Off"
 right "${group}auth-group ag { chap { user = u; secret-file = secret } }\n${target}auth-group = ag; lun 0 { device = mem:1M } }"
 right '{"nbd": [":0"], "nbd-export": {"e": {"device": "mem:1M", "read-only": true}}}'
 right "device d { uri = file:/nowhere/x }\n$group$target"'lun 0 { device = d } }\nnbd-export e { device = d }'

@@ -140,6 +140,13 @@ def the_InitiatorName_cannot_be_told_twice():
     bad_text(b"InitiatorName=iqn.2026-11.test:other\0")
 
 
+@test("MUST", "RFC 7143 6.2")
+def the_InitiatorName_cannot_become_another_later():
+    with Client(login=False) as c:
+        check(c.login(first=True, transit=False).login_status == OK)
+        c.refused(INITIATOR_ERROR, {"InitiatorName": "iqn.2026-11.test:other"})
+
+
 # Numbers ----------------------------------------------------------------------------------------
 
 @test("MUST", "RFC 7143 6.1")

@@ -62,6 +62,22 @@ static void every_value_has_its_place(void)
 	CU_ASSERT_TRUE(set(&c, "default-time2retain", "4") && c.params.default_time2retain == 4);
 }
 
+/* The words of nbdkit, of UCL, and of the standard, whose keys these are. */
+static void yes_has_many_names(void)
+{
+	static const char *const yes[] = { "yes", "Yes", "true", "on", "ON", "1" };
+	static const char *const no[] = { "no", "No", "false", "off", "OFF", "0" };
+	struct initiator_conf c;
+
+	initiator_conf_init(&c);
+	for (size_t i = 0; i < sizeof(yes) / sizeof(yes[0]); i++) {
+		CU_ASSERT_TRUE(set(&c, "immediate-data", yes[i]) && c.params.immediate_data == 1);
+		CU_ASSERT_TRUE(set(&c, "immediate-data", no[i]) && c.params.immediate_data == 0);
+	}
+	CU_ASSERT_TRUE(set(&c, "discover-portals", "1") && c.discover_portals);
+	CU_ASSERT_TRUE(set(&c, "discover-portals", "off") && !c.discover_portals);
+}
+
 static void what_is_wrong_is_named_and_changes_nothing(void)
 {
 	static const struct { const char *name, *value, *says; } bad[] = {
@@ -70,7 +86,7 @@ static void what_is_wrong_is_named_and_changes_nothing(void)
 		{ "chap-algorithms", "", "\"\" is not md5, sha1, sha-256 or sha3-256" },
 		{ "chap-algorithms", "md5,", "\"\" is not md5" },
 		{ "chap-algorithms", "sha", "\"sha\" is not md5" },
-		{ "discover-portals", "1", "neither yes nor no" },
+		{ "discover-portals", "2", "neither yes nor no" },
 		{ "login-timeout", "0", "not a number of seconds from 1 to 86400" },
 		{ "login-timeout", "1s", "not a number of seconds" },
 		{ "login-timeout", "nan", "not a number of seconds" },
@@ -78,7 +94,7 @@ static void what_is_wrong_is_named_and_changes_nothing(void)
 		{ "noop-interval", "-1", "not a number of seconds from 0" },
 		{ "queue-depth", "0", "not a number from 1 to 4096" },
 		{ "queue-depth", "4097", "not a number from 1 to 4096" },
-		{ "immediate-data", "Yes", "neither yes nor no" },
+		{ "immediate-data", "", "neither yes nor no" },
 		{ "max-burst-length", "511", "not a number from 512 to 16777215" },
 		{ "default-time2wait", "3601", "not a number from 0 to 3600" },
 	};
@@ -102,6 +118,7 @@ static void what_is_wrong_is_named_and_changes_nothing(void)
 
 static const struct unit_test tests[] = {
 	UNIT_TEST(every_value_has_its_place),
+	UNIT_TEST(yes_has_many_names),
 	UNIT_TEST(what_is_wrong_is_named_and_changes_nothing),
 };
 

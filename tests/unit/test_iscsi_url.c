@@ -123,7 +123,23 @@ static void a_portal_of_a_target_is_taken_as_it_is_written(void)
 		iscsi_portal_parse(scoped, len, false, &portal, why, sizeof(why));
 }
 
+static void a_password_is_not_shown(void)
+{
+	static const struct { const char *url, *shown; } urls[] = {
+		{ "iscsi://me%secret@san/" IQN "/0", "iscsi://me%...@san/" IQN "/0" },
+		{ "iscsi://me:se@cr/et@san:1/" IQN, "iscsi://me:...@san:1/" IQN },
+		{ "me%secret@san", "me%...@san" },
+		{ "iscsi://me@san:3260/" IQN "/0", "iscsi://me@san:3260/" IQN "/0" },
+		{ "iscsi://[::1]/" IQN "/0", "iscsi://[::1]/" IQN "/0" },
+	};
+	char text[ISCSI_URL_SHOWN];
+
+	for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++)
+		CU_ASSERT_STRING_EQUAL(iscsi_url_shown(urls[i].url, text), urls[i].shown);
+}
+
 static const struct unit_test tests[] = {
+	UNIT_TEST(a_password_is_not_shown),
 	UNIT_TEST(a_target_may_have_several_portals),
 	UNIT_TEST(a_portal_of_a_target_is_taken_as_it_is_written),
 	UNIT_TEST(good_urls_are_taken_apart),
