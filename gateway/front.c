@@ -278,7 +278,8 @@ void front_settle(struct front *front, const struct conf *conf)
 		if (listener->group)
 			announce_targets(front, listener, conf->access);
 		else
-			announce(uri_nbd(listener->text), &front->nbd_uri);
+			announce(uri_nbd(listener->text, conf->tls.mode == TLS_REQUIRE),
+				 &front->nbd_uri);
 		listener_start(listener);
 	}
 }
