@@ -41,10 +41,10 @@ they_work
 kernel_says
 
 # A unit, and the whole target, is reset by one who wants it so. (Until that is done the initiator
-# itself rejects the commands that come, and has them done later.)
+# itself rejects the commands that come, has them done later, and sends no more data of writes.)
 in_guest 'sg_reset -d /dev/far; sg_reset -t /dev/far'
 they_work
-kernel_says 'sd 0:0:0:.: Power-on or device reset occurred' '?task .op 1 itt .*rejected'
+kernel_says 'sd 0:0:0:.: Power-on or device reset occurred' '?task .op [15] itt '
 stop_work
 
 # The target is killed: what is in flight is sent again over the next connection.

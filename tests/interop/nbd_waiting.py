@@ -10,7 +10,7 @@ import sys
 import time
 
 SECONDS = 2     # that are watched
-MOST = 0.25     # of a CPU, while all wait
+MOST = 0.1      # of a CPU, while all wait
 PATIENCE = 60   # seconds for the first of them to be greeted, ...
 QUIET = 1       # ... and without another one
 

@@ -193,7 +193,10 @@ void accept_initiator(struct run *run)
 {
 	struct timeval patience = { .tv_sec = PATIENCE };
 
-	run->fd = accept(run->listeners[run->portal], NULL, NULL);
+	/* A socket with a timeout is not waited for again of itself, when the process has been stopped. */
+	do
+		run->fd = accept(run->listeners[run->portal], NULL, NULL);
+	while (run->fd < 0 && errno == EINTR);
 	CHECK(run, run->fd >= 0);
 	setsockopt(run->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	setsockopt(run->fd, IPPROTO_TCP, TCP_NODELAY, &(int) { 1 }, sizeof(int));
@@ -223,10 +226,18 @@ void close_listener(struct run *run)
 /* The end of the stream is a message, too; silence is not. */
 static bool receive(struct run *run, void *to, size_t len)
 {
-	ssize_t n = len ? recv(run->fd, to, len, MSG_WAITALL) : 0;
+	size_t got = 0;
 
-	CHECK(run, n >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK));
-	return n == (ssize_t)len;
+	while (got < len) {
+		ssize_t n = recv(run->fd, (uint8_t *)to + got, len - got, 0);
+
+		CHECK(run, n >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK));
+		if (n > 0)
+			got += (size_t)n;
+		else if (n == 0 || errno != EINTR)
+			return false;
+	}
+	return true;
 }
 
 static bool digest_right(struct run *run, uint32_t crc)
