@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "conf_option.h"
@@ -199,7 +200,7 @@ static void check_arguments(struct conf *conf)
 		conf_wrong(conf, 0, "--luns and --json go with --discover=HOST[:PORT]");
 	else if (conf->argument_count == 0)
 		conf_wrong(conf, 0, "no DEVICE to serve; for example: %s", CONF_EXAMPLE);
-	else if (conf->listener_count == 0 && !conf->single && !getenv("LISTEN_FDS"))
+	else if (conf->listener_count == 0 && !conf->single && sd_listen_fds(0) == 0)
 		conf_wrong(conf, 0, "nothing to listen on: give --nbd=ADDR or --iscsi=ADDR; "
 			   "for example: %s", CONF_EXAMPLE);
 	check_names(conf, "tls-only", conf->tls.only, conf->tls.only_count);

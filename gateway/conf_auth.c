@@ -236,10 +236,21 @@ const struct access_portal_group *conf_portal_group(const struct conf *conf, con
 	return NULL;
 }
 
-enum access_redirect conf_redirect(const struct ucl_node *temporary,
+enum access_redirect conf_redirect(struct conf *conf, const struct ucl_node *temporary,
 				   const struct ucl_node *permanent, const struct ucl_node **to)
 {
+	struct iscsi_portal portal;
+	char why[100];
+
 	*to = permanent ? permanent : temporary;
+	if (permanent && temporary) {
+		conf_wrong(conf, permanent->line, "redirect and redirect-permanent: one is enough");
+	} else if (*to && (*to)->text[0] &&	/* behind a comma there may be a portal group's tag (RFC 7143 §13.8) */
+		   !iscsi_portal_parse((*to)->text, strcspn((*to)->text, ","), false, &portal, why,
+				       sizeof(why))) {
+		conf_wrong(conf, (*to)->line, "%s = %.200s: %s", (*to)->key, (*to)->text, why);
+		*to = NULL;
+	}
 	return permanent ? ACCESS_MOVED_PERMANENTLY : temporary ? ACCESS_MOVED_TEMPORARILY : ACCESS_STAY;
 }
 
@@ -300,7 +311,8 @@ static void finish_portal_group(struct conf *conf, const struct portal_keys *key
 {
 	struct access_portal_group *group = keys->group;
 	const struct ucl_node *to;
-	enum access_redirect redirect = conf_redirect(keys->redirect, keys->redirect_permanent, &to);
+	enum access_redirect redirect = conf_redirect(conf, keys->redirect,
+						      keys->redirect_permanent, &to);
 	const char *why = to ? access_redirect_group(group, redirect, to->text) : NULL;
 
 	if (why)

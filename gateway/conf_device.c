@@ -33,6 +33,8 @@ static struct conf_device *add_device(struct conf *conf, const char *key,
 /* As SPC-4 §7.8.6.6 has them: 2h, 3h and 5h are of eight bytes. */
 static bool parse_naa(const char *text, uint64_t *naa)
 {
+	if (strncmp(text, "0x", 2) == 0)	/* as ctl.conf(5) has it */
+		text += 2;
 	if (strspn(text, "0123456789abcdefABCDEF") != 16 || text[16] || !strchr("235", text[0]))
 		return false;
 	*naa = strtoull(text, NULL, 16);

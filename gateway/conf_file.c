@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <systemd/sd-daemon.h>
 
 #include "conf_file.h"
 
@@ -96,13 +97,13 @@ static void check_listeners(struct conf *conf)
 
 static void check_whole(struct conf *conf)
 {
-	bool activated = getenv("LISTEN_FDS");
+	bool activated = sd_listen_fds(0) != 0;
 
 	if (conf->access->target_count + conf->nbd_exports->count == 0)
 		conf_wrong(conf, 0, "%s: nothing to serve: no target and no nbd-export", conf->file);
 	else if (conf->listener_count == 0 && !conf->single && !activated)
-		conf_wrong(conf, 0, "%s: nothing to listen on: no nbd = ADDR, and no target with a "
-			   "portal-group", conf->file);
+		conf_wrong(conf, 0, "%s: nothing to listen on: no nbd = ADDR, and no portal-group with "
+			   "listen = ADDR", conf->file);
 }
 
 void conf_read_file(struct conf *conf)

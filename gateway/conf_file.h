@@ -81,7 +81,7 @@ const struct access_auth_group *conf_auth_group(struct conf *conf, const struct 
 const struct access_portal_group *conf_portal_group(const struct conf *conf, const char *name);
 
 /* "redirect" and "redirect-permanent" of a section: where to, and how. */
-enum access_redirect conf_redirect(const struct ucl_node *temporary,
+enum access_redirect conf_redirect(struct conf *conf, const struct ucl_node *temporary,
 				   const struct ucl_node *permanent, const struct ucl_node **to);
 
 #define CONF_WHAT_LEN	300

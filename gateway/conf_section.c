@@ -54,6 +54,11 @@ static void take_block(struct conf *conf, const struct conf_key *key, const stru
 static void take_named(struct conf *conf, const struct conf_key *key, const struct ucl_node *node,
 		       void *owner)
 {
+	if (node->type == UCL_ARRAY) {	/* of JSON: one key, several of these */
+		for (const struct ucl_node *one = node->first; one; one = one->next)
+			take_named(conf, key, one, owner);
+		return;
+	}
 	if (node->type != UCL_OBJECT || !node->first)
 		conf_wrong(conf, node->line, "\"%s\" needs a name and a block: %s NAME { ... }",
 			   key->name, key->name);

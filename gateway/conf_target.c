@@ -248,7 +248,8 @@ static void finish_target(struct conf *conf, struct target_keys *keys)
 {
 	struct access_target *target = keys->target;
 	const struct ucl_node *to;
-	enum access_redirect redirect = conf_redirect(keys->redirect, keys->redirect_permanent, &to);
+	enum access_redirect redirect = conf_redirect(conf, keys->redirect,
+						      keys->redirect_permanent, &to);
 	const char *why = keys->alias ? access_set_alias(target, keys->alias->text) : NULL;
 
 	if (why)

@@ -108,7 +108,7 @@ static bool bind_one(struct front *front, const struct conf *conf, const struct 
 static bool take_activated(struct front *front)
 {
 	char **names = NULL;
-	int count = sd_listen_fds_with_names(1, &names);
+	int count = sd_listen_fds_with_names(0, &names);	/* 0: a reload sees them, too */
 	bool ok = count >= 0;
 
 	if (!ok)
@@ -278,7 +278,8 @@ void front_settle(struct front *front, const struct conf *conf)
 		if (listener->group)
 			announce_targets(front, listener, conf->access);
 		else
-			announce(uri_nbd(listener->text), &front->nbd_uri);
+			announce(uri_nbd(listener->text, conf->tls.mode == TLS_REQUIRE),
+				 &front->nbd_uri);
 		listener_start(listener);
 	}
 }

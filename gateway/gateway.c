@@ -235,12 +235,22 @@ static void watch_signal(struct gateway *g, ev_signal *watcher, int number,
 	ev_signal_start(g->loop->ev, watcher);
 }
 
+/* By nohup(1). */
+static bool is_ignored(int number)
+{
+	struct sigaction action;
+
+	return sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
 void gateway_watch(struct gateway *g)
 {
 	watch_signal(g, &g->sigterm, SIGTERM, stop_signal);
 	watch_signal(g, &g->sigint, SIGINT, stop_signal);
 	if (g->start->file)
 		watch_signal(g, &g->sighup, SIGHUP, reload_signal);
+	else if (!is_ignored(SIGHUP))
+		watch_signal(g, &g->sighup, SIGHUP, stop_signal);
 	ev_timer_init(&g->deadline, deadline_passed, 0, 0);
 	g->worker_conf.single_ended.run = single_ended;
 }

@@ -148,12 +148,33 @@ static void tell_failure(const struct conf *conf, const struct export *export, c
 	log_error("%s%s: %s", conf_place(conf, find_device(conf, export)->line, place), export->uri, why);
 }
 
+/* What hosts of its LUNs will not find, since they have only whole blocks. */
+static void tell_rest(const struct conf *conf, const struct export *export)
+{
+	const struct export_instance *instance = &export->instance[0];
+	const struct conf_device *device = find_device(conf, export);
+	uint32_t block_len = device->lu.block_len, rest;
+	char place[CONF_PLACE_LEN];
+
+	if (!instance->lu || device->kind == DEVICE_ISCSI)
+		return;
+	rest = (uint32_t)(instance->blk->info.size % block_len);
+	if (instance->blk->info.size < block_len)
+		log_warning("%s%s: it has less than a block of %u bytes: a LUN without a medium",
+			    conf_place(conf, device->line, place), export->uri, block_len);
+	else if (rest)
+		log_warning("%s%s: the last %u bytes are not a block of %u, and in no LUN",
+			    conf_place(conf, device->line, place), export->uri, rest, block_len);
+}
+
 static void opened(struct worker_order *o)
 {
 	struct gateway *g = o->opaque;
 	struct export *export = o->export;
 	bool more = o->worker->number == 0 && o->ok && !g->change_failed;
 
+	if (more)
+		tell_rest(g->next, export);
 	if (!o->ok && !g->change_failed) {
 		tell_failure(g->next, export, o->why);
 		g->change_failed = true;

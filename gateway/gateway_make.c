@@ -12,6 +12,7 @@
 #include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "gateway_private.h"
@@ -30,7 +31,7 @@ bool gateway_cannot_start(void)
  * other yet. */
 static bool serves(const struct conf *conf, bool iscsi)
 {
-	bool found = conf->file || getenv("LISTEN_FDS");
+	bool found = conf->file || sd_listen_fds(0) != 0;
 
 	for (unsigned i = 0; i < conf->listener_count && !found; i++)
 		found = (conf->listeners[i].group != 0) == iscsi;

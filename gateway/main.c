@@ -1,7 +1,10 @@
 /* nbd-iscsi-gateway: the command line, and off it goes. */
 #include "config.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "conf.h"
 #include "discover.h"
@@ -45,6 +48,10 @@ int main(int argc, char **argv)
 			status = gateway_run(&conf, argc, argv);
 		break;
 	case CONF_DONE:
+		if (fflush(stdout) == 0 && !ferror(stdout))
+			break;
+		log_error("standard output: %s", strerror(errno));
+		status = EXIT_FAILURE;
 		break;
 	case CONF_WRONG:
 		print_errors(&conf);

@@ -61,6 +61,7 @@ struct nbd_conn {
 	bool fixed_newstyle, no_zeroes;	/* client flags */
 	enum { TLS_PLAIN, TLS_STARTING, TLS_STARTED } tls; /* STARTING: until the ACK has left */
 	unsigned options;		/* so many so far */
+	bool listed;			/* it has more time since: nbd_option.c */
 	struct nbd_option_header option; /* the one being dealt with */
 	uint8_t *option_data;		/* option.length bytes of the pool, or NULL */
 	unsigned unsent;		/* messages that the client has not taken yet */

@@ -8,6 +8,8 @@
 #include "field.h"
 #include "nbd_conn.h"
 
+#define SECONDS_PER_EXPORT	0.5	/* of which a client was told */
+
 /* Haggling is over. "sizes_agreed": the client asked for the block sizes and was told. */
 static void enter_transmission(struct nbd_conn *c, bool sizes_agreed)
 {
@@ -103,15 +105,36 @@ static void send_server(struct nbd_conn *c, const struct nbd_export *export)
 	memcpy(wire + 4 + name_len, description, description_len);
 }
 
+/*
+ * Who has the list may well ask for each export in it, as nbdinfo --list does. That takes libnbd
+ * 0.2 s each: the end of its LIST_META_CONTEXT says MSG_MORE, so that the kernel holds it back.
+ */
+static void grant_time(struct nbd_conn *c, unsigned exports)
+{
+	struct ev_loop *ev = c->service->loop->ev;
+	double left = ev_timer_remaining(ev, &c->deadline);
+
+	if (c->listed || !ev_is_active(&c->deadline))
+		return;
+	c->listed = true;
+	ev_timer_stop(ev, &c->deadline);
+	ev_timer_set(&c->deadline, left + exports * SECONDS_PER_EXPORT, 0);
+	ev_timer_start(ev, &c->deadline);
+}
+
 static void handle_list(struct nbd_conn *c, struct nbd_cursor *data)
 {
 	const struct nbd_exports *exports = c->service->exports;
+	unsigned shown = 0;
 
 	(void)data;
 	for (unsigned i = 0; i < exports->count; i++)
-		if (nbd_export_is_shown(c, exports->list[i]))
+		if (nbd_export_is_shown(c, exports->list[i])) {
 			send_server(c, exports->list[i]);
+			shown++;
+		}
 	nbd_option_reply(c, NBD_REP_ACK, 0);
+	grant_time(c, shown);
 }
 
 static void handle_starttls(struct nbd_conn *c, struct nbd_cursor *data)

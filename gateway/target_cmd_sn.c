@@ -17,22 +17,37 @@ bool target_cmd_sn_expects(const struct target_session *s, uint32_t cmd_sn)
 	return sn_le(s->exp_cmd_sn, cmd_sn) && sn_le(cmd_sn, s->max_cmd_sn);
 }
 
-/* What it would be, if it were to be told. */
+/* It never moves back; fewer commands are asked for by not moving it on. */
 static uint32_t window_end(const struct target_session *s)
 {
 	unsigned depth = s->service->conf->queue_depth;
+	uint32_t end = s->exp_cmd_sn - 1 + (s->in_flight < depth ? depth - s->in_flight : 0);
 
-	return s->exp_cmd_sn - 1 + (s->in_flight < depth ? depth - s->in_flight : 0);
+	return sn_lt(s->max_cmd_sn, end) ? end : s->max_cmd_sn;
 }
 
-uint32_t target_cmd_sn_max(struct target_session *s)
+uint32_t target_cmd_sn_max(struct target_session *s, struct target_conn *c)
 {
-	uint32_t max = window_end(s);
-
-	/* It never moves back; fewer commands are asked for by not moving it on. */
-	if (sn_lt(s->max_cmd_sn, max))
-		s->max_cmd_sn = max;
+	c->told_cmd_sn = s->max_cmd_sn = window_end(s);
+	if (c->session)
+		s->told_cmd_sn = s->max_cmd_sn;
 	return s->max_cmd_sn;
+}
+
+/* By the connections that are left. */
+static uint32_t told_by_others(const struct target_session *s)
+{
+	uint32_t told = s->exp_cmd_sn - 1;
+
+	list_for_each(node, &s->connections) {
+		const struct target_conn *c =
+			container_of(node, const struct target_conn, session_node);
+
+		if (target_conn_alive(c) && c->phase != PHASE_REINSTATEMENT
+		    && sn_lt(told, c->told_cmd_sn))
+			told = c->told_cmd_sn;
+	}
+	return told;
 }
 
 void target_cmd_sn_tell(struct target_session *s)
@@ -40,7 +55,7 @@ void target_cmd_sn_tell(struct target_session *s)
 	struct bhs b = { .op = OP_NOP_IN, .itt = ISCSI_NO_TAG, .ttt = ISCSI_NO_TAG };
 
 	/* A function or a logout under way will be answered. */
-	if (!target_cmd_sn_is_closed(s) || !sn_lt(s->max_cmd_sn, window_end(s))
+	if (!target_cmd_sn_is_closed(s) || !sn_le(s->exp_cmd_sn, window_end(s))
 	    || !list_empty(&s->tmfs) || !list_empty(&s->logouts))
 		return;
 	list_for_each(node, &s->connections) {
@@ -164,6 +179,7 @@ void target_cmd_sn_unhold(struct target_session *s, const struct target_task *ta
  * same: those that the other connections sent wait for them. */
 void target_cmd_sn_forget(struct target_session *s, const struct target_conn *c)
 {
+	s->told_cmd_sn = told_by_others(s);
 	list_for_each_safe(node, &s->held) {
 		struct target_pdu *pdu = held_pdu(node);
 

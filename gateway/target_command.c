@@ -71,6 +71,19 @@ static bool needs_luns_told(const struct cdb *cdb)
 	return cdb->id != CDB_INQUIRY && cdb->id != CDB_REPORT_LUNS && cdb->id != CDB_REQUEST_SENSE;
 }
 
+/* By the opcode: what is wrong with the rest of it is for the far end to say. */
+static bool is_reservation(uint8_t opcode)
+{
+	static const enum cdb_id ids[] = {
+		CDB_RESERVE_6, CDB_RELEASE_6, CDB_RESERVE_10, CDB_RELEASE_10, CDB_PR_OUT_RESERVE,
+	};
+
+	for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++)
+		if (cdb_row(ids[i])->opcode == opcode)
+			return true;
+	return false;
+}
+
 /* What the far end of a unit that passes through cannot know, and is judged here instead. */
 static void judge_for_far_end(struct target_task *task)
 {
@@ -91,6 +104,10 @@ static void judge_for_far_end(struct target_task *task)
 	 * keep them off. */
 	if (scsi->read_only && (cdb_may_write(&scsi->cdb) || cdb_rules(&scsi->cdb)))
 		target_task_refuse(task, STATUS_CHECK_CONDITION, SENSE_WRITE_PROTECTED);
+	/* All initiators of one of our workers are one to it, and those of two workers are two: whom
+	 * a reservation keeps off would be chance, and a fence that is none is worse than none. */
+	if (is_reservation(scsi->wire[0]))
+		target_task_refuse(task, STATUS_CHECK_CONDITION, SENSE_INVALID_OPCODE);
 }
 
 /* Who executes it, and what it says to them. */

@@ -62,6 +62,7 @@ struct target_conn {
 	uint32_t stat_sn;		/* of the next response */
 	uint32_t heard_sn;		/* ... that the initiator expects: it has those before */
 	uint32_t login_cmd_sn;
+	uint32_t told_cmd_sn;		/* the last MaxCmdSN */
 	unsigned holds;			/* enum target_hold; not 0: conn is paused */
 	unsigned unsent;		/* PDUs queued */
 	ev_timer timer;			/* login, then keepalive, at last the farewell */

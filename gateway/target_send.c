@@ -84,7 +84,7 @@ static void put_command_window(struct target_conn *c, struct bhs *b)
 	struct target_session *s = session_of(c);
 
 	if (s) {
-		b->max_cmd_sn = target_cmd_sn_max(s);
+		b->max_cmd_sn = target_cmd_sn_max(s, c);
 		b->exp_cmd_sn = s->exp_cmd_sn;
 	} else {
 		b->exp_cmd_sn = c->login_cmd_sn;

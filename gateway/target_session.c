@@ -54,7 +54,7 @@ struct target_session *target_session_new(struct target_conn *c,
 	}
 	target_session_settle_in(s, &result->place, result->user);
 	s->exp_cmd_sn = result->cmd_sn;
-	s->max_cmd_sn = result->cmd_sn - 1;
+	s->max_cmd_sn = s->told_cmd_sn = result->cmd_sn - 1;
 	init_lists(s);
 	loop_call_init(&s->settle, on_settle);
 	list_add_tail(&c->service->sessions, &s->node);

@@ -69,7 +69,8 @@ struct target_session {
 	struct list heirs;		/* reinstatements of newer sessions that wait for our end */
 
 	uint32_t exp_cmd_sn;
-	uint32_t max_cmd_sn;		/* as last told; it never moves back */
+	uint32_t max_cmd_sn;		/* that we keep to; it never moves back */
+	uint32_t told_cmd_sn;		/* ... as told by a connection that is still there */
 	struct list held;		/* PDUs ahead of exp_cmd_sn, in CmdSN order */
 
 	struct list tasks;
@@ -97,7 +98,7 @@ static inline bool target_session_is_haunted(const struct target_session *s)
 /* Has the initiator been told of no CmdSN that it may use? */
 static inline bool target_cmd_sn_is_closed(const struct target_session *s)
 {
-	return sn_lt(s->max_cmd_sn, s->exp_cmd_sn);
+	return sn_lt(s->told_cmd_sn, s->exp_cmd_sn);
 }
 
 /* ---- target_session.c */
@@ -158,11 +159,12 @@ void target_reinstate_heirs(struct target_session *s);
 /* Is the CmdSN one that may come now? */
 bool target_cmd_sn_expects(const struct target_session *s, uint32_t cmd_sn);
 
-/* MaxCmdSN, as it is to be told now. */
-uint32_t target_cmd_sn_max(struct target_session *s);
+/* MaxCmdSN, as it is told now, by this connection. */
+uint32_t target_cmd_sn_max(struct target_session *s, struct target_conn *c);
 
-/* Commands have gone without an answer. If the window is open again by that, and was closed, say
- * so by a NOP-In (RFC 7143 §11.19): the initiator has nothing to send that would be answered. */
+/* Commands have gone without an answer, or a connection with answers that nobody has read. If the
+ * window is open, and as far as the initiator knows it is not, say so by a NOP-In (RFC 7143
+ * §11.19): the initiator has nothing to send that would be answered. */
 void target_cmd_sn_tell(struct target_session *s);
 
 /* Execute a numbered PDU in its turn: now, or when those before it have come. */
@@ -178,7 +180,8 @@ bool target_cmd_sn_hold_immediate(struct target_session *s, const struct target_
 /* The task of a PDU that is held goes away. */
 void target_cmd_sn_unhold(struct target_session *s, const struct target_task *task);
 
-/* The connection has gone: what it has sent ahead of its turn goes unexecuted. */
+/* The connection has gone: what it has sent ahead of its turn goes unexecuted, and what was told by
+ * it may not have been heard. */
 void target_cmd_sn_forget(struct target_session *s, const struct target_conn *c);
 
 /* ---- target_access.c */

@@ -202,7 +202,12 @@ struct ucl_node *ucl_parse(const char *text, size_t len, unsigned *line, char *w
 {
 	struct ucl_parser p = { .at = text, .end = text + len, .line = 1, .why = why, .size = size };
 	struct ucl_node *root = node_new(UCL_OBJECT, 1);
-	bool ok = ucl_skip(&p, true);
+	bool ok;
+
+	/* U+FEFF, by which some editors mark UTF-8. */
+	if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
+		p.at += 3;
+	ok = ucl_skip(&p, true);
 
 	if (ok && ucl_take(&p, '{'))
 		ok = take_members(&p, root, true) && ucl_skip(&p, true)

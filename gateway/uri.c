@@ -32,13 +32,15 @@ static void append_escaped(char *text, size_t size, const char *path)
 	text[used] = '\0';
 }
 
-char *uri_nbd(const char *listener)
+char *uri_nbd(const char *listener, bool secure)
 {
-	char text[512] = "nbd+unix:///?socket=", where[256];
+	char text[512], where[256];
+	const char *scheme = secure ? "nbds" : "nbd";
 
 	if (strncmp(listener, "unix:", 5) == 0) {
 		const char *path = listener + 5;
 
+		snprintf(text, sizeof(text), "%s+unix:///?socket=", scheme);
 		/* The NBD URI specification's way to write an abstract socket. */
 		if (*path == '@')
 			strcat(text, "%00");
@@ -46,11 +48,11 @@ char *uri_nbd(const char *listener)
 		return need(strdup(text));
 	}
 	if (strncmp(listener, "vsock:", 6) == 0) {
-		snprintf(text, sizeof(text), "nbd+vsock://2:%s", listener + 6);
+		snprintf(text, sizeof(text), "%s+vsock://2:%s", scheme, listener + 6);
 		return need(strdup(text));
 	}
 	reachable(listener, where, sizeof(where));
-	snprintf(text, sizeof(text), "nbd://%s", where);
+	snprintf(text, sizeof(text), "%s://%s", scheme, where);
 	return need(strdup(text));
 }
 

@@ -108,8 +108,8 @@ static inline bool sn_le(uint32_t a, uint32_t b)
 
 /*
  * LUNs (SAM-5 §4.7): number to the eight bytes and back. Peripheral addressing
- * below 256, flat space up to LUN_MAX. lun_decode() takes both forms (and logical
- * unit addressing on bus 0 is refused): -1 for what is not a single-level LUN.
+ * below 256, flat space up to LUN_MAX. lun_decode() takes both forms of all numbers (logical
+ * unit addressing is refused): -1 for what is not a single-level LUN.
  */
 #define LUN_MAX	16383
 uint64_t lun_encode(uint16_t lun);

@@ -87,6 +87,16 @@ bool lane_take(struct lane *lane, struct errand *errand)
 	return took;
 }
 
+/* With the lock held. It is to look once more before it takes the wheel. */
+static void unpark_keeper(struct lane *lane)
+{
+	if (!lane->parked)
+		return;
+	lane->parked = false;
+	lane->drives_seen = lane->drives - 1;
+	sem_post(&lane->keeper);
+}
+
 void lane_pass(struct lane *lane)
 {
 	struct errand *next = NULL;
@@ -96,6 +106,7 @@ void lane_pass(struct lane *lane)
 	if (list_empty(&lane->waiting)) {
 		loop_leave(lane->loop);
 		lane->driven = false;
+		unpark_keeper(lane);
 	} else {
 		next = container_of(list_pop(&lane->waiting), struct errand, node);
 		next->drives = true;
@@ -132,17 +143,20 @@ void lane_wake(struct lane *lane, struct errand *errand)
 		sem_post(&errand->wake);	/* last: the errand may be gone now */
 }
 
-/* When nobody has driven since the last look, or somebody has asked. */
+/* It drives when nobody has since the last look, or somebody has asked. Where others have passed the
+ * wheel among themselves all the time it need not look again until they put it down. */
 static bool keeper_takes(struct lane *lane, bool asked)
 {
-	bool quiet;
+	bool unchanged, takes;
 
 	pthread_mutex_lock(&lane->lock);
-	quiet = !lane->driven && (asked || lane->drives == lane->drives_seen);
+	unchanged = lane->drives == lane->drives_seen;
+	takes = !lane->driven && (asked || unchanged);
+	lane->parked = lane->driven && unchanged;
 	lane->drives_seen = lane->drives;
-	lane->driven |= quiet;
+	lane->driven |= takes;
 	pthread_mutex_unlock(&lane->lock);
-	return quiet;
+	return takes;
 }
 
 static bool somebody_waits(struct lane *lane)
@@ -171,12 +185,26 @@ static bool keep_driving(struct lane *lane)
 	return goes_on;
 }
 
+/* Until the next look. Has somebody asked? */
+static bool keeper_rests(struct lane *lane)
+{
+	bool parked;
+
+	pthread_mutex_lock(&lane->lock);
+	parked = lane->parked;
+	pthread_mutex_unlock(&lane->lock);
+	if (!parked)
+		return engine_sleep(&lane->keeper, KEEPER_LOOKS);
+	engine_wait(&lane->keeper);
+	return false;
+}
+
 void *lane_keep(void *opaque)
 {
 	struct lane *lane = opaque;
 	bool asked = true;
 
 	while (!keeper_takes(lane, asked) || keep_driving(lane))
-		asked = engine_sleep(&lane->keeper, KEEPER_LOOKS);
+		asked = keeper_rests(lane);
 	return NULL;
 }

@@ -65,6 +65,7 @@ struct lane {
 	/* Of engine_drive.c: */
 	pthread_mutex_t lock;
 	bool driven;
+	bool parked;			/* the keeper sleeps until nobody drives */
 	unsigned drives, drives_seen;	/* how often somebody began to drive; as the keeper saw last */
 	struct list waiting;		/* errands whose threads sleep */
 	sem_t keeper;

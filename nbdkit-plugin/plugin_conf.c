@@ -64,7 +64,11 @@ void plugin_conf_free(struct plugin_conf *conf)
 
 static bool set_url(struct plugin_conf *conf, const char *value)
 {
-	free(conf->url);
+	if (conf->url) {
+		nbdkit_error("there are two URLs: several portals are written into one, with commas "
+			     "between them");
+		return false;
+	}
 	conf->url = strdup(value);
 	if (!conf->url)
 		nbdkit_error("strdup: %m");

@@ -128,7 +128,7 @@ start_gateway() {
 	gateway_pid=$!
 	cleanup_fn end_process $gateway_pid
 	wait_for $gateway_pid test -s "$pidfile"
-	nbd_uri=$(served_uri "$log" nbd)
+	nbd_uri=$(served_uri "$log" nbd | sed 's/^nbds/nbd/')
 	iscsi_uri=$(served_uri "$log" iscsi)
 }
 

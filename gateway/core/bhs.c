@@ -274,7 +274,11 @@ void bhs_format(const struct bhs *b, char *text, size_t size)
 	}
 }
 
-/* SAM-5 §4.7.7.2 and §4.7.7.3: address method 00b (bus 0) and 01b in the top two bits. */
+/*
+ * SAM-5 §4.7.7.2 and §4.7.7.3: address method 00b (bus 0) and 01b in the top two bits. With other
+ * buses than 0, method 00b is how libiscsi (and with it QEMU) and LIO write the numbers above 255:
+ * there are no buses behind anybody's target, so that nothing else can be meant.
+ */
 #define LUN_FLAT_SPACE	UINT64_C(0x4000)
 
 uint64_t lun_encode(uint16_t lun)
@@ -289,7 +293,5 @@ int lun_decode(uint64_t wire)
 
 	if (wire & UINT64_C(0xffffffffffff))
 		return -1;
-	if (top < 256)
-		return (int)top;
-	return top >> 14 == 1 ? (int)(top & 0x3fff) : -1;
+	return top < 2 * LUN_FLAT_SPACE ? (int)(top & LUN_MAX) : -1;
 }

@@ -89,6 +89,16 @@ expect 1 "${iscsi_uri%/0}/7: LUN 7 does not exist on the target" -n 127.0.0.1:0 
 expect 1 "cannot listen on $nbd: Address already in use" -n $nbd mem:1M
 expect 1 "--pidfile=$tmp/none/pid: No such file or directory" -P "$tmp/none/pid" -n 127.0.0.1:0 mem:1M
 
+! "$gateway" --help >/dev/full 2>"$tmp/full.log" && grep -q 'standard output: No space' "$tmp/full.log" ||
+	fail "--help to a full device: $(cat "$tmp/full.log")"
+# Hosts have whole blocks only.
+truncate -s 100 "$tmp/little"
+truncate -s 1000 "$tmp/odd"
+expect 0 "file:$tmp/little: it has less than a block of 512 bytes: a LUN without a medium" \
+	-i 127.0.0.1:0 --run=true "file:$tmp/little"
+expect 0 "file:$tmp/odd: the last 488 bytes are not a block of 512, and in no LUN" \
+	-i 127.0.0.1:0 --run=true "file:$tmp/odd"
+
 "$gateway" --version | grep -q '^nbd-iscsi-gateway [0-9]' || fail "--version"
 [ "$("$gateway" --help | wc -l)" -le 30 ] || fail "--help does not fit one screen"
 [ "$("$gateway" --help | wc -L)" -le 100 ] || fail "--help is too wide"

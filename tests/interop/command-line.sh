@@ -31,6 +31,12 @@ kill -TERM $gateway_pid
 wait $gateway_pid || fail "exit status $? after SIGTERM"
 [ ! -e "$tmp/gateway.1.pid" ] || fail "the pidfile stays"
 
+# A terminal that goes ends it likewise, where SIGHUP has nothing to reload.
+start_gateway -n "unix:$tmp/hup.sock" mem:1M
+kill -HUP $gateway_pid
+wait $gateway_pid || fail "exit status $? after SIGHUP"
+[ ! -e "$tmp/hup.sock" ] && [ ! -e "$tmp/gateway.$gateways.pid" ] || fail "SIGHUP leaves files behind"
+
 # Read-only on both sides.
 start_gateway -r -n 127.0.0.1:0 -i 127.0.0.1:0 mem:1M
 nbdinfo "$nbd_uri" | grep -q 'is_read_only: true' || fail "NBD is not read-only"

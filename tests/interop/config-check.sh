@@ -200,6 +200,10 @@ wrong "$group$target"'portal-group = [pg, pg] }' \
 	'2: portal-group = pg: the target is in this portal group already'
 wrong "$group$target"'alias = "" }' '2: alias = : an alias is 1 to 255 bytes long'
 wrong "$group$target"'redirect = "" }' '2: redirect = : not an address to redirect to: host[:port]'
+wrong "$group$target"'redirect = ::1 }' '2: redirect = ::1: the host is missing'
+wrong "$group$target"'redirect = "a b" }' '2: redirect = a b: the host has a malformed character'
+wrong "$group$target"'redirect = a\nredirect-permanent = "[::1]:3260" }' \
+	'3: redirect and redirect-permanent: one is enough'
 wrong "$group$target"'lun 16384 { device = mem:1M } }' '2: lun = 16384: not a number from 0 to 16383'
 wrong "$group$target"'lun 0 { path = /x; device = mem:1M } }' '2: "path": give device = file:PATH'
 wrong "$group$target"'lun 0 { blocksize = 512; device = mem:1M } }' '2: "blocksize": give block-size'
@@ -302,7 +306,7 @@ whole() {
 }
 whole '# nothing\n' 'c.conf: nothing to serve: no target and no nbd-export'
 whole 'nbd-export e { device = mem:1M }' \
-	'c.conf: nothing to listen on: no nbd = ADDR, and no target with a portal-group'
+	'c.conf: nothing to listen on: no nbd = ADDR, and no portal-group with listen = ADDR'
 rm c.conf
 check
 [ $status = 2 ] && [ "$(cat said)" = "nbd-iscsi-gateway: c.conf: No such file or directory" ] ||
@@ -311,9 +315,12 @@ check
 # What is right is right, in each form; and in JSON.
 right "${group}target IQN.2026-11.Test:T { lun 0 { device = mem:1M } }"
 right "nbd = :0\nnbd-export e { device = mem:1M }"
+right "\xef\xbb\xbfnbd = :0\nnbd-export e { device = mem:1M }"	# with a byte order mark
+right "device d { uri = mem:1M; naa = 0x50015178f369f092 }\nnbd = :0\nnbd-export e { device = d }"
 right "nbd = :0\nnbd-export e { device = mem:1M; read-only = Yes }\nimmediate-data = true\ninitial-r2t = Off"
 right "${group}auth-group ag { chap { user = u; secret-file = secret } }\n${target}auth-group = ag; lun 0 { device = mem:1M } }"
 right '{"nbd": [":0"], "nbd-export": {"e": {"device": "mem:1M", "read-only": true}}}'
+right '{"nbd": [":0"], "nbd-export": [{"e": {"device": "mem:1M"}}, {"f": {"device": "mem:1M"}}]}'
 right "device d { uri = file:/nowhere/x }\n$group$target"'lun 0 { device = d } }\nnbd-export e { device = d }'
 
 # The example that is installed.

@@ -12,6 +12,11 @@ by activated || fail "LISTEN_FDS"
 # libnbd starts servers so.
 [ "$(nbdinfo --size -- [ "$gateway" mem:3M ] 2>"$tmp/nbdinfo.log")" = 3145728 ] || fail "nbdinfo [ ... ]"
 
+# Sockets for another process are none.
+status=0
+LISTEN_FDS=1 LISTEN_PID=1 timeout 20 "$gateway" mem:1M 2>"$tmp/none.log" || status=$?
+[ $status = 2 ] && grep -q 'nothing to listen on' "$tmp/none.log" || fail "LISTEN_PID of another: $status"
+
 name=nbd-iscsi-test.$$
 start_gateway -n "[::1]:0" -n "unix:@$name" mem:1M
 by at "${nbd_uri#nbd://}" || fail "IPv6"

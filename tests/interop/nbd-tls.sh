@@ -42,6 +42,9 @@ qemu_image() {	# the gateway, as QEMU's --image-opts
 
 start_gateway -n 127.0.0.1:0 -n "unix:$tmp/tls.sock" --tls=require \
 	--tls-certificates="$tmp/server" mem:32M
+for uri in nbds://127.0.0.1: nbds+unix:///; do	# so that --run's $uri can be used
+	grep -q "serving $uri" "$tmp/gateway.$gateways.log" || fail "no $uri is served"
+done
 ! nbdinfo --size "$nbd_uri" 2>"$tmp/plain.log" || fail "a plain client is let in"
 grep -qi tls "$tmp/plain.log" || fail "a plain client is not told why: $(cat "$tmp/plain.log")"
 uri=$(secure '' "$tmp/nobody")

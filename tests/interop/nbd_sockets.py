@@ -78,11 +78,12 @@ def single(gateway):
     check(process.returncode == 0, "it ends with", process.returncode)
 
 
-def activate(gateway, sockets, names, *arguments):
+def activate(gateway, sockets, names, *arguments, stderr=2):
     """Start it with these sockets as descriptors 3 and up."""
     pid = os.fork()
     if pid:
         return pid
+    os.dup2(stderr, 2)
     for i, s in enumerate(sockets):
         fd = os.dup(s.fileno())
         os.dup2(fd, 100 + i)
@@ -92,6 +93,28 @@ def activate(gateway, sockets, names, *arguments):
     if names:
         os.environ["LISTEN_FDNAMES"] = names
     os.execv(gateway, [gateway, *arguments])
+
+
+def reloads(gateway):
+    """A file that leaves the sockets to systemd can be reloaded."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = os.path.join(directory, "c.conf")
+        s, Settings.server = listener()
+        for size in "2M", "1M":
+            with open(path, "w", encoding="ascii") as conf:
+                conf.write("nbd-export e { device = mem:%s }\n" % size)
+            if size == "2M":
+                said, out = os.pipe()
+                pid = activate(gateway, [s], None, "--config", path, stderr=out)
+                os.close(out)
+                log = os.fdopen(said)
+                check("serving" in log.readline(), "it does not start")
+        os.kill(pid, signal.SIGHUP)
+        line = log.readline()
+        check("reloaded" in line, line)
+        serves()
+        os.kill(pid, signal.SIGTERM)
+        check(os.waitpid(pid, 0)[1] == 0, "it does not end well")
 
 
 def listener():
@@ -132,6 +155,7 @@ def main():
         single(gateway)
     else:
         activated(gateway)
+        reloads(gateway)
 
 
 main()

@@ -92,6 +92,7 @@ refused 'url=iscsi://' lun=1
 refused 'iscsi://' url=nbd://localhost/
 refused 'the URL names LUN 1' "$tgt_uri" lun=2
 refused 'lun=16384' "$tgt_uri" lun=16384
+refused 'there are two URLs' "$tgt_uri" "$tgt_uri"
 refused 'sessions=0' "$tgt_uri" sessions=0
 refused 'digest=md5' "$tgt_uri" digest=md5
 refused 'outage-timeout=-2' "$tgt_uri" outage-timeout=-2

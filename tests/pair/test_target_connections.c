@@ -498,6 +498,25 @@ static void a_window_that_opens_without_an_answer_is_told(void)
 	rig_stop(&rig);
 }
 
+/* Its answers may have got lost with it. */
+static void a_window_that_a_lost_connection_has_told_is_told_again(void)
+{
+	struct bhs news = { .op = OP_NOP_IN, .itt = ISCSI_NO_TAG, .ttt = ISCSI_NO_TAG };
+
+	begin_with_a_window_of_two();
+	send_command(&first, 1);
+	send_command(&second, 2);
+	rig_end_good(&rig, lu, 1);
+	peer_expect_silence(&first);
+	peer_disconnect(&second);
+	peer_expect(&first, &news, NULL, 0);
+	CU_ASSERT_EQUAL(first.got.max_cmd_sn, cmd_sn);
+	rig_end_good(&rig, lu, 0);
+	expect_good(&first, 1);
+	peer_disconnect(&first);
+	rig_stop(&rig);
+}
+
 static void a_login_with_the_same_cid_takes_the_place_of_the_old_connection(void)
 {
 	for (unsigned worker = 0; worker < RIG_WORKERS; worker++) {
@@ -819,6 +838,7 @@ static const struct unit_test tests[] = {
 	UNIT_TEST(nothing_new_begins_before_the_tasks_of_a_lost_connection_have_ended),
 	UNIT_TEST(commands_ahead_of_their_turn_go_with_their_connection),
 	UNIT_TEST(a_window_that_opens_without_an_answer_is_told),
+	UNIT_TEST(a_window_that_a_lost_connection_has_told_is_told_again),
 	UNIT_TEST(a_login_with_the_same_cid_takes_the_place_of_the_old_connection),
 	UNIT_TEST(the_only_connection_may_be_replaced),
 	UNIT_TEST(a_new_session_ends_all_connections_of_the_old_one),

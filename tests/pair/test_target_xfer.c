@@ -438,6 +438,25 @@ static void copies_are_not_passed_through(void)
 	finish();
 }
 
+/* To the far unit all initiators here are one: it would keep none of them off another. */
+static void reservations_are_not_passed_through(void)
+{
+	static const uint8_t opcodes[] = { 0x16, 0x17, 0x56, 0x57, 0x5f };	/* RESERVE, RELEASE; PR OUT */
+	struct bhs b;
+
+	begin();
+	for (uint32_t i = 0; i < sizeof(opcodes); i++) {
+		b = peer_write(i, 24, 1, 24);
+		b.lun = lun_encode(1);
+		b.cdb[0] = opcodes[i];
+		b.cdb[1] = 0x1f;	/* no service action that there is */
+		peer_send_numbered(&peer, &b, rig_pattern());
+		peer_expect_sense(&peer, i, SENSE_INVALID_OPCODE, 24, 0);
+	}
+	CU_ASSERT_EQUAL(rig.lu[1][0].submitted, 0);
+	finish();
+}
+
 static void one_block_for_many_must_be_of_our_length(void)
 {
 	static const uint8_t opcodes[] = { 0x41, 0x93, 0x89 };	/* WRITE SAME, COMPARE AND WRITE */
@@ -575,6 +594,7 @@ static const struct unit_test tests[] = {
 	UNIT_TEST(a_bad_cdb_goes_to_the_unit_without_data),
 	UNIT_TEST(a_unit_that_passes_through_gets_all_data),
 	UNIT_TEST(copies_are_not_passed_through),
+	UNIT_TEST(reservations_are_not_passed_through),
 	UNIT_TEST(one_block_for_many_must_be_of_our_length),
 	UNIT_TEST(a_lost_path_is_an_aborted_command),
 	UNIT_TEST(a_read_that_is_flagged_as_a_write_moves_nothing),

@@ -263,12 +263,14 @@ static void every_lun_survives_a_round_trip(void)
 	CU_ASSERT_EQUAL(lun_encode(255), UINT64_C(0x00ff000000000000));
 	CU_ASSERT_EQUAL(lun_encode(256), UINT64_C(0x4100000000000000));
 	CU_ASSERT_EQUAL(lun_decode(UINT64_C(0x4007000000000000)), 7);
+	/* As libiscsi and LIO have it. */
+	CU_ASSERT_EQUAL(lun_decode(UINT64_C(0x0107000000000000)), 0x107);
+	CU_ASSERT_EQUAL(lun_decode(UINT64_C(0x3fff000000000000)), LUN_MAX);
 }
 
 static void what_is_not_a_single_level_lun_is_refused(void)
 {
-	/* Bus 1; logical unit addressing; the well known one for REPORT LUNS. */
-	CU_ASSERT_EQUAL(lun_decode(UINT64_C(0x0107000000000000)), -1);
+	/* Logical unit addressing; the well known one for REPORT LUNS. */
 	CU_ASSERT_EQUAL(lun_decode(UINT64_C(0x8007000000000000)), -1);
 	CU_ASSERT_EQUAL(lun_decode(UINT64_C(0xc101000000000000)), -1);
 	for (unsigned bit = 0; bit < 48; bit++)
