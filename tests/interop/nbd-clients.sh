@@ -34,8 +34,8 @@ for pattern in "" "-w" "-w --flush-interval=64" "--pattern=7 -w -s 64k -S 128k";
 done
 
 # nbdinfo asks for each export in the list, and over TCP that takes libnbd 0.2 s each.
-start_gateway --handshake-timeout=1 -n 127.0.0.1:0 $(yes mem:1M | head -n 12)
-[ "$(nbdinfo --list "$nbd_uri" | grep -c '^export=')" = 12 ] || fail "nbdinfo --list"
+start_gateway --handshake-timeout=2 -n 127.0.0.1:0 $(yes mem:1M | head -n 20)
+[ "$(nbdinfo --list "$nbd_uri" | grep -c '^export=')" = 20 ] || fail "nbdinfo --list"
 start_gateway -n 127.0.0.1:0 mem:16M
 
 fio_verify "$nbd_uri" --rw=randwrite --bs=512-64k --iodepth=64 --size=16M

@@ -84,10 +84,10 @@ wait $peer_pid || fail "nbdkit did not end by itself: status $?"
 ! wait $reader || fail "read from nowhere"
 
 # Between requests none of nbdkit's threads waits, and the target's pings are answered all the same.
-start_gateway -i 127.0.0.1:0 --target-nop-interval=1 --target-nop-timeout=1 mem:64M
+start_gateway -i 127.0.0.1:0 --target-nop-interval=1 --target-nop-timeout=3 --debug=iscsi.pdu mem:64M
 start_nbdkit "$plugin" "$iscsi_uri"
 ready
 read_it 0
-sleep 4	# twice what the target takes to give a silent initiator up
+wait_for $gateway_pid has_more_than 1 "$tmp/gateway.$gateways.log" '< NOP-Out .*itt=0xffffffff'
 ! grep -q 'no answer to NOP-In' "$tmp/gateway.$gateways.log" || fail "the target was not answered"
 read_it 4k
