@@ -120,6 +120,17 @@ bool target_conn_ping(struct target_conn *c)
 	return true;
 }
 
+void target_conn_heard(struct target_conn *c)
+{
+	bool answered = c->pinged > 0;
+
+	c->heard = loop_now(c->service->loop);
+	c->pinged = 0;
+	/* The timer of the answer is not the one of the next silence. */
+	if (answered)
+		watch(c);
+}
+
 /* Whoever has other connections hears of it by one of them. */
 static void give_up(struct target_conn *c)
 {

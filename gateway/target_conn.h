@@ -110,6 +110,9 @@ void target_conn_hurry(struct target_conn *c, const char *why);
 /* Ask for a sign of life, which tells ExpStatSN, too. False: one is awaited already. */
 bool target_conn_ping(struct target_conn *c);
 
+/* A PDU has come, which is a sign of life whatever it is. */
+void target_conn_heard(struct target_conn *c);
+
 /* Other time-outs may be in force. */
 void target_conn_follow(struct target_conn *c);
 

@@ -85,8 +85,7 @@ static void got_header(struct target_conn *c, bool known, const uint8_t *ahs, si
 	const struct bhs *b = &c->rx.pdu.bhs;
 
 	target_pdu_trace(c, '<', b);
-	c->heard = loop_now(c->conn.loop);
-	c->pinged = 0;		/* whatever comes is a sign of life */
+	target_conn_heard(c);
 	if (known)
 		target_heard(c, b);
 	if (b->data_len > segment_limit(c))

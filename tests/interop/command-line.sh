@@ -31,8 +31,11 @@ kill -TERM $gateway_pid
 wait $gateway_pid || fail "exit status $? after SIGTERM"
 [ ! -e "$tmp/gateway.1.pid" ] || fail "the pidfile stays"
 
-# A terminal that goes ends it likewise, where SIGHUP has nothing to reload.
-start_gateway -n "unix:$tmp/hup.sock" mem:1M
+# A terminal that goes ends it likewise, where SIGHUP has nothing to reload; and does not under nohup,
+# which these tests may be under themselves.
+printf '#!/bin/sh\nexec env --default-signal=HUP "%s" "$@"\n' "$gateway" >"$tmp/without-nohup"
+chmod +x "$tmp/without-nohup"
+gateway=$tmp/without-nohup start_gateway -n "unix:$tmp/hup.sock" mem:1M
 kill -HUP $gateway_pid
 wait $gateway_pid || fail "exit status $? after SIGHUP"
 [ ! -e "$tmp/hup.sock" ] && [ ! -e "$tmp/gateway.$gateways.pid" ] || fail "SIGHUP leaves files behind"

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "still_clock.h"
 #include "target_peer.h"
 #include "unit.h"
 
@@ -274,6 +275,27 @@ static void a_silent_initiator_is_pinged_and_then_dropped(void)
 	finish();
 }
 
+/* By the interval, however long the answer may take. */
+static void who_has_answered_a_ping_is_pinged_again(void)
+{
+	struct bhs want = { .op = OP_NOP_IN, .itt = ISCSI_NO_TAG };
+	struct bhs b = { .op = OP_NOP_OUT, .immediate = true, .itt = ISCSI_NO_TAG };
+
+	rig_init(&rig);
+	rig.conf.nop_interval = 0.1;
+	rig.conf.nop_timeout = 60;
+	start();
+	for (uint32_t ttt = 0; ttt < 3; ttt++) {
+		clock_pass(0.2);
+		want.ttt = ttt;
+		peer_expect(&peer, &want, NULL, 0);
+		b.ttt = want.ttt;
+		peer_send(&peer, &b, NULL);
+		rig_settle(&rig);
+	}
+	finish();
+}
+
 static void an_idle_discovery_session_ends(void)
 {
 	rig_init(&rig);
@@ -519,6 +541,7 @@ static const struct unit_test tests[] = {
 	UNIT_TEST(a_ping_is_echoed),
 	UNIT_TEST(a_ping_without_a_tag_is_not_answered),
 	UNIT_TEST(a_silent_initiator_is_pinged_and_then_dropped),
+	UNIT_TEST(who_has_answered_a_ping_is_pinged_again),
 	UNIT_TEST(an_idle_discovery_session_ends),
 	UNIT_TEST(logout_closes_the_session_or_the_connection),
 	UNIT_TEST(logout_in_other_forms_is_refused),
