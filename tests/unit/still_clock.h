@@ -5,8 +5,8 @@
 #ifndef STILL_CLOCK_H
 #define STILL_CLOCK_H
 
-/* So much later, and less than half a second: libev takes more for a clock that was set. What has
- * become due runs in the next turn of its loop. */
+/* So much later: what has become due runs in the next turn of its loop. Half a second and more at
+ * once libev takes for a clock that was set: timers are due, and loop_now() stays. */
 void clock_pass(double seconds);
 
 #endif
