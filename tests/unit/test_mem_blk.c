@@ -104,20 +104,23 @@ static void a_terabyte_costs_next_to_nothing(void)
 {
 	struct bed bed;
 	uint8_t data[4096];
+	/* Between a sanitizer's own memory there is not always room for so much. */
+	bool sanitized = getenv("SANITIZED");
+	uint64_t size = sanitized ? 64 * GIB : TIB;
 
-	set_up(&bed, TIB);
-	CU_ASSERT_STRING_EQUAL(bed.dev->info.description, "memory, 1 TiB");
+	set_up(&bed, size);
+	CU_ASSERT_STRING_EQUAL(bed.dev->info.description, sanitized ? "memory, 64 GiB" : "memory, 1 TiB");
 	memset(data, 0xaa, sizeof(data));
-	run(&bed, BLK_WRITE, TIB - 4096, 4096, 0, data);
-	run(&bed, BLK_STATUS, 0, TIB, 0, NULL);
-	check_extents(&bed, 2, (const uint64_t[]){ TIB - 64 * KIB, 64 * KIB }, true);
-	run(&bed, BLK_READ, TIB / 2, 4096, 0, data);
+	run(&bed, BLK_WRITE, size - 4096, 4096, 0, data);
+	run(&bed, BLK_STATUS, 0, size, 0, NULL);
+	check_extents(&bed, 2, (const uint64_t[]){ size - 64 * KIB, 64 * KIB }, true);
+	run(&bed, BLK_READ, size / 2, 4096, 0, data);
 	CU_ASSERT(data[0] == 0 && data[4095] == 0);
 	/* One page, or a huge one. */
-	CU_ASSERT(resident(TIB) <= 2 * MIB);
-	run(&bed, BLK_ZERO, 0, TIB, 0, NULL);
-	run(&bed, BLK_STATUS, 0, TIB, 0, NULL);
-	check_extents(&bed, 1, (const uint64_t[]){ TIB }, true);
+	CU_ASSERT(resident(size) <= 2 * MIB);
+	run(&bed, BLK_ZERO, 0, size, 0, NULL);
+	run(&bed, BLK_STATUS, 0, size, 0, NULL);
+	check_extents(&bed, 1, (const uint64_t[]){ size }, true);
 	tear_down(&bed);
 }
 
