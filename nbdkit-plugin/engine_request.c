@@ -55,23 +55,22 @@ static void hurry_here(struct loop_msg *msg)
 		blk_abort(errand->session->blk, &errand->req);
 }
 
-static bool wanted(const struct errand *errand)
+/* Has it just turned out that nobody wants the result? Once. */
+static bool is_given_up(struct errand *errand)
 {
 	bool (*unwanted)(void) = errand->session->lane->engine->conf->unwanted;
 
-	return !unwanted || !unwanted();
+	if (!errand->hurried && unwanted)
+		return errand->hurried = unwanted();
+	return false;
 }
 
 /* Until somebody has done it, or leaves it to us to drive. */
 static void sleep_on(struct errand *errand)
 {
-	struct lane *lane = errand->session->lane;
-
 	while (!engine_sleep(&errand->wake, ENGINE_LOOKS * NS_PER_SECOND))
-		if (!errand->hurried && !wanted(errand)) {
-			errand->hurried = true;
-			lane_hurry(lane, errand);
-		}
+		if (is_given_up(errand))
+			lane_hurry(errand->session->lane, errand);
 }
 
 static void drive(struct errand *errand, bool posted)
@@ -86,10 +85,8 @@ static void drive(struct errand *errand, bool posted)
 		if (!lane->look_due)
 			continue;
 		lane->look_due = false;
-		if (!errand->done && !errand->hurried && !wanted(errand)) {
-			errand->hurried = true;
+		if (!errand->done && is_given_up(errand))
 			hurry_here(&errand->hurry);
-		}
 	}
 	lane_pass(lane);
 }
